@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The maps of <xdpctl/abi/maps.h> as BPF objects. */
+#ifndef XDPCTL_BPF_MAPS_H
+#define XDPCTL_BPF_MAPS_H
+
+#include "packet.h"
+
+#define XDPCTL_DEFINE_MAP(name_, type_, key_, value_, entries_, flags_, sized_) \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_##type_);                            \
+		__uint(max_entries, entries_);                                 \
+		__uint(map_flags, flags_);                                     \
+		__type(key, key_);                                             \
+		__type(value, value_);                                         \
+	} name_ SEC(".maps");
+XDPCTL_MAPS(XDPCTL_DEFINE_MAP)
+#undef XDPCTL_DEFINE_MAP
+
+struct prefix_table {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, XDPCTL_PREFIXES_ENTRIES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xdpctl_prefix_key);
+	__type(value, struct xdpctl_prefix_leaf);
+} prefixes_slot0 SEC(".maps"), prefixes_slot1 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XDPCTL_POLICY_SLOTS);
+	__type(key, __u32);
+	__array(values, struct prefix_table);
+} prefixes SEC(".maps") = {
+	.values = { &prefixes_slot0, &prefixes_slot1 },
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, XDPCTL_EVENTS_BYTES);
+} events SEC(".maps");
+
+#endif

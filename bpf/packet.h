@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* One packet on its way through the pipeline, and what rodata decides. */
+#ifndef XDPCTL_BPF_PACKET_H
+#define XDPCTL_BPF_PACKET_H
+
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include <xdpctl/abi/maps.h>
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_PSH 0x08
+#define TCP_ACK 0x10
+#define TCP_URG 0x20
+
+/* Set before load; the verifier then removes the branches not taken. */
+const volatile bool xdpctl_frags = false;  /* frames may have several buffers */
+const volatile bool xdpctl_replay = false; /* clock and sessions of a capture */
+
+/* What stage_parse reads. Plain values, so that it can pass a function that the
+ * verifier checks once, apart from all paths that lead to it. */
+struct headers {
+	struct xdpctl_addr src;
+	struct xdpctl_addr dst;
+	__u32 frame_bytes;
+	__u32 family;	 /* enum xdpctl_family */
+	__u32 l4_bytes;	 /* transport header and payload, by the IP length */
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;	/* of the transport header */
+	__u8 tcp_flags;
+	__u8 fragment;	/* 1: a first or later fragment */
+	__u8 has_ports; /* 1: a whole TCP or UDP header was read */
+};
+
+struct packet {
+	struct headers hdr;
+	struct xdp_md *ctx;
+	struct xdpctl_control *control;
+	const struct xdpctl_policy *policy;
+	__u32 slot;
+	bool dry_run; /* judge only: leave no trace in any table */
+
+	bool known_client;   /* evidence: the source is in `clients` */
+	__u32 prefix_length; /* evidence: of the prefix that matched */
+	__u64 deadline_ns;   /* evidence: of the ban or prefix that matched */
+};
+
+/* Of the first buffer: all of the frame unless xdpctl_frags. */
+static __always_inline __u64 linear_bytes(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+}
+
+static __always_inline __be32 ipv4_of(const struct xdpctl_addr *addr)
+{
+	return addr->word[3];
+}
+
+#endif

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Entry points and the pipeline. */
+#include "packet.h"
+
+#include "account.h"
+#include "clients.h"
+#include "stage_lists.h"
+#include "stage_parse.h"
+#include "stage_sanity.h"
+#include "stage_session.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
+{
+	const struct xdpctl_prefix_leaf *leaf;
+	enum xdpctl_reason r;
+
+	if (pkt->control->bypass)
+		return XDPCTL_BYPASSED;
+	r = stage_parse(pkt);
+	if (r != XDPCTL_NEXT)
+		return r;
+	leaf = prefix_of_source(pkt);
+	r = stage_allow(pkt, leaf);
+	if (r == XDPCTL_NEXT)
+		r = stage_block(pkt, leaf);
+	if (r == XDPCTL_NEXT)
+		r = stage_sanity(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_session(pkt);
+	return r == XDPCTL_NEXT ? XDPCTL_PASSED : r;
+}
+
+/* False only where a map is missing, which the verifier cannot rule out. */
+static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
+{
+	const __u32 zero = 0;
+
+	pkt->ctx = ctx;
+	pkt->hdr.frame_bytes = xdpctl_frags ? bpf_xdp_get_buff_len(ctx) : linear_bytes(ctx);
+	pkt->hdr.family = XDPCTL_NON_IP;
+	pkt->control = bpf_map_lookup_elem(&control, &zero);
+	if (!pkt->control)
+		return false;
+	pkt->slot = *(volatile __u32 *)&pkt->control->active_slot & (XDPCTL_POLICY_SLOTS - 1);
+	pkt->policy = bpf_map_lookup_elem(&policies, &pkt->slot);
+	return pkt->policy;
+}
+
+SEC("xdp")
+int xdpctl(struct xdp_md *ctx)
+{
+	struct packet pkt = {};
+	enum xdpctl_reason reason;
+
+	if (!init_packet(&pkt, ctx))
+		return XDP_PASS;
+	reason = run_pipeline(&pkt);
+	if (xdpctl_replay)
+		publish_judgement(&pkt, reason);
+	return account(&pkt, reason);
+}
+
+/* The same pipeline, asked by `explain`: answers, and leaves no trace. */
+SEC("xdp")
+int xdpctl_judge(struct xdp_md *ctx)
+{
+	struct packet pkt = { .dry_run = true };
+	enum xdpctl_reason reason;
+
+	if (!init_packet(&pkt, ctx))
+		return XDP_ABORTED;
+	reason = run_pipeline(&pkt);
+	publish_judgement(&pkt, reason);
+	return action_of(&pkt, reason);
+}
+
+SEC("sockops")
+int xdpctl_clients(struct bpf_sock_ops *ops)
+{
+	struct xdpctl_addr addr = {};
+
+	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		if (!client_address(ops, &addr))
+			return 1;
+		client_opened(&addr);
+		bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags |
+						       BPF_SOCK_OPS_STATE_CB_FLAG);
+	} else if (ops->op == BPF_SOCK_OPS_STATE_CB && ops->args[1] == BPF_TCP_CLOSE) {
+		if (client_address(ops, &addr))
+			client_closed(&addr);
+	}
+	return 1;
+}

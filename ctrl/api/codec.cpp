@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/codec.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/frame.h"
+
+namespace xdpctl {
+namespace {
+
+using nlohmann::json;
+
+struct KindRow {
+    ErrorKind kind;
+    std::string_view name;
+    int http;
+};
+
+constexpr std::array kinds = {KindRow{ErrorKind::failed, "failed", 500},
+                              KindRow{ErrorKind::usage, "usage", 400},
+                              KindRow{ErrorKind::unreachable, "unreachable", 503},
+                              KindRow{ErrorKind::not_found, "not_found", 404},
+                              KindRow{ErrorKind::permission, "permission", 403},
+                              KindRow{ErrorKind::invalid_config, "invalid_config", 422},
+                              KindRow{ErrorKind::refused, "refused", 409}};
+
+double seconds(uint64_t ns)
+{
+    return static_cast<double>(ns) / 1e9;
+}
+
+json versioned(json object)
+{
+    object["schema_version"] = schema_version;
+    return object;
+}
+
+json traffic_json(const Traffic& traffic)
+{
+    return {{"packets", traffic.packets},
+            {"bytes", traffic.bytes},
+            {"packets_per_second", traffic.packets_per_second},
+            {"bits_per_second", traffic.bits_per_second}};
+}
+
+json totals_json(const Snapshot& snapshot)
+{
+    return {{"received", traffic_json(snapshot.received)},
+            {"passed", traffic_json(snapshot.passed)},
+            {"dropped", traffic_json(snapshot.dropped)},
+            {"would_drop", traffic_json(snapshot.would_drop)}};
+}
+
+std::string_view disposition_name(size_t disposition, xdpctl_verdict verdict)
+{
+    if (disposition == XDPCTL_WOULD_DROP) {
+        return "would_drop";
+    }
+    return verdict == XDPCTL_VERDICT_DROP ? "dropped" : "passed";
+}
+
+Result<json> parse_object(const std::string& body)
+{
+    json parsed = json::parse(body, nullptr, false);
+    if (!parsed.is_object()) {
+        return failure(ErrorKind::usage, "the request body must be a JSON object");
+    }
+    return parsed;
+}
+
+} // namespace
+
+std::string_view kind_name(ErrorKind kind)
+{
+    const auto* row =
+        std::find_if(kinds.begin(), kinds.end(), [kind](const KindRow& k) { return k.kind == kind; });
+    return row == kinds.end() ? "failed" : row->name;
+}
+
+ErrorKind kind_from_name(std::string_view name)
+{
+    const auto* row =
+        std::find_if(kinds.begin(), kinds.end(), [name](const KindRow& k) { return k.name == name; });
+    return row == kinds.end() ? ErrorKind::failed : row->kind;
+}
+
+int http_status(ErrorKind kind)
+{
+    const auto* row =
+        std::find_if(kinds.begin(), kinds.end(), [kind](const KindRow& k) { return k.kind == kind; });
+    return row == kinds.end() ? 500 : row->http;
+}
+
+json to_json(const Error& error)
+{
+    return versioned({{"error", {{"kind", kind_name(error.kind)}, {"message", error.message}}}});
+}
+
+json to_json(const Attachment& attachment)
+{
+    return {{"name", attachment.interface},
+            {"ifindex", attachment.ifindex},
+            {"xdp", attachment.native ? "native" : "generic"},
+            {"shared", attachment.shared}};
+}
+
+json to_json(const Status& status)
+{
+    const Snapshot& snapshot = *status.snapshot;
+    json interfaces = json::array();
+    for (const Attachment& attachment : status.attachments) {
+        interfaces.push_back(to_json(attachment));
+    }
+    json services = json::array();
+    for (const Service& service : status.services) {
+        services.push_back(to_string(service));
+    }
+    json maps = json::object();
+    for (const MapUsage& map : snapshot.maps) {
+        maps[map.name] = {{"entries", map.entries}, {"max_entries", map.max_entries}};
+    }
+    return versioned({{"version", status.version},
+                      {"uptime_seconds", seconds(status.uptime_ns)},
+                      {"mode", to_string(status.mode)},
+                      {"mode_overridden", status.mode_overridden},
+                      {"panic", status.bypass},
+                      {"generation", status.generation},
+                      {"config", {{"path", status.config_path},
+                                  {"ok", status.config_ok},
+                                  {"error", status.config_error}}},
+                      {"interfaces", interfaces},
+                      {"missing_interfaces", status.missing_interfaces},
+                      {"services", services},
+                      {"allow_prefixes", status.allow_prefixes},
+                      {"block_prefixes", status.block_prefixes},
+                      {"bans", {{"active", snapshot.bans.active_total()},
+                                {"remembered", snapshot.bans.remembered},
+                                {"max", status.max_bans}}},
+                      {"maps", maps},
+                      {"events_lost", snapshot.events_lost},
+                      {"traffic", totals_json(snapshot)},
+                      {"warnings", status.warnings}});
+}
+
+json stats_to_json(const Snapshot& snapshot)
+{
+    json rows = json::array();
+    for (const DeviceSnapshot& device : snapshot.devices) {
+        for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
+            for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
+                for (const ReasonInfo& reason : reasons) {
+                    const xdpctl_cell& cell = device.counters.cells[f][d][reason.id];
+                    if (cell.packets == 0) {
+                        continue;
+                    }
+                    rows.push_back({{"device", device.name},
+                                    {"family", family_names[f]},
+                                    {"disposition", disposition_name(d, reason.verdict)},
+                                    {"reason", reason.name},
+                                    {"packets", cell.packets},
+                                    {"bytes", cell.bytes}});
+                }
+            }
+        }
+    }
+    json by_reason = json::array();
+    for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
+        for (const ReasonInfo& reason : reasons) {
+            const Traffic& traffic = snapshot.by_reason[d][reason.id];
+            if (traffic.packets == 0) {
+                continue;
+            }
+            json row = traffic_json(traffic);
+            row["reason"] = reason.name;
+            row["stage"] = stages[reason.stage].name;
+            row["disposition"] = disposition_name(d, reason.verdict);
+            row["text"] = reason.text;
+            by_reason.push_back(row);
+        }
+    }
+    return versioned({{"totals", totals_json(snapshot)},
+                      {"by_reason", by_reason},
+                      {"counters", rows},
+                      {"events_lost", snapshot.events_lost}});
+}
+
+json to_json(const TopLists& top)
+{
+    json clients = json::array();
+    for (const Talker& talker : top.clients) {
+        clients.push_back({{"source", to_string(talker.source)},
+                           {"packets_per_second", talker.packets_per_second},
+                           {"connections", talker.connections},
+                           {"packets", talker.packets}});
+    }
+    json dropped = json::array();
+    for (const DroppedSource& source : top.dropped) {
+        dropped.push_back({{"source", to_string(source.source)},
+                           {"reason", reason_info(source.reason).name},
+                           {"share", source.share},
+                           {"samples", source.samples}});
+    }
+    return versioned({{"clients", clients}, {"dropped", dropped}});
+}
+
+namespace {
+
+json packet_json(const xdpctl_event& event)
+{
+    json packet = {{"reason", reason_info(event.judgement.reason).name},
+                   {"action", event.judgement.action == 1 ? "drop" : "pass"},
+                   {"family", family_names[event.judgement.family]},
+                   {"session", session_names[event.judgement.session]},
+                   {"source", to_string(Address::from_abi(event.src))},
+                   {"destination", to_string(Address::from_abi(event.dst))},
+                   {"protocol", protocol_name(event.protocol)},
+                   {"generation", event.judgement.generation},
+                   {"ifindex", event.ifindex},
+                   {"frame_bytes", event.frame_bytes},
+                   {"bytes", to_hex({event.bytes, event.captured_bytes})}};
+    if (event.judgement.session != XDPCTL_SESSION_UNKNOWN) {
+        packet["source_port"] = ntohs(event.sport);
+        packet["destination_port"] = ntohs(event.dport);
+    }
+    return packet;
+}
+
+} // namespace
+
+json to_json(const std::vector<LogEvent>& events)
+{
+    json rows = json::array();
+    for (const LogEvent& event : events) {
+        json row = {{"sequence", event.sequence},
+                    {"time", static_cast<double>(event.unix_ms) / 1000},
+                    {"kind", event.kind},
+                    {"text", event.text}};
+        if (event.packet) {
+            row["packet"] = packet_json(*event.packet);
+        }
+        rows.push_back(row);
+    }
+    return versioned({{"events", rows}});
+}
+
+json to_json(const std::vector<BanInfo>& bans)
+{
+    json rows = json::array();
+    for (const BanInfo& ban : bans) {
+        json row = {{"prefix", to_string(ban.prefix)},
+                    {"origin", ban.origin},
+                    {"strikes", ban.strikes}};
+        row["remaining_seconds"] = ban.remaining_ns ? json(seconds(*ban.remaining_ns)) : json();
+        row["hits"] = ban.hits ? json(*ban.hits) : json();
+        rows.push_back(row);
+    }
+    return versioned({{"bans", rows}});
+}
+
+json to_json(const BanResult& result)
+{
+    json refused = json::array();
+    for (const Refusal& refusal : result.refused) {
+        refused.push_back({{"prefix", to_string(refusal.prefix)}, {"why", refusal.why}});
+    }
+    return versioned({{"added", result.added}, {"refused", refused}});
+}
+
+json to_json(const std::vector<Control::AllowInfo>& allowed)
+{
+    json rows = json::array();
+    for (const auto& info : allowed) {
+        rows.push_back({{"prefix", to_string(info.prefix)},
+                        {"origin", info.from_config ? "config" : "operator"}});
+    }
+    return versioned({{"allow", rows}});
+}
+
+json to_json(const Control::Applied& applied)
+{
+    return versioned({{"changes", applied.changes}, {"warnings", applied.warnings}});
+}
+
+json to_json(const xdpctl_judgement& judgement, uint64_t now_ns)
+{
+    const ReasonInfo& reason = reason_info(judgement.reason);
+    json result = {{"reason", reason.name},
+                   {"text", reason.text},
+                   {"stage", stages[reason.stage].name},
+                   {"verdict", reason.verdict == XDPCTL_VERDICT_DROP ? "drop" : "pass"},
+                   {"action", judgement.action == 1 ? "drop" : "pass"},
+                   {"family", family_names[judgement.family]},
+                   {"session", session_names[judgement.session]},
+                   {"known_client", judgement.known_client == 1},
+                   {"generation", judgement.generation}};
+    if (judgement.prefix_length > 0 || judgement.reason == XDPCTL_BLOCKED) {
+        const bool ipv4 = judgement.family == XDPCTL_IPV4;
+        result["prefix_length"] = judgement.prefix_length - (ipv4 ? 96 : 0);
+    }
+    if (judgement.deadline_ns > now_ns && judgement.deadline_ns != XDPCTL_NO_DEADLINE) {
+        result["remaining_seconds"] = seconds(judgement.deadline_ns - now_ns);
+    }
+    json path = json::array();
+    for (const StageInfo& stage : stages) {
+        const std::string_view outcome = stage.id < reason.stage    ? "next"
+                                         : stage.id == reason.stage ? reason.name
+                                                                    : "not reached";
+        path.push_back(
+            {{"stage", stage.name}, {"question", stage.question}, {"outcome", outcome}});
+    }
+    result["path"] = path;
+    return versioned(result);
+}
+
+Result<PrefixRequest> parse_prefix_request(const std::string& body)
+{
+    auto object = parse_object(body);
+    if (!object) {
+        return object.error();
+    }
+    const auto entries = object->find("entries");
+    if (entries == object->end() || !entries->is_array() || entries->empty()) {
+        return failure(ErrorKind::usage, "entries: must be an array of at least one prefix");
+    }
+    PrefixRequest request;
+    for (size_t i = 0; i < entries->size(); i++) {
+        const json& entry = (*entries)[i];
+        if (!entry.is_string()) {
+            return failure(ErrorKind::usage, "entries[{}]: must be a string", i);
+        }
+        auto prefix = parse_prefix(entry.get_ref<const std::string&>());
+        if (!prefix) {
+            return prefix.error().in(fmt::format("entries[{}]", i));
+        }
+        request.prefixes.push_back(*prefix);
+    }
+    if (const auto ttl = object->find("ttl"); ttl != object->end()) {
+        auto parsed = ttl->is_string() ? parse_duration(ttl->get_ref<const std::string&>())
+                                       : Result<uint64_t>(failure(ErrorKind::usage,
+                                                                  "must be a string such as 1h"));
+        if (!parsed) {
+            return parsed.error().in("ttl");
+        }
+        if (*parsed == 0) {
+            return failure(ErrorKind::usage, "ttl: must be longer than 0");
+        }
+        request.ttl_ns = *parsed;
+    }
+    return request;
+}
+
+Result<std::string> parse_string_member(const std::string& body, const char* member)
+{
+    auto object = parse_object(body);
+    if (!object) {
+        return object.error();
+    }
+    const auto value = object->find(member);
+    if (value == object->end() || !value->is_string()) {
+        return failure(ErrorKind::usage, "{}: must be a string", member);
+    }
+    return value->get<std::string>();
+}
+
+Result<Bytes> parse_hex(std::string_view text)
+{
+    Bytes bytes;
+    std::string digits;
+    for (const char c : text) {
+        if (c == ' ' || c == ':' || c == '\n') {
+            continue;
+        }
+        digits += c;
+        if (digits.size() == 2) {
+            uint8_t value = 0;
+            const auto [end, problem] = std::from_chars(digits.data(), digits.data() + 2, value, 16);
+            if (problem != std::errc() || end != digits.data() + 2) {
+                return failure(ErrorKind::usage, "'{}' at byte {} is not hexadecimal", digits,
+                               bytes.size());
+            }
+            bytes.push_back(value);
+            digits.clear();
+        }
+    }
+    if (!digits.empty()) {
+        return failure(ErrorKind::usage, "an odd number of hexadecimal digits");
+    }
+    return bytes;
+}
+
+std::string to_hex(std::span<const uint8_t> bytes)
+{
+    std::string text;
+    for (const uint8_t byte : bytes) {
+        text += fmt::format("{:02x}", byte);
+    }
+    return text;
+}
+
+} // namespace xdpctl

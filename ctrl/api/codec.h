@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON of the API, version 1. Pure. Numbers are base units (ns become seconds),
+// addresses are text; every object that leaves carries schema_version.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "api/control.h"
+
+namespace xdpctl {
+
+inline constexpr int schema_version = 1;
+
+nlohmann::json to_json(const Status& status);
+nlohmann::json stats_to_json(const Snapshot& snapshot);
+nlohmann::json to_json(const TopLists& top);
+nlohmann::json to_json(const std::vector<LogEvent>& events);
+nlohmann::json to_json(const std::vector<BanInfo>& bans);
+nlohmann::json to_json(const BanResult& result);
+nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed);
+nlohmann::json to_json(const Control::Applied& applied);
+nlohmann::json to_json(const Attachment& attachment);
+nlohmann::json to_json(const xdpctl_judgement& judgement, uint64_t now_ns);
+nlohmann::json to_json(const Error& error);
+
+std::string_view kind_name(ErrorKind kind);
+ErrorKind kind_from_name(std::string_view name);
+int http_status(ErrorKind kind);
+
+// {"entries": ["192.0.2.1", ...], "ttl": "1h"}; a wrong element is named by position.
+struct PrefixRequest {
+    std::vector<Prefix> prefixes;
+    std::optional<uint64_t> ttl_ns;
+};
+Result<PrefixRequest> parse_prefix_request(const std::string& body);
+// A member that must be a string.
+Result<std::string> parse_string_member(const std::string& body, const char* member);
+Result<Bytes> parse_hex(std::string_view text);
+std::string to_hex(std::span<const uint8_t> bytes);
+
+} // namespace xdpctl

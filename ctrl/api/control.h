@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be asked of a running daemon. The controller implements it; the API
+// carries it over the socket.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/frame.h"
+#include "dataplane/attachment.h"
+#include "host/facts.h"
+#include "telemetry/event_log.h"
+#include "telemetry/snapshot.h"
+
+namespace xdpctl {
+
+struct Status {
+    std::string version;
+    uint64_t uptime_ns = 0;
+    xdpctl_mode mode = XDPCTL_MODE_MONITOR;
+    bool mode_overridden = false; // set by hand; the configuration says otherwise
+    bool bypass = false;          // panic is in force
+    uint64_t generation = 0;
+    std::string config_path;
+    bool config_ok = true; // the last reload was taken
+    std::string config_error;
+    std::vector<Attachment> attachments;
+    std::vector<std::string> missing_interfaces; // configured, not attached
+    std::vector<Service> services;
+    size_t allow_prefixes = 0;
+    size_t block_prefixes = 0;
+    uint32_t max_bans = 0;
+    std::vector<std::string> warnings;
+    std::shared_ptr<const Snapshot> snapshot;
+};
+
+struct BanInfo {
+    Prefix prefix;
+    std::optional<uint64_t> remaining_ns; // none: permanent
+    std::string origin;                   // "operator", "heuristic", "config"
+    uint32_t strikes = 0;
+    std::optional<uint64_t> hits; // of hosts only
+};
+
+struct Refusal {
+    Prefix prefix;
+    std::string why;
+};
+
+struct BanResult {
+    size_t added = 0;
+    std::vector<Refusal> refused;
+};
+
+struct TopLists {
+    std::vector<Talker> clients;
+    std::vector<DroppedSource> dropped;
+};
+
+class Control {
+  public:
+    virtual ~Control() = default;
+
+    virtual Status status() = 0;
+    virtual TopLists top(size_t most) = 0;
+    virtual std::vector<LogEvent> events(uint64_t since) = 0;
+
+    virtual Result<std::vector<BanInfo>> bans() = 0;
+    // ttl_ns none: permanent. Parts that the guard refuses are told, the rest is done.
+    virtual Result<BanResult> ban(const std::vector<Prefix>& prefixes,
+                                  std::optional<uint64_t> ttl_ns) = 0;
+    virtual Result<size_t> unban(const std::vector<Prefix>& prefixes) = 0;
+
+    struct AllowInfo {
+        Prefix prefix;
+        bool from_config;
+    };
+    virtual std::vector<AllowInfo> allowed() = 0;
+    virtual Result<size_t> allow(const std::vector<Prefix>& prefixes) = 0;
+    virtual Result<size_t> disallow(const std::vector<Prefix>& prefixes) = 0;
+
+    virtual Result<> set_mode(xdpctl_mode mode) = 0;
+    virtual Result<Attachment> attach(const std::string& interface) = 0;
+    virtual Result<> detach(const std::string& interface) = 0;
+
+    // Lines of difference between what runs and this text.
+    virtual Result<std::vector<std::string>> diff(const std::string& toml,
+                                                  const std::string& name) = 0;
+    // Returns the lines that changed; warnings for what needs a restart.
+    struct Applied {
+        std::vector<std::string> changes;
+        std::vector<std::string> warnings;
+    };
+    virtual Result<Applied> apply(const std::string& toml, const std::string& name) = 0;
+    // Reads the daemon's own file again.
+    virtual Result<Applied> reload() = 0;
+
+    virtual Result<xdpctl_judgement> explain(const Bytes& frame) = 0;
+};
+
+} // namespace xdpctl

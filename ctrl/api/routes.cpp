@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/routes.h"
+
+#include <charconv>
+
+#include "api/codec.h"
+
+namespace xdpctl {
+namespace {
+
+using nlohmann::json;
+
+ApiResponse reply(const json& body)
+{
+    return {200, body.dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+ApiResponse reply(const Error& error)
+{
+    return {http_status(error.kind),
+            to_json(error).dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+template <typename T, typename Encode> ApiResponse reply(const Result<T>& result, Encode encode)
+{
+    return result ? reply(encode(*result)) : reply(result.error());
+}
+
+json counted(const char* what, size_t count)
+{
+    return {{what, count}, {"schema_version", schema_version}};
+}
+
+json acknowledged()
+{
+    return {{"ok", true}, {"schema_version", schema_version}};
+}
+
+ApiResponse get_events(Control& control, const ApiRequest& request)
+{
+    uint64_t since = 0;
+    const std::string text = request.query("since");
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), since);
+    if (!text.empty() && (problem != std::errc() || end != text.data() + text.size())) {
+        return reply(failure(ErrorKind::usage, "since: must be a sequence number"));
+    }
+    return reply(to_json(control.events(since)));
+}
+
+// Body with prefixes -> verb.
+template <typename Verb> ApiResponse with_prefixes(const ApiRequest& request, Verb verb)
+{
+    auto parsed = parse_prefix_request(request.body);
+    return parsed ? verb(*parsed) : reply(parsed.error());
+}
+
+template <typename Verb>
+ApiResponse with_string(const ApiRequest& request, const char* member, Verb verb)
+{
+    auto text = parse_string_member(request.body, member);
+    return text ? verb(*text) : reply(text.error());
+}
+
+// Body {"config": TOML, "name": what to call it in errors}.
+template <typename Verb> ApiResponse with_config(const ApiRequest& request, Verb verb)
+{
+    return with_string(request, "config", [&](const std::string& toml) {
+        return with_string(request, "name",
+                           [&](const std::string& name) { return verb(toml, name); });
+    });
+}
+
+ApiResponse put_mode(Control& control, const ApiRequest& request)
+{
+    return with_string(request, "mode", [&](const std::string& text) {
+        auto mode = parse_mode(text);
+        if (!mode) {
+            return reply(mode.error());
+        }
+        return reply(control.set_mode(*mode), [](Done) { return acknowledged(); });
+    });
+}
+
+ApiResponse post_explain(Control& control, const ApiRequest& request)
+{
+    return with_string(request, "frame", [&](const std::string& hex) {
+        auto frame = parse_hex(hex);
+        if (!frame) {
+            return reply(frame.error().in("frame"));
+        }
+        const uint64_t now = control.status().snapshot->time_ns;
+        return reply(control.explain(*frame),
+                     [now](const xdpctl_judgement& judgement) { return to_json(judgement, now); });
+    });
+}
+
+ApiResponse get_index(Control&, const ApiRequest&)
+{
+    json rows = json::array();
+    for (const Route& route : routes()) {
+        rows.push_back({{"method", route.method}, {"path", route.path}, {"does", route.does}});
+    }
+    return reply({{"routes", rows}, {"schema_version", schema_version}});
+}
+
+} // namespace
+
+const std::vector<Route>& routes()
+{
+    static const std::vector<Route> table = {
+        {"GET", "/v1", "lists these routes", get_index},
+        {"GET", "/v1/status", "what runs, where, and the totals",
+         [](Control& c, const ApiRequest&) { return reply(to_json(c.status())); }},
+        {"GET", "/v1/stats", "packets by device, family, disposition and reason",
+         [](Control& c, const ApiRequest&) { return reply(stats_to_json(*c.status().snapshot)); }},
+        {"GET", "/v1/top", "busiest clients and most dropped sources",
+         [](Control& c, const ApiRequest&) { return reply(to_json(c.top(top_clients))); }},
+        {"GET", "/v1/events", "events after ?since=SEQUENCE", get_events},
+        {"GET", "/v1/bans", "bans in force",
+         [](Control& c, const ApiRequest&) {
+             return reply(c.bans(), [](const auto& bans) { return to_json(bans); });
+         }},
+        {"POST", "/v1/bans", R"(adds {"entries": [PREFIX...], "ttl": DURATION?})",
+         [](Control& c, const ApiRequest& r) {
+             return with_prefixes(r, [&c](const PrefixRequest& p) {
+                 return reply(c.ban(p.prefixes, p.ttl_ns),
+                              [](const BanResult& result) { return to_json(result); });
+             });
+         }},
+        {"DELETE", "/v1/bans", R"(lifts {"entries": [PREFIX...]})",
+         [](Control& c, const ApiRequest& r) {
+             return with_prefixes(r, [&c](const PrefixRequest& p) {
+                 return reply(c.unban(p.prefixes), [](size_t n) { return counted("removed", n); });
+             });
+         }},
+        {"GET", "/v1/allow", "the allow list",
+         [](Control& c, const ApiRequest&) { return reply(to_json(c.allowed())); }},
+        {"POST", "/v1/allow", R"(adds {"entries": [PREFIX...]})",
+         [](Control& c, const ApiRequest& r) {
+             return with_prefixes(r, [&c](const PrefixRequest& p) {
+                 return reply(c.allow(p.prefixes), [](size_t n) { return counted("added", n); });
+             });
+         }},
+        {"DELETE", "/v1/allow", R"(removes {"entries": [PREFIX...]})",
+         [](Control& c, const ApiRequest& r) {
+             return with_prefixes(r, [&c](const PrefixRequest& p) {
+                 return reply(c.disallow(p.prefixes),
+                              [](size_t n) { return counted("removed", n); });
+             });
+         }},
+        {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
+        {"POST", "/v1/attach", R"(attaches {"interface": NAME})",
+         [](Control& c, const ApiRequest& r) {
+             return with_string(r, "interface", [&c](const std::string& name) {
+                 return reply(c.attach(name), [](const Attachment& attachment) {
+                     json body = to_json(attachment);
+                     body["schema_version"] = schema_version;
+                     return body;
+                 });
+             });
+         }},
+        {"POST", "/v1/detach", R"(detaches {"interface": NAME})",
+         [](Control& c, const ApiRequest& r) {
+             return with_string(r, "interface", [&c](const std::string& name) {
+                 return reply(c.detach(name), [](Done) { return acknowledged(); });
+             });
+         }},
+        {"POST", "/v1/diff", R"(compares what runs with {"config": TOML, "name": NAME})",
+         [](Control& c, const ApiRequest& r) {
+             return with_config(r, [&c](const std::string& toml, const std::string& name) {
+                 return reply(c.diff(toml, name), [](const std::vector<std::string>& lines) {
+                     return json{{"changes", lines}, {"schema_version", schema_version}};
+                 });
+             });
+         }},
+        {"POST", "/v1/apply", R"(makes {"config": TOML, "name": NAME} what runs)",
+         [](Control& c, const ApiRequest& r) {
+             return with_config(r, [&c](const std::string& toml, const std::string& name) {
+                 return reply(c.apply(toml, name),
+                              [](const Control::Applied& applied) { return to_json(applied); });
+             });
+         }},
+        {"POST", "/v1/reload", "reads the daemon's own configuration file again",
+         [](Control& c, const ApiRequest&) {
+             return reply(c.reload(),
+                          [](const Control::Applied& applied) { return to_json(applied); });
+         }},
+        {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},
+    };
+    return table;
+}
+
+} // namespace xdpctl

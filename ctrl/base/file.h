@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace xdpctl {
+
+Result<std::string> read_file(const std::string& path);
+
+// The file has either its old or its new content, also after a crash.
+Result<> write_file_atomic(const std::string& path, const std::string& content);
+
+// mkdir -p with mode 0755; an existing directory is fine.
+Result<> make_directories(const std::string& path);
+
+} // namespace xdpctl

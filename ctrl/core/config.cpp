@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+#include <limits>
+#include <map>
+#include <set>
+
+#include <toml++/toml.h>
+
+#include "core/reasons.h"
+
+namespace xdpctl {
+namespace {
+
+template <typename T> struct Word {
+    std::string_view name;
+    T value;
+};
+
+constexpr std::array mode_words = {Word<xdpctl_mode>{"monitor", XDPCTL_MODE_MONITOR},
+                                   Word<xdpctl_mode>{"enforce", XDPCTL_MODE_ENFORCE}};
+constexpr std::array attach_words = {Word<AttachMode>{"auto", AttachMode::automatic},
+                                     Word<AttachMode>{"native", AttachMode::native},
+                                     Word<AttachMode>{"generic", AttachMode::generic}};
+constexpr std::array on_stop_words = {Word<OnStop>{"keep", OnStop::keep},
+                                      Word<OnStop>{"detach", OnStop::detach}};
+
+// How one kind of value is read from TOML and written for `diff`.
+Result<> read(const toml::node& node, bool& out)
+{
+    const auto value = node.value_exact<bool>();
+    if (!value) {
+        return failure("must be true or false");
+    }
+    out = *value;
+    return Done{};
+}
+
+Result<> read(const toml::node& node, std::string& out)
+{
+    const auto value = node.value_exact<std::string>();
+    if (!value) {
+        return failure("must be a string");
+    }
+    out = *value;
+    return Done{};
+}
+
+template <typename Integer>
+requires std::is_unsigned_v<Integer> Result<> read(const toml::node& node, Integer& out)
+{
+    const auto value = node.value_exact<int64_t>();
+    if (!value || *value < 0 ||
+        static_cast<uint64_t>(*value) > std::numeric_limits<Integer>::max()) {
+        return failure("must be a whole number from 0 to {}", std::numeric_limits<Integer>::max());
+    }
+    out = static_cast<Integer>(*value);
+    return Done{};
+}
+
+template <typename T, size_t N>
+Result<> read_word(const toml::node& node, const std::array<Word<T>, N>& words, T& out)
+{
+    std::string choices;
+    for (const auto& word : words) {
+        if (node.value_exact<std::string>() == word.name) {
+            out = word.value;
+            return Done{};
+        }
+        choices += fmt::format("{}\"{}\"", choices.empty() ? "" : " or ", word.name);
+    }
+    return failure("must be {}", choices);
+}
+
+template <typename T, size_t N>
+std::string_view word_of(const std::array<Word<T>, N>& words, T value)
+{
+    for (const auto& word : words) {
+        if (word.value == value) {
+            return word.name;
+        }
+    }
+    return "?";
+}
+
+Result<> read_duration(const toml::node& node, uint64_t& out)
+{
+    const auto text = node.value_exact<std::string>();
+    if (!text) {
+        return failure("must be a duration such as \"10m\"");
+    }
+    const auto value = parse_duration(*text);
+    if (!value) {
+        return value.error();
+    }
+    if (*value == 0) {
+        return failure("must be longer than 0");
+    }
+    out = *value;
+    return Done{};
+}
+
+// Each element goes through `add`, whose error gets the element's own line.
+template <typename Add> Result<> read_strings(const toml::node& node, Add add)
+{
+    const toml::array* array = node.as_array();
+    if (array == nullptr) {
+        return failure("must be an array of strings");
+    }
+    for (const toml::node& element : *array) {
+        const auto text = element.value_exact<std::string>();
+        const Result<> added = text ? add(*text) : Result<>(failure("must hold strings only"));
+        if (!added) {
+            return failure("line {}: {}", element.source().begin.line, added.error().message);
+        }
+    }
+    return Done{};
+}
+
+Result<> read_prefixes(const toml::node& node, std::vector<Prefix>& out)
+{
+    out.clear();
+    return read_strings(node, [&out](const std::string& text) -> Result<> {
+        auto prefix = parse_prefix(text);
+        if (!prefix) {
+            return prefix.error();
+        }
+        out.push_back(*prefix);
+        return Done{};
+    });
+}
+
+Result<> read_reason_mask(const toml::node& node, uint64_t& out)
+{
+    out = 0;
+    return read_strings(node, [&out](const std::string& text) -> Result<> {
+        const auto reason = find_reason(text);
+        if (!reason || reason->verdict != XDPCTL_VERDICT_DROP) {
+            return failure("'{}' is not a reason to drop (see xdpctl explain --reasons)", text);
+        }
+        out |= 1ULL << reason->id;
+        return Done{};
+    });
+}
+
+Result<> read_interfaces(const toml::node& node, std::vector<std::string>& out)
+{
+    out.clear();
+    return read_strings(node, [&out](const std::string& text) -> Result<> {
+        if (text.empty() || text.size() > 15 || text.find('/') != std::string::npos) {
+            return failure("'{}' is not an interface name", text);
+        }
+        if (std::find(out.begin(), out.end(), text) != out.end()) {
+            return failure("'{}' is named twice", text);
+        }
+        if (out.size() + 1 >= XDPCTL_DEVICE_SLOTS) {
+            return failure("more than {} interfaces", XDPCTL_DEVICE_SLOTS - 1);
+        }
+        out.push_back(text);
+        return Done{};
+    });
+}
+
+std::string show_prefixes(const std::vector<Prefix>& prefixes)
+{
+    std::string text;
+    for (const Prefix& prefix : prefixes) {
+        text += (text.empty() ? "" : ", ") + to_string(prefix);
+    }
+    return "[" + text + "]";
+}
+
+std::string show_reasons(uint64_t mask)
+{
+    std::string text;
+    for (const ReasonInfo& reason : reasons) {
+        if (mask >> reason.id & 1) {
+            text += fmt::format("{}{}", text.empty() ? "" : ", ", reason.name);
+        }
+    }
+    return "[" + text + "]";
+}
+
+// The one table of keys: how each is read, shown, and whether the running data
+// path can take it.
+struct Key {
+    std::string_view name;
+    std::function<Result<>(const toml::node&, Config&)> read;
+    std::function<std::string(const Config&)> show;
+    bool fixed_while_loaded = false;
+};
+
+template <typename T> Key plain(std::string_view name, T Config::*field, bool fixed = false)
+{
+    return {name, [field](const toml::node& n, Config& c) { return read(n, c.*field); },
+            [field](const Config& c) { return fmt::format("{}", c.*field); }, fixed};
+}
+
+template <typename S, typename T>
+Key nested(std::string_view name, S Config::*group, T S::*field, bool fixed = false)
+{
+    return {name,
+            [=](const toml::node& n, Config& c) { return read(n, c.*group.*field); },
+            [=](const Config& c) { return fmt::format("{}", c.*group.*field); }, fixed};
+}
+
+Key heuristics_duration(std::string_view name, uint64_t HeuristicsConfig::*field)
+{
+    return {name,
+            [field](const toml::node& n, Config& c) { return read_duration(n, c.heuristics.*field); },
+            [field](const Config& c) { return format_duration(c.heuristics.*field); }};
+}
+
+template <typename T, size_t N>
+Key choice(std::string_view name, const std::array<Word<T>, N>& words, T Config::*field)
+{
+    return {name,
+            [&words, field](const toml::node& n, Config& c) { return read_word(n, words, c.*field); },
+            [&words, field](const Config& c) { return std::string(word_of(words, c.*field)); }};
+}
+
+Key prefixes(std::string_view name, std::vector<Prefix> Config::*field)
+{
+    return {name, [field](const toml::node& n, Config& c) { return read_prefixes(n, c.*field); },
+            [field](const Config& c) { return show_prefixes(c.*field); }};
+}
+
+const std::vector<Key>& keys()
+{
+    using H = HeuristicsConfig;
+    using M = MapsConfig;
+    static const std::vector<Key> table = {
+        choice("mode", mode_words, &Config::mode),
+        {"interfaces",
+         [](const toml::node& n, Config& c) { return read_interfaces(n, c.interfaces); },
+         [](const Config& c) { return fmt::format("[{}]", fmt::join(c.interfaces, ", ")); }},
+        choice("attach", attach_words, &Config::attach),
+        choice("on_stop", on_stop_words, &Config::on_stop),
+        prefixes("lists.allow", &Config::allow),
+        prefixes("lists.block", &Config::block),
+        {"reasons.monitor",
+         [](const toml::node& n, Config& c) { return read_reason_mask(n, c.observed_reasons); },
+         [](const Config& c) { return show_reasons(c.observed_reasons); }},
+        plain("events.samples_per_second", &Config::samples_per_second),
+        nested("heuristics.enabled", &Config::heuristics, &H::enabled),
+        nested("heuristics.client_packets_per_second", &Config::heuristics,
+               &H::client_packets_per_second),
+        heuristics_duration("heuristics.window", &H::window_ns),
+        heuristics_duration("heuristics.ban_ttl", &H::ban_ttl_ns),
+        heuristics_duration("heuristics.ban_ttl_max", &H::ban_ttl_max_ns),
+        heuristics_duration("heuristics.strike_decay", &H::strike_decay_ns),
+        nested("maps.bans", &Config::maps, &M::bans, true),
+        nested("maps.clients", &Config::maps, &M::clients, true),
+        nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
+        nested("maps.prefixes", &Config::maps, &M::prefixes, false),
+        plain("metrics.listen", &Config::metrics_listen, true),
+        plain("api.socket", &Config::socket_path, true),
+        plain("api.group", &Config::socket_group, true),
+        plain("paths.state", &Config::state_directory, true),
+        plain("paths.pins", &Config::pin_directory, true),
+        plain("paths.cgroup", &Config::cgroup, true),
+    };
+    return table;
+}
+
+Error at(std::string_view name, const toml::node& node, std::string_view key, std::string_view why)
+{
+    return failure(ErrorKind::invalid_config, "{}:{}: {}: {}", name, node.source().begin.line, key,
+                   why);
+}
+
+bool is_section(std::string_view path)
+{
+    return std::any_of(keys().begin(), keys().end(), [path](const Key& key) {
+        return key.name.size() > path.size() && key.name.starts_with(path) &&
+               key.name[path.size()] == '.';
+    });
+}
+
+Result<> read_table(const toml::table& table, const std::string& section, std::string_view name,
+                    Config& config)
+{
+    for (const auto& [word, node] : table) {
+        const std::string path = section + std::string(word.str());
+        if (const toml::table* inner = node.as_table(); inner && is_section(path)) {
+            auto done = read_table(*inner, path + ".", name, config);
+            if (!done) {
+                return done;
+            }
+            continue;
+        }
+        const auto key = std::find_if(keys().begin(), keys().end(),
+                                      [&path](const Key& k) { return k.name == path; });
+        if (key == keys().end()) {
+            return at(name, node, path, "unknown key");
+        }
+        if (const auto done = key->read(node, config); !done) {
+            return at(name, node, path, done.error().message);
+        }
+    }
+    return Done{};
+}
+
+// What no single key can tell. The line is that of the key at fault.
+Result<> check_whole(const toml::table& table, std::string_view name, const Config& config)
+{
+    const auto fault = [&](std::string_view path, std::string_view why) -> Error {
+        const auto view = table.at_path(path);
+        return view ? at(name, *view.node(), path, why)
+                    : failure(ErrorKind::invalid_config, "{}: {}: {}", name, path, why);
+    };
+    const HeuristicsConfig& heuristics = config.heuristics;
+    if (heuristics.ban_ttl_max_ns < heuristics.ban_ttl_ns) {
+        return fault("heuristics.ban_ttl_max", "must not be shorter than heuristics.ban_ttl");
+    }
+    if (heuristics.client_packets_per_second == 0) {
+        return fault("heuristics.client_packets_per_second", "must be above 0");
+    }
+    if (heuristics.window_ns < ns_per_s) {
+        return fault("heuristics.window", "must be at least 1s");
+    }
+    if (config.maps.events_bytes < 4096 || !std::has_single_bit(config.maps.events_bytes)) {
+        return fault("maps.events_bytes", "must be a power of two, at least 4096");
+    }
+    if (config.maps.prefixes == 0) {
+        return fault("maps.prefixes", "must be above 0");
+    }
+    if (config.allow.size() + config.block.size() > config.maps.prefixes) {
+        return fault("maps.prefixes", fmt::format("is {}, but the lists hold {} prefixes",
+                                                  config.maps.prefixes,
+                                                  config.allow.size() + config.block.size()));
+    }
+    return Done{};
+}
+
+} // namespace
+
+Result<Config> parse_config(std::string_view text, std::string_view name)
+{
+    toml::table table;
+    try { // the library's way to say that it is not TOML
+        table = toml::parse(text, name);
+    } catch (const toml::parse_error& problem) {
+        return failure(ErrorKind::invalid_config, "{}:{}: {}", name, problem.source().begin.line,
+                       problem.description());
+    }
+    Config config;
+    if (auto done = read_table(table, "", name, config); !done) {
+        return done.error();
+    }
+    if (auto done = check_whole(table, name, config); !done) {
+        return done.error();
+    }
+    return config;
+}
+
+std::vector<std::string> diff_configs(const Config& before, const Config& after)
+{
+    std::vector<std::string> lines;
+    for (const Key& key : keys()) {
+        const std::string was = key.show(before);
+        const std::string is = key.show(after);
+        if (was != is) {
+            lines.push_back(fmt::format("{}: {} -> {}", key.name, was, is));
+        }
+    }
+    return lines;
+}
+
+std::vector<std::string> needs_reload(const Config& running, const Config& wanted)
+{
+    std::vector<std::string> names;
+    for (const Key& key : keys()) {
+        if (key.fixed_while_loaded && key.show(running) != key.show(wanted)) {
+            names.emplace_back(key.name);
+        }
+    }
+    return names;
+}
+
+std::string_view to_string(xdpctl_mode mode)
+{
+    return word_of(mode_words, mode);
+}
+
+Result<xdpctl_mode> parse_mode(std::string_view text)
+{
+    for (const auto& word : mode_words) {
+        if (word.name == text) {
+            return word.value;
+        }
+    }
+    return failure(ErrorKind::usage, "'{}' is not a mode: monitor or enforce", text);
+}
+
+} // namespace xdpctl

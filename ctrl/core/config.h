@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// xdpctl.toml: what the operator configures. Every key has a default; the
+// struct is the documentation of each.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <xdpctl/abi/maps.h>
+
+#include "core/prefix.h"
+#include "core/units.h"
+
+namespace xdpctl {
+
+enum class AttachMode { automatic, native, generic };
+enum class OnStop { keep, detach };
+
+struct HeuristicsConfig {
+    bool enabled = true;
+    uint64_t client_packets_per_second = 20000; // of one proven TCP source
+    uint64_t window_ns = 2 * ns_per_s;          // over which the rate is taken
+    uint64_t ban_ttl_ns = 60 * ns_per_s;        // of the first offence; doubles
+    uint64_t ban_ttl_max_ns = 86400 * ns_per_s;
+    uint64_t strike_decay_ns = 3600 * ns_per_s; // good behaviour that forgives one offence
+
+    bool operator==(const HeuristicsConfig&) const = default;
+};
+
+struct MapsConfig {
+    uint32_t bans = 0;    // 0: the default of <xdpctl/abi/maps.h>
+    uint32_t clients = 0;
+    uint32_t events_bytes = XDPCTL_EVENTS_BYTES; // a power of two, at least 4096
+    uint32_t prefixes = XDPCTL_PREFIXES_ENTRIES;
+
+    bool operator==(const MapsConfig&) const = default;
+};
+
+struct Config {
+    xdpctl_mode mode = XDPCTL_MODE_MONITOR;
+    std::vector<std::string> interfaces;
+    AttachMode attach = AttachMode::automatic;
+    OnStop on_stop = OnStop::keep;
+    std::vector<Prefix> allow;
+    std::vector<Prefix> block;
+    uint64_t observed_reasons = 0; // bit r: reason r is counted, not enforced
+    uint32_t samples_per_second = 200;
+    HeuristicsConfig heuristics;
+    MapsConfig maps;
+    std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
+    std::string socket_path = "/run/xdpctl/xdpctl.sock";
+    std::string socket_group = "xdpctl";
+    std::string state_directory = "/var/lib/xdpctl";
+    std::string pin_directory = "/sys/fs/bpf/xdpctl";
+    std::string cgroup; // "": the cgroup v2 mount that is found
+
+    bool operator==(const Config&) const = default;
+};
+
+// Errors say "NAME:LINE: key: cause". `name` is what to call the text.
+Result<Config> parse_config(std::string_view toml, std::string_view name);
+
+// One line per key whose value differs: "key: old -> new".
+std::vector<std::string> diff_configs(const Config& before, const Config& after);
+
+// Keys among the differences that only a new load of the data path can change.
+std::vector<std::string> needs_reload(const Config& running, const Config& wanted);
+
+std::string_view to_string(xdpctl_mode mode);
+Result<xdpctl_mode> parse_mode(std::string_view text);
+
+} // namespace xdpctl

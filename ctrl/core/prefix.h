@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses and prefixes of both families in one 128-bit form: IPv4 is mapped
+// into ::ffff:0:0/96 (RFC 4291 2.5.5.2), as in the data path.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <xdpctl/abi/policy.h>
+
+#include "base/result.h"
+
+namespace xdpctl {
+
+struct Address {
+    std::array<uint8_t, 16> bytes{}; // network byte order
+
+    auto operator<=>(const Address&) const = default;
+    bool is_ipv4() const;
+
+    static Address from_ipv4(const uint8_t bytes[4]);
+    static Address from_ipv6(const uint8_t bytes[16]);
+    static Address from_abi(const xdpctl_addr& addr);
+    xdpctl_addr to_abi() const;
+};
+
+struct AddressHash {
+    size_t operator()(const Address& address) const;
+};
+
+// A network: no bit beyond `length` is set.
+struct Prefix {
+    Address address;
+    uint8_t length = 128; // 0..128; an IPv4 /n is 96 + n
+
+    auto operator<=>(const Prefix&) const = default;
+    bool is_ipv4() const { return length >= 96 && address.is_ipv4(); }
+    bool is_host() const { return length == 128; }
+    // Of one family: ::/0 does not contain IPv4.
+    bool contains(const Address& other) const;
+    bool contains(const Prefix& other) const;
+};
+
+const Prefix& all_ipv4(); // 0.0.0.0/0
+
+// Dotted quad or RFC 4291 text. A mapped address (::ffff:a.b.c.d) is the IPv4 one.
+Result<Address> parse_address(std::string_view text);
+// ADDRESS or ADDRESS/LENGTH. Host bits beyond the length are an error that
+// names the network which was probably meant.
+Result<Prefix> parse_prefix(std::string_view text);
+
+std::string to_string(const Address& address);
+// A host is written without a length.
+std::string to_string(const Prefix& prefix);
+
+} // namespace xdpctl

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of <xdpctl/abi/reasons.h> as a table.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include <xdpctl/abi/event.h>
+#include <xdpctl/abi/reasons.h>
+
+namespace xdpctl {
+
+struct ReasonInfo {
+    xdpctl_reason id;
+    std::string_view name;
+    xdpctl_stage stage;
+    xdpctl_verdict verdict;
+    std::string_view text;
+};
+
+struct StageInfo {
+    xdpctl_stage id;
+    std::string_view name;
+    std::string_view question;
+};
+
+inline constexpr std::array reasons = {
+#define XDPCTL_REASON_ROW(id, name, stage, verdict, text)                                          \
+    ReasonInfo{XDPCTL_##id, name, XDPCTL_STAGE_##stage, XDPCTL_VERDICT_##verdict, text},
+    XDPCTL_REASONS(XDPCTL_REASON_ROW)
+#undef XDPCTL_REASON_ROW
+};
+static_assert(XDPCTL_REASON_COUNT <= XDPCTL_REASON_SLOTS);
+
+inline constexpr std::array stages = {
+#define XDPCTL_STAGE_ROW(id, name, text) StageInfo{XDPCTL_STAGE_##id, name, text},
+    XDPCTL_STAGES(XDPCTL_STAGE_ROW)
+#undef XDPCTL_STAGE_ROW
+};
+
+inline constexpr std::array<std::string_view, XDPCTL_FAMILY_COUNT> family_names = {"ipv4", "ipv6",
+                                                                                   "non_ip"};
+
+inline constexpr std::array session_names = {
+#define XDPCTL_SESSION_ROW(id, name, text) std::string_view(name),
+    XDPCTL_SESSIONS(XDPCTL_SESSION_ROW)
+#undef XDPCTL_SESSION_ROW
+};
+
+// `id` must be a reason, not XDPCTL_NEXT.
+constexpr const ReasonInfo& reason_info(uint32_t id)
+{
+    return reasons[id - 1];
+}
+
+constexpr bool is_reason(uint32_t id)
+{
+    return id > XDPCTL_NEXT && id < XDPCTL_REASON_COUNT;
+}
+
+std::optional<ReasonInfo> find_reason(std::string_view name);
+
+} // namespace xdpctl

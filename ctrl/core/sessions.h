@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a two-way capture says of the sockets of the protected side: the
+// stand-in for the kernel's socket table and the sock_ops program in replay.
+#pragma once
+
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "core/frame.h"
+
+namespace xdpctl {
+
+struct SocketKey {
+    uint8_t protocol = 0;
+    Address local;
+    uint16_t local_port = 0; // host byte order
+    Address peer;            // all zero for a listener
+    uint16_t peer_port = 0;
+
+    auto operator<=>(const SocketKey&) const = default;
+};
+
+// Where the sockets go. In replay this is the data path's own table.
+class SocketTable {
+  public:
+    virtual ~SocketTable() = default;
+    virtual Result<> open_socket(const SocketKey& key) = 0;
+    virtual Result<> close_socket(const SocketKey& key) = 0;
+    virtual Result<> client_opened(const Address& client) = 0;
+    virtual Result<> client_closed(const Address& client) = 0;
+};
+
+class SessionTracker {
+  public:
+    explicit SessionTracker(SocketTable& table) : table_(table) {}
+
+    // A socket that was there before the capture began.
+    Result<> listen(const SocketKey& listener);
+    Result<> from_protected(const FrameInfo& frame);
+    Result<> to_protected(const FrameInfo& frame);
+
+  private:
+    enum class State { half_open, established, closing };
+    struct Connection {
+        State state = State::established;
+        bool passive = false; // the peer opened it: a client
+    };
+
+    Result<> opened(const SocketKey& key, Connection connection);
+    Result<> closed(const SocketKey& key);
+
+    SocketTable& table_;
+    std::map<SocketKey, Connection> connections_;
+};
+
+// First pass over a capture: which ports of the protected side answer.
+class ServiceFinder {
+  public:
+    void from_protected(const FrameInfo& frame);
+    void to_protected(const FrameInfo& frame);
+    const std::set<SocketKey>& listeners() const { return listeners_; }
+
+  private:
+    std::set<SocketKey> asked_; // UDP that came in before anything went out
+    std::set<SocketKey> listeners_;
+};
+
+} // namespace xdpctl

@@ -1,0 +1,699 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/controller.h"
+
+#include <algorithm>
+#include <ctime>
+#include <thread>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
+constexpr uint64_t host_interval_ns = ns_per_s;
+constexpr uint64_t top_window_ns = 10 * ns_per_s;
+
+uint64_t unix_ms()
+{
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+uint32_t cpus()
+{
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+// Deadline on the data path's clock of a time on the wall.
+uint64_t deadline_of(const HandBan& ban, uint64_t now_ns)
+{
+    if (!ban.until_unix_s) {
+        return XDPCTL_NO_DEADLINE;
+    }
+    const uint64_t wall_s = unix_ms() / 1000;
+    return *ban.until_unix_s <= wall_s ? 1 : now_ns + (*ban.until_unix_s - wall_s) * ns_per_s;
+}
+
+const char* origin_name(uint32_t origin)
+{
+    return origin == XDPCTL_BAN_HEURISTIC ? "heuristic" : "operator";
+}
+
+template <typename T> bool erase_value(std::vector<T>& values, const T& value)
+{
+    return std::erase(values, value) > 0;
+}
+
+} // namespace
+
+Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup)
+    : plane_(plane), interfaces_(interfaces), setup_(std::move(setup)), config_(setup_.config),
+      state_file_(config_.state_directory), heuristics_(config_.heuristics),
+      started_ns_(plane.now_ns())
+{
+}
+
+void Controller::note(const char* kind, std::string text)
+{
+    log::info("{}: {}", kind, text);
+    log_.add(unix_ms(), kind, std::move(text));
+}
+
+PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) const
+{
+    PolicySpec spec;
+    spec.mode = hand.mode.value_or(config.mode);
+    spec.allow = config.allow;
+    spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
+    for (const Prefix& prefix : config.block) {
+        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    const uint64_t now = plane_.now_ns();
+    for (const HandBan& ban : hand.prefix_bans) {
+        spec.block.push_back({ban.prefix, deadline_of(ban, now)});
+    }
+    spec.observed_reasons = config.observed_reasons;
+    spec.samples_per_second = config.samples_per_second;
+    return spec;
+}
+
+void Controller::rebuild_guard()
+{
+    std::vector<Prefix> allow = config_.allow;
+    allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
+    guard_ = make_guard(host_, allow);
+}
+
+Result<> Controller::change(Config config, HandState hand)
+{
+    auto committed = plane_.commit(compile_policy(policy_spec(config, hand), cpus()));
+    if (!committed) {
+        return committed.error();
+    }
+    if (!(config.heuristics == config_.heuristics)) {
+        heuristics_ = Heuristics(config.heuristics);
+    }
+    config_ = std::move(config);
+    hand_ = std::move(hand);
+    rebuild_guard();
+    if (auto saved = state_file_.save(hand_); !saved) {
+        // In force, but a restart would forget it: that must be known.
+        return saved.error().in("the change is in force but could not be saved");
+    }
+    return Done{};
+}
+
+Result<> Controller::start()
+{
+    const std::lock_guard lock(mutex_);
+    auto hand = state_file_.load();
+    if (!hand) {
+        return hand.error();
+    }
+    refresh_host();
+    was_bypassed_ = plane_.bypass();
+    if (was_bypassed_) {
+        note("panic", "panic is in force since an earlier run: every packet passes until "
+                      "`xdpctl attach` ends it");
+    }
+    if (auto clients = connected_clients(host_)) {
+        for (const auto& [source, connections] : *clients) {
+            (void)plane_.seed_client(source, connections); // best effort: they reconnect
+        }
+    }
+    return change(config_, *hand);
+}
+
+Result<> Controller::attach_configured()
+{
+    const std::lock_guard lock(mutex_);
+    wanted_ = {config_.interfaces.begin(), config_.interfaces.end()};
+    for (const Attachment& attachment : interfaces_.list()) {
+        if (!wanted_.contains(attachment.interface)) {
+            if (auto done = interfaces_.detach(attachment.interface); done) {
+                note("interface", attachment.interface + " is no longer configured: detached");
+            }
+        }
+    }
+    if (plane_.bypass()) {
+        refresh_attachments();
+        return Done{};
+    }
+    size_t attached = 0;
+    std::optional<Error> problem;
+    for (const std::string& name : config_.interfaces) {
+        if (auto done = attach_locked(name, config_.attach); done) {
+            attached++;
+        } else {
+            log::error("{}", done.error().message);
+            problem = done.error();
+        }
+    }
+    if (problem && attached == 0) {
+        return *problem;
+    }
+    return Done{};
+}
+
+Result<> Controller::attach_locked(const std::string& interface, AttachMode mode)
+{
+    auto attachment = interfaces_.attach(interface, mode);
+    if (!attachment) {
+        return attachment.error();
+    }
+    note("interface", fmt::format("{}: {} XDP, {}", interface,
+                                  attachment->native ? "native" : "generic",
+                                  attachment->shared ? "shared through libxdp's dispatcher"
+                                                     : "alone (no dispatcher on this kernel)"));
+    refresh_attachments();
+    return Done{};
+}
+
+void Controller::refresh_attachments()
+{
+    attachments_ = interfaces_.list();
+    for (const Attachment& attachment : attachments_) {
+        device_names_[attachment.ifindex] = attachment.interface;
+    }
+}
+
+void Controller::refresh_host()
+{
+    auto facts = setup_.read_host();
+    if (!facts) {
+        log::warning("reading the host: {}", facts.error().message);
+        return;
+    }
+    for (const Service& service : facts->services) {
+        if (started_ns_ != 0 && next_host_ns_ != 0 &&
+            !std::binary_search(host_.services.begin(), host_.services.end(), service)) {
+            note("service", to_string(service) + " appeared");
+        }
+    }
+    for (const Service& service : host_.services) {
+        if (!std::binary_search(facts->services.begin(), facts->services.end(), service)) {
+            note("service", to_string(service) + " is gone");
+        }
+    }
+    host_ = std::move(*facts);
+    rebuild_guard();
+    next_host_ns_ = plane_.now_ns() + host_interval_ns;
+}
+
+void Controller::tick()
+{
+    const std::lock_guard lock(mutex_);
+    const uint64_t now = plane_.now_ns();
+    drain_locked();
+    if (now >= next_host_ns_) {
+        refresh_host();
+        refresh_attachments();
+    }
+    if (now >= next_sweep_ns_) {
+        sweep_bans();
+    }
+    if (plane_.bypass() && !was_bypassed_) {
+        note("panic", "panic: every packet passes until `xdpctl attach`");
+    }
+    was_bypassed_ = plane_.bypass();
+
+    auto clients = plane_.clients();
+    if (!clients) {
+        log::error("{}", clients.error().message);
+        return;
+    }
+    client_entries_ = clients->size();
+    run_heuristics(*clients);
+    publish(*clients);
+}
+
+void Controller::run_heuristics(const std::vector<ClientSample>& clients)
+{
+    auto orders = heuristics_.tick(plane_, clients, guard_);
+    if (!orders) {
+        log::error("banning: {}", orders.error().message);
+        return;
+    }
+    for (const BanOrder& order : *orders) {
+        note("ban", fmt::format("{} for {}: {} packets/s on its own connections, {} allowed "
+                                "(offence {})",
+                                to_string(order.source),
+                                format_duration(order.ban.deadline_ns - order.ban.added_ns),
+                                format_count(order.packets_per_second),
+                                format_count(static_cast<double>(
+                                    config_.heuristics.client_packets_per_second)),
+                                order.ban.strikes));
+        next_sweep_ns_ = 0;
+    }
+}
+
+void Controller::sweep_bans()
+{
+    const uint64_t now = plane_.now_ns();
+    next_sweep_ns_ = now + sweep_interval_ns;
+    auto table = plane_.bans();
+    if (!table) {
+        log::error("{}", table.error().message);
+        return;
+    }
+    BanCounts counts;
+    std::vector<Address> forgotten;
+    for (const auto& [source, ban] : *table) {
+        if (now < ban.deadline_ns) {
+            counts.active[ban.origin == XDPCTL_BAN_HEURISTIC ? 1 : 0][source.is_ipv4() ? 0 : 1]++;
+        } else if (is_forgotten(ban, now, config_.heuristics.strike_decay_ns)) {
+            forgotten.push_back(source);
+        } else {
+            counts.remembered++;
+        }
+    }
+    if (auto removed = plane_.unban(forgotten); !removed) {
+        log::error("{}", removed.error().message);
+    }
+    ban_entries_ = table->size() - forgotten.size();
+
+    HandState kept = hand_;
+    std::erase_if(kept.prefix_bans, [now](const HandBan& ban) {
+        return deadline_of(ban, now) <= now;
+    });
+    for (const HandBan& ban : kept.prefix_bans) {
+        counts.active[0][ban.prefix.is_ipv4() ? 0 : 1]++;
+    }
+    ban_counts_ = counts;
+    if (kept.prefix_bans.size() != hand_.prefix_bans.size()) {
+        if (auto done = change(config_, kept); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+}
+
+void Controller::publish(const std::vector<ClientSample>& clients)
+{
+    auto devices = plane_.counters();
+    if (!devices) {
+        log::error("{}", devices.error().message);
+        return;
+    }
+    const uint64_t prefixes = config_.allow.size() + config_.block.size() + hand_.allow.size() +
+                              hand_.prefix_bans.size();
+    snapshot_ = std::make_shared<const Snapshot>(sampler_.take(
+        {.time_ns = plane_.now_ns(),
+         .devices = std::move(*devices),
+         .clients = clients,
+         .bans = ban_counts_,
+         .maps = {{"bans", ban_entries_, plane_.max_bans()},
+                  {"clients", client_entries_, plane_.max_clients()},
+                  {"prefixes", prefixes, config_.maps.prefixes}}},
+        device_names_));
+}
+
+void Controller::drain_locked()
+{
+    plane_.drain_events([this](const xdpctl_event& event) { log_.add(unix_ms(), event); });
+}
+
+void Controller::drain_events()
+{
+    const std::lock_guard lock(mutex_);
+    drain_locked();
+}
+
+Status Controller::status()
+{
+    const std::lock_guard lock(mutex_);
+    Status status;
+    status.version = setup_.version;
+    status.uptime_ns = plane_.now_ns() - started_ns_;
+    status.mode = mode_in_force();
+    status.mode_overridden = hand_.mode && *hand_.mode != config_.mode;
+    status.bypass = plane_.bypass();
+    status.generation = plane_.generation();
+    status.config_path = setup_.config_path;
+    status.config_ok = config_ok_;
+    status.config_error = config_error_;
+    status.attachments = attachments_;
+    for (const std::string& name : wanted_) {
+        const bool present = std::any_of(attachments_.begin(), attachments_.end(),
+                                         [&name](const Attachment& a) { return a.interface == name; });
+        if (!present) {
+            status.missing_interfaces.push_back(name);
+        }
+    }
+    status.services = host_.services;
+    status.allow_prefixes = config_.allow.size() + hand_.allow.size();
+    status.block_prefixes = config_.block.size() + hand_.prefix_bans.size();
+    status.max_bans = plane_.max_bans();
+    status.warnings = setup_.warnings;
+    status.snapshot = snapshot_;
+    return status;
+}
+
+TopLists Controller::top(size_t most)
+{
+    const std::lock_guard lock(mutex_);
+    drain_locked();
+    const uint64_t now = plane_.now_ns();
+    return {snapshot_->clients, log_.top_dropped(now > top_window_ns ? now - top_window_ns : 0, most)};
+}
+
+std::vector<LogEvent> Controller::events(uint64_t since)
+{
+    const std::lock_guard lock(mutex_);
+    drain_locked();
+    return log_.since(since);
+}
+
+Result<std::vector<BanInfo>> Controller::bans()
+{
+    const std::lock_guard lock(mutex_);
+    auto table = plane_.bans();
+    if (!table) {
+        return table.error();
+    }
+    const uint64_t now = plane_.now_ns();
+    const auto remaining = [now](uint64_t deadline) -> std::optional<uint64_t> {
+        return deadline == XDPCTL_NO_DEADLINE ? std::nullopt : std::optional(deadline - now);
+    };
+    std::vector<BanInfo> list;
+    for (const auto& [source, ban] : *table) {
+        if (now < ban.deadline_ns) {
+            list.push_back({Prefix{source, 128}, remaining(ban.deadline_ns),
+                            origin_name(ban.origin), ban.strikes, ban.hits});
+        }
+    }
+    for (const HandBan& ban : hand_.prefix_bans) {
+        if (const uint64_t deadline = deadline_of(ban, now); deadline > now) {
+            list.push_back({ban.prefix, remaining(deadline), "operator", 0, std::nullopt});
+        }
+    }
+    for (const Prefix& prefix : config_.block) {
+        list.push_back({prefix, std::nullopt, "config", 0, std::nullopt});
+    }
+    std::sort(list.begin(), list.end(),
+              [](const BanInfo& a, const BanInfo& b) { return a.prefix < b.prefix; });
+    return list;
+}
+
+// Old offenders are forgotten before a new ban is refused.
+Result<> Controller::make_room(size_t wanted)
+{
+    auto table = plane_.bans();
+    if (!table) {
+        return table.error();
+    }
+    if (table->size() + wanted <= plane_.max_bans()) {
+        return Done{};
+    }
+    const uint64_t now = plane_.now_ns();
+    std::vector<Address> over;
+    for (const auto& [source, ban] : *table) {
+        if (now >= ban.deadline_ns) {
+            over.push_back(source);
+        }
+    }
+    auto removed = plane_.unban(over);
+    return removed ? Result<>(Done{}) : removed.error();
+}
+
+Result<> Controller::ban_hosts(const std::vector<Prefix>& hosts, std::optional<uint64_t> ttl_ns)
+{
+    if (auto room = make_room(hosts.size()); !room) {
+        return room;
+    }
+    const uint64_t now = plane_.now_ns();
+    std::vector<Address> sources;
+    for (const Prefix& host : hosts) {
+        sources.push_back(host.address);
+    }
+    const BanTable before = plane_.find_bans(sources);
+    std::vector<BanEntry> entries;
+    for (const Address& source : sources) {
+        xdpctl_ban ban = {.deadline_ns = ttl_ns ? now + *ttl_ns : XDPCTL_NO_DEADLINE,
+                          .added_ns = now,
+                          .hits = 0,
+                          .origin = XDPCTL_BAN_OPERATOR,
+                          .strikes = 0};
+        if (const auto known = before.find(source); known != before.end()) {
+            ban.hits = known->second.hits;
+            ban.strikes = known->second.strikes;
+        }
+        entries.push_back({source, ban});
+    }
+    return plane_.ban(entries);
+}
+
+Result<BanResult> Controller::ban(const std::vector<Prefix>& prefixes,
+                                  std::optional<uint64_t> ttl_ns)
+{
+    const std::lock_guard lock(mutex_);
+    BanResult result;
+    std::vector<Prefix> hosts;
+    HandState hand = hand_;
+    for (const Prefix& prefix : prefixes) {
+        if (auto why = guard_.refuses(prefix)) {
+            result.refused.push_back({prefix, *why});
+        } else if (prefix.is_host()) {
+            hosts.push_back(prefix);
+        } else {
+            std::erase_if(hand.prefix_bans,
+                          [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
+            const auto until = [&]() -> std::optional<uint64_t> {
+                return ttl_ns ? std::optional(unix_ms() / 1000 + std::max<uint64_t>(
+                                                                     *ttl_ns / ns_per_s, 1))
+                              : std::nullopt;
+            };
+            hand.prefix_bans.push_back({prefix, until()});
+        }
+    }
+    const size_t networks = prefixes.size() - hosts.size() - result.refused.size();
+    if (auto done = ban_hosts(hosts, ttl_ns); !done) {
+        return done.error();
+    }
+    if (networks > 0) {
+        if (auto done = change(config_, std::move(hand)); !done) {
+            return done.error();
+        }
+    }
+    result.added = hosts.size() + networks;
+    next_sweep_ns_ = 0;
+    if (result.added > 0) {
+        note("ban", fmt::format("{} by the operator, {}",
+                                result.added == 1 && result.refused.empty()
+                                    ? to_string(prefixes.front())
+                                    : fmt::format("{} entries", result.added),
+                                ttl_ns ? "for " + format_duration(*ttl_ns) : "permanent"));
+    }
+    return result;
+}
+
+Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes)
+{
+    const std::lock_guard lock(mutex_);
+    HandState hand = hand_;
+    std::vector<Address> hosts;
+    for (const Prefix& prefix : prefixes) {
+        if (prefix.is_host()) {
+            hosts.push_back(prefix.address);
+        }
+        std::erase_if(hand.prefix_bans,
+                      [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
+    }
+    auto removed = plane_.unban(hosts);
+    if (!removed) {
+        return removed.error();
+    }
+    const size_t networks = hand_.prefix_bans.size() - hand.prefix_bans.size();
+    if (networks > 0) {
+        if (auto done = change(config_, std::move(hand)); !done) {
+            return done.error();
+        }
+    }
+    next_sweep_ns_ = 0;
+    const size_t total = *removed + networks;
+    if (total == 0) {
+        return failure(ErrorKind::not_found, "none of these is banned by hand or heuristic");
+    }
+    note("unban", fmt::format("{} by the operator",
+                              total == 1 ? to_string(prefixes.front())
+                                         : fmt::format("{} entries", total)));
+    return total;
+}
+
+std::vector<Control::AllowInfo> Controller::allowed()
+{
+    const std::lock_guard lock(mutex_);
+    std::vector<AllowInfo> list;
+    for (const Prefix& prefix : config_.allow) {
+        list.push_back({prefix, true});
+    }
+    for (const Prefix& prefix : hand_.allow) {
+        list.push_back({prefix, false});
+    }
+    return list;
+}
+
+Result<size_t> Controller::allow(const std::vector<Prefix>& prefixes)
+{
+    const std::lock_guard lock(mutex_);
+    HandState hand = hand_;
+    for (const Prefix& prefix : prefixes) {
+        if (std::find(hand.allow.begin(), hand.allow.end(), prefix) == hand.allow.end()) {
+            hand.allow.push_back(prefix);
+        }
+    }
+    const size_t added = hand.allow.size() - hand_.allow.size();
+    if (auto done = change(config_, std::move(hand)); !done) {
+        return done.error();
+    }
+    note("config", fmt::format("{} prefixes added to the allow list by the operator", added));
+    return added;
+}
+
+Result<size_t> Controller::disallow(const std::vector<Prefix>& prefixes)
+{
+    const std::lock_guard lock(mutex_);
+    HandState hand = hand_;
+    for (const Prefix& prefix : prefixes) {
+        if (erase_value(hand.allow, prefix)) {
+            continue;
+        }
+        const bool configured =
+            std::find(config_.allow.begin(), config_.allow.end(), prefix) != config_.allow.end();
+        return configured ? failure(ErrorKind::refused, "{} is allowed by {}: remove it there",
+                                    to_string(prefix), setup_.config_path)
+                          : failure(ErrorKind::not_found, "{} is not on the allow list",
+                                    to_string(prefix));
+    }
+    if (auto done = change(config_, std::move(hand)); !done) {
+        return done.error();
+    }
+    note("config",
+         fmt::format("{} prefixes taken off the allow list by the operator", prefixes.size()));
+    return prefixes.size();
+}
+
+Result<> Controller::set_mode(xdpctl_mode mode)
+{
+    const std::lock_guard lock(mutex_);
+    HandState hand = hand_;
+    hand.mode = mode;
+    if (auto done = change(config_, std::move(hand)); !done) {
+        return done;
+    }
+    note("mode", fmt::format("{} by the operator", to_string(mode)));
+    return Done{};
+}
+
+Result<Attachment> Controller::attach(const std::string& interface)
+{
+    const std::lock_guard lock(mutex_);
+    if (auto done = attach_locked(interface, config_.attach); !done) {
+        return done.error();
+    }
+    wanted_.insert(interface);
+    if (plane_.bypass()) {
+        plane_.set_bypass(false);
+        note("panic", "panic ended by `xdpctl attach`");
+    }
+    for (const Attachment& attachment : attachments_) {
+        if (attachment.interface == interface) {
+            return attachment;
+        }
+    }
+    return failure("{} was attached and is gone again", interface);
+}
+
+Result<> Controller::detach(const std::string& interface)
+{
+    const std::lock_guard lock(mutex_);
+    if (auto done = interfaces_.detach(interface); !done) {
+        return done;
+    }
+    wanted_.erase(interface);
+    refresh_attachments();
+    note("interface", interface + ": detached by the operator");
+    return Done{};
+}
+
+Result<std::vector<std::string>> Controller::diff(const std::string& toml, const std::string& name)
+{
+    auto config = parse_config(toml, name);
+    if (!config) {
+        return config.error();
+    }
+    const std::lock_guard lock(mutex_);
+    return diff_configs(config_, *config);
+}
+
+Result<Control::Applied> Controller::apply_locked(const std::string& toml, const std::string& name)
+{
+    auto parsed = parse_config(toml, name);
+    if (!parsed) {
+        return parsed.error();
+    }
+    Applied applied{diff_configs(config_, *parsed), {}};
+    for (const std::string& key : needs_reload(config_, *parsed)) {
+        applied.warnings.push_back(key + " takes effect when the data path is loaded anew: "
+                                         "`xdpctl detach` every interface, then restart xdpctld "
+                                         "with on_stop = \"detach\"");
+    }
+    if (hand_.mode && *hand_.mode != parsed->mode) {
+        applied.warnings.push_back(fmt::format(
+            "the mode stays {}, set by hand; `xdpctl mode {}` follows the configuration",
+            to_string(*hand_.mode), to_string(parsed->mode)));
+    }
+    const std::vector<std::string> before = config_.interfaces;
+    if (auto done = change(*parsed, hand_); !done) {
+        return done.error();
+    }
+    for (const std::string& interface : before) {
+        const auto& now = config_.interfaces;
+        if (std::find(now.begin(), now.end(), interface) == now.end()) {
+            wanted_.erase(interface);
+            if (auto done = interfaces_.detach(interface); !done) {
+                applied.warnings.push_back(done.error().message);
+            }
+        }
+    }
+    for (const std::string& interface : config_.interfaces) {
+        if (std::find(before.begin(), before.end(), interface) == before.end()) {
+            wanted_.insert(interface);
+            if (auto done = attach_locked(interface, config_.attach); !done) {
+                applied.warnings.push_back(done.error().message);
+            }
+        }
+    }
+    refresh_attachments();
+    note("config", fmt::format("{} applied: {} changes", name, applied.changes.size()));
+    return applied;
+}
+
+Result<Control::Applied> Controller::apply(const std::string& toml, const std::string& name)
+{
+    const std::lock_guard lock(mutex_);
+    return apply_locked(toml, name);
+}
+
+Result<Control::Applied> Controller::reload()
+{
+    const std::lock_guard lock(mutex_);
+    auto text = read_file(setup_.config_path);
+    auto applied = text ? apply_locked(*text, setup_.config_path) : Result<Applied>(text.error());
+    config_ok_ = applied.ok();
+    config_error_ = applied ? "" : applied.error().message;
+    if (!applied) {
+        note("config", "reload refused, nothing changed: " + config_error_);
+    }
+    return applied;
+}
+
+Result<xdpctl_judgement> Controller::explain(const Bytes& frame)
+{
+    const std::lock_guard lock(mutex_);
+    return plane_.judge(frame, 0);
+}
+
+} // namespace xdpctl

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owns the decisions: the configuration, what was set by hand, the policy, the
+// tick. One mutex; every public member may be called from any thread.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "api/control.h"
+#include "daemon/heuristics.h"
+#include "daemon/state.h"
+#include "dataplane/dataplane.h"
+#include "telemetry/sampler.h"
+
+namespace xdpctl {
+
+// The program on the interfaces, as the controller sees it.
+class Interfaces {
+  public:
+    virtual ~Interfaces() = default;
+    virtual Result<Attachment> attach(const std::string& name, AttachMode mode) = 0;
+    virtual Result<> detach(const std::string& name) = 0;
+    virtual std::vector<Attachment> list() = 0;
+};
+
+// Where the controller learns about the host; a function so that tests have theirs.
+using ReadHostFacts = std::function<Result<HostFacts>()>;
+
+struct ControllerSetup {
+    std::string version;
+    std::string config_path;
+    Config config;
+    std::vector<std::string> warnings; // of start-up
+    ReadHostFacts read_host;
+};
+
+class Controller final : public Control {
+  public:
+    Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup);
+
+    // Takes over what was set by hand and commits the first policy.
+    Result<> start();
+    // Attaches what is configured and frees what is not; problems become warnings
+    // unless nothing at all could be attached.
+    Result<> attach_configured();
+
+    void tick();
+    // Reads the ring buffer; also called between ticks when it fills.
+    void drain_events();
+
+    Status status() override;
+    TopLists top(size_t most) override;
+    std::vector<LogEvent> events(uint64_t since) override;
+    Result<std::vector<BanInfo>> bans() override;
+    Result<BanResult> ban(const std::vector<Prefix>& prefixes,
+                          std::optional<uint64_t> ttl_ns) override;
+    Result<size_t> unban(const std::vector<Prefix>& prefixes) override;
+    std::vector<AllowInfo> allowed() override;
+    Result<size_t> allow(const std::vector<Prefix>& prefixes) override;
+    Result<size_t> disallow(const std::vector<Prefix>& prefixes) override;
+    Result<> set_mode(xdpctl_mode mode) override;
+    Result<Attachment> attach(const std::string& interface) override;
+    Result<> detach(const std::string& interface) override;
+    Result<std::vector<std::string>> diff(const std::string& toml,
+                                          const std::string& name) override;
+    Result<Applied> apply(const std::string& toml, const std::string& name) override;
+    Result<Applied> reload() override;
+    Result<xdpctl_judgement> explain(const Bytes& frame) override;
+
+    const Config& config() const { return config_; }
+
+  private:
+    xdpctl_mode mode_in_force() const { return hand_.mode.value_or(config_.mode); }
+    PolicySpec policy_spec(const Config& config, const HandState& hand) const;
+    // Commits config and hand together, then keeps and saves them; else nothing changed.
+    Result<> change(Config config, HandState hand);
+    Result<Applied> apply_locked(const std::string& toml, const std::string& name);
+    Result<> attach_locked(const std::string& interface, AttachMode mode);
+    Result<> ban_hosts(const std::vector<Prefix>& hosts, std::optional<uint64_t> ttl_ns);
+    Result<> make_room(size_t wanted);
+    void note(const char* kind, std::string text);
+    void refresh_host();
+    void rebuild_guard();
+    void refresh_attachments();
+    void sweep_bans();
+    void run_heuristics(const std::vector<ClientSample>& clients);
+    void publish(const std::vector<ClientSample>& clients);
+    void drain_locked();
+
+    std::mutex mutex_;
+    Dataplane& plane_;
+    Interfaces& interfaces_;
+    ControllerSetup setup_;
+    Config config_;
+    HandState hand_;
+    StateFile state_file_;
+    HostFacts host_;
+    BanGuard guard_;
+    Heuristics heuristics_;
+    Sampler sampler_;
+    EventLog log_{4096};
+    std::vector<Attachment> attachments_;
+    std::map<uint32_t, std::string> device_names_;
+    std::set<std::string> wanted_; // interfaces that shall be attached
+    BanCounts ban_counts_;
+    uint64_t ban_entries_ = 0;
+    uint64_t client_entries_ = 0;
+    uint64_t started_ns_ = 0;
+    uint64_t next_sweep_ns_ = 0;
+    uint64_t next_host_ns_ = 0;
+    bool config_ok_ = true;
+    std::string config_error_;
+    bool was_bypassed_ = false;
+    std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
+};
+
+} // namespace xdpctl

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/heuristics.h"
+
+namespace xdpctl {
+
+Heuristics::Heuristics(const HeuristicsConfig& config)
+    : config_(config), detector_(config.client_packets_per_second, config.window_ns)
+{
+}
+
+Result<std::vector<BanOrder>> Heuristics::tick(Dataplane& plane,
+                                               const std::vector<ClientSample>& clients,
+                                               const BanGuard& guard)
+{
+    if (!config_.enabled) {
+        return std::vector<BanOrder>{};
+    }
+    const uint64_t now = plane.now_ns();
+    const std::vector<Offender> offenders = detector_.observe(clients, now);
+    if (offenders.empty()) {
+        return std::vector<BanOrder>{};
+    }
+    std::vector<Address> sources;
+    for (const Offender& offender : offenders) {
+        sources.push_back(offender.source);
+    }
+    std::vector<BanOrder> orders =
+        decide_bans(offenders, plane.find_bans(sources), guard, config_, now);
+    std::vector<BanEntry> entries;
+    for (const BanOrder& order : orders) {
+        entries.push_back({order.source, order.ban});
+    }
+    if (auto done = plane.ban(entries); !done) {
+        return done.error();
+    }
+    return orders;
+}
+
+} // namespace xdpctl

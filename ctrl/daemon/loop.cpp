@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/loop.h"
+
+#include <csignal>
+#include <ctime>
+#include <memory>
+
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/log.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr uint64_t tick_us = tick_ns / 1000;
+
+int on_tick(sd_event_source* source, uint64_t due_us, void* context)
+{
+    static_cast<Controller*>(context)->tick();
+    sd_event_source_set_time(source, due_us + tick_us);
+    return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}
+
+int on_events(sd_event_source*, int, uint32_t, void* context)
+{
+    static_cast<Controller*>(context)->drain_events();
+    return 0;
+}
+
+int on_reload(sd_event_source*, const signalfd_siginfo*, void* context)
+{
+    sd_notifyf(0, "RELOADING=1");
+    (void)static_cast<Controller*>(context)->reload(); // logs and keeps its error for `status`
+    sd_notify(0, "READY=1");
+    return 0;
+}
+
+int on_stop(sd_event_source* source, const signalfd_siginfo*, void*)
+{
+    return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+} // namespace
+
+Result<> block_signals()
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+        sigaddset(&signals, signal);
+    }
+    const int code = pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return code == 0 ? Result<>(Done{}) : system_failure(code, "blocking signals");
+}
+
+Result<> run_loop(Controller& controller, int events_fd)
+{
+    sd_event* raw = nullptr;
+    if (const int code = sd_event_new(&raw); code < 0) {
+        return system_failure(code, "making the event loop");
+    }
+    const std::unique_ptr<sd_event, decltype(&sd_event_unref)> event(raw, sd_event_unref);
+    uint64_t now_us = 0;
+    sd_event_now(raw, CLOCK_MONOTONIC, &now_us);
+    const int codes[] = {
+        sd_event_add_time(raw, nullptr, CLOCK_MONOTONIC, now_us + tick_us, 0, on_tick, &controller),
+        sd_event_add_io(raw, nullptr, events_fd, EPOLLIN, on_events, &controller),
+        sd_event_add_signal(raw, nullptr, SIGHUP, on_reload, &controller),
+        sd_event_add_signal(raw, nullptr, SIGTERM, on_stop, &controller),
+        sd_event_add_signal(raw, nullptr, SIGINT, on_stop, &controller),
+        sd_event_set_watchdog(raw, 1),
+    };
+    for (const int code : codes) {
+        if (code < 0) {
+            return system_failure(code, "preparing the event loop");
+        }
+    }
+    sd_notify(0, "READY=1");
+    const int code = sd_event_loop(raw);
+    sd_notify(0, "STOPPING=1");
+    return code >= 0 ? Result<>(Done{}) : system_failure(code, "running the event loop");
+}
+
+} // namespace xdpctl

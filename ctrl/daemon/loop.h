@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The event loop: tick, ring buffer, signals, watchdog.
+#pragma once
+
+#include "base/result.h"
+#include "daemon/controller.h"
+
+namespace xdpctl {
+
+// Runs until SIGTERM or SIGINT. SIGHUP reloads. `events_fd` wakes the loop when
+// the ring buffer fills. Tells systemd when ready and keeps its watchdog fed.
+Result<> run_loop(Controller& controller, int events_fd);
+
+// SIGTERM, SIGINT and SIGHUP are blocked, in all threads made later: the loop
+// reads them. Call before any thread is started.
+Result<> block_signals();
+
+} // namespace xdpctl

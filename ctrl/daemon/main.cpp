@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+
+#include "api/server.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/controller.h"
+#include "daemon/loop.h"
+#include "daemon/privileges.h"
+#include "dataplane/attachment.h"
+#include "dataplane/bpf_dataplane.h"
+#include "exporter/exporter.h"
+
+namespace xdpctl {
+namespace {
+
+class RealInterfaces final : public Interfaces {
+  public:
+    explicit RealInterfaces(BpfObject& object) : object_(object) {}
+    void set_dataplane(BpfDataplane* plane) { plane_ = plane; }
+
+    Result<Attachment> attach(const std::string& name, AttachMode mode) override
+    {
+        auto attachment = xdpctl::attach(object_, name, mode);
+        if (attachment && plane_ != nullptr) {
+            if (auto done = plane_->register_device(attachment->ifindex); !done) {
+                return done.error();
+            }
+        }
+        return attachment;
+    }
+    Result<> detach(const std::string& name) override
+    {
+        return xdpctl::detach(object_.program(), name);
+    }
+    std::vector<Attachment> list() override { return attachments(object_.program_id()); }
+
+  private:
+    BpfObject& object_;
+    BpfDataplane* plane_ = nullptr;
+};
+
+void tell_origin(const BpfObject& object)
+{
+    switch (object.origin()) {
+    case Origin::loaded:
+        log::info("loaded the data path");
+        break;
+    case Origin::adopted:
+        log::info("adopted the running data path; it never stopped");
+        break;
+    case Origin::upgraded:
+        log::info("loaded a new program on the pinned maps");
+        break;
+    case Origin::replaced:
+        log::info("loaded the data path anew");
+        break;
+    }
+}
+
+// Until libxdp has loaded the program there are no maps to write a policy to.
+// So the first interface is attached in monitor mode with empty lists, which
+// is what zeroed maps mean, and the policy follows at once.
+Result<> bring_into_kernel(BpfObject& object, const Config& config)
+{
+    if (object.in_kernel()) {
+        return Done{};
+    }
+    std::optional<Error> problem;
+    for (const std::string& name : config.interfaces) {
+        auto attached = attach(object, name, config.attach);
+        if (attached) {
+            return Done{};
+        }
+        log::error("{}", attached.error().message);
+        problem = attached.error();
+    }
+    return problem ? Result<>(*problem) : object.load();
+}
+
+struct Options {
+    std::string config_path = "/etc/xdpctl/xdpctl.toml";
+    bool verbose = false;
+};
+
+Result<> run(const Options& options)
+{
+    auto text = read_file(options.config_path);
+    if (!text) {
+        return text.error().in("reading the configuration");
+    }
+    auto config = parse_config(*text, options.config_path);
+    if (!config) {
+        return config.error();
+    }
+    if (auto done = block_signals(); !done) {
+        return done;
+    }
+    LoadOptions load{config->maps, false, false, config->pin_directory};
+    load.frags = std::any_of(config->interfaces.begin(), config->interfaces.end(), needs_frags);
+    auto object = BpfObject::open(load);
+    if (!object) {
+        return object.error();
+    }
+    if (auto done = bring_into_kernel(**object, *config); !done) {
+        return done;
+    }
+    auto plane = BpfDataplane::create(**object, config->maps.prefixes);
+    if (!plane) {
+        return plane.error();
+    }
+    tell_origin(**object);
+
+    ControllerSetup setup{XDPCTL_VERSION, options.config_path, *config, {}, [] {
+                              return read_host_facts();
+                          }};
+    for (const std::string& mismatch : (*object)->size_mismatches()) {
+        setup.warnings.push_back("map size kept until the data path is loaded anew: " + mismatch);
+        log::warning("{}", setup.warnings.back());
+    }
+    auto cgroup = attach_clients(**object, config->cgroup, config->pin_directory);
+    if (!cgroup) {
+        setup.warnings.push_back(cgroup.error().message);
+        log::warning("{}", cgroup.error().message);
+    }
+    RealInterfaces interfaces(**object);
+    interfaces.set_dataplane(plane->get());
+    Controller controller(**plane, interfaces, std::move(setup));
+    if (auto done = controller.start(); !done) {
+        return done;
+    }
+    if (auto done = controller.attach_configured(); !done) {
+        return done;
+    }
+    auto api = ApiServer::start(controller, config->socket_path, config->socket_group);
+    if (!api) {
+        return api.error();
+    }
+    std::unique_ptr<Exporter> exporter;
+    if (!config->metrics_listen.empty()) {
+        auto started = Exporter::start(controller, config->metrics_listen);
+        if (!started) {
+            return started.error();
+        }
+        exporter = std::move(*started);
+    }
+    if (auto done = drop_privileges(); !done) {
+        return done;
+    }
+    controller.tick();
+    log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),
+              controller.status().attachments.size());
+    auto ended = run_loop(controller, (*plane)->events_epoll_fd());
+
+    if (controller.config().on_stop == OnStop::detach) {
+        for (const Attachment& attachment : interfaces.list()) {
+            if (auto done = interfaces.detach(attachment.interface); !done) {
+                log::error("{}", done.error().message);
+            }
+        }
+        BpfObject::unpin(config->pin_directory);
+        log::info("stopped; detached, nothing filters now");
+    } else {
+        log::info("stopped; the data path goes on filtering");
+    }
+    return ended;
+}
+
+} // namespace
+} // namespace xdpctl
+
+int main(int argc, char** argv)
+{
+    xdpctl::Options options;
+    CLI::App app("Loads the xdpctl data path, watches, decides, exports counters.", "xdpctld");
+    app.add_option("-c,--config", options.config_path, "configuration file")->capture_default_str();
+    app.add_flag("-v,--verbose", options.verbose, "log details");
+    app.set_version_flag("--version", XDPCTL_VERSION);
+    CLI11_PARSE(app, argc, argv);
+    if (options.verbose) {
+        xdpctl::log::set_level(xdpctl::log::Level::debug);
+    }
+    const auto done = xdpctl::run(options);
+    if (!done) {
+        xdpctl::log::error("{}", done.error().message);
+        return static_cast<int>(done.error().kind);
+    }
+    return 0;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/state.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+
+namespace xdpctl {
+namespace {
+
+using nlohmann::json;
+
+Result<Prefix> prefix_of(const json& value)
+{
+    if (!value.is_string()) {
+        return failure("a prefix must be a string");
+    }
+    return parse_prefix(value.get_ref<const std::string&>());
+}
+
+Result<> decode_bans(const json& rows, HandState& state)
+{
+    for (const json& row : rows) {
+        auto prefix = prefix_of(row.value("prefix", json()));
+        if (!prefix) {
+            return prefix.error().in("prefix_bans");
+        }
+        HandBan ban{*prefix, std::nullopt};
+        if (const json until = row.value("until", json()); until.is_number_unsigned()) {
+            ban.until_unix_s = until.get<uint64_t>();
+        } else if (!until.is_null()) {
+            return failure("prefix_bans: until must be a time in seconds");
+        }
+        state.prefix_bans.push_back(ban);
+    }
+    return Done{};
+}
+
+} // namespace
+
+std::string encode_state(const HandState& state)
+{
+    json out = {{"version", 1}, {"allow", json::array()}, {"prefix_bans", json::array()}};
+    if (state.mode) {
+        out["mode"] = to_string(*state.mode);
+    }
+    for (const Prefix& prefix : state.allow) {
+        out["allow"].push_back(to_string(prefix));
+    }
+    for (const HandBan& ban : state.prefix_bans) {
+        out["prefix_bans"].push_back(
+            {{"prefix", to_string(ban.prefix)},
+             {"until", ban.until_unix_s ? json(*ban.until_unix_s) : json()}});
+    }
+    return out.dump(2) + "\n";
+}
+
+Result<HandState> decode_state(const std::string& text)
+{
+    const json in = json::parse(text, nullptr, false);
+    if (!in.is_object() || in.value("version", json()) != 1) {
+        return failure("not a state file of version 1");
+    }
+    HandState state;
+    if (const json mode = in.value("mode", json()); mode.is_string()) {
+        auto parsed = parse_mode(mode.get_ref<const std::string&>());
+        if (!parsed) {
+            return parsed.error();
+        }
+        state.mode = *parsed;
+    }
+    for (const json& value : in.value("allow", json::array())) {
+        auto prefix = prefix_of(value);
+        if (!prefix) {
+            return prefix.error().in("allow");
+        }
+        state.allow.push_back(*prefix);
+    }
+    const json bans = in.value("prefix_bans", json::array());
+    for (const json& row : bans) {
+        if (!row.is_object()) {
+            return failure("prefix_bans must hold objects");
+        }
+    }
+    if (auto done = decode_bans(bans, state); !done) {
+        return done.error();
+    }
+    return state;
+}
+
+Result<HandState> StateFile::load() const
+{
+    const auto text = read_file(path());
+    if (!text) {
+        return text.error().kind == ErrorKind::not_found ? Result<HandState>(HandState{})
+                                                         : text.error();
+    }
+    auto state = decode_state(*text);
+    return state ? state : state.error().in(path());
+}
+
+Result<> StateFile::save(const HandState& state) const
+{
+    if (auto made = make_directories(directory_); !made) {
+        return made;
+    }
+    return write_file_atomic(path(), encode_state(state));
+}
+
+} // namespace xdpctl

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/attachment.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include <xdpctl/abi/maps.h>
+
+#include "base/log.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr const char* clients_link_pin = "clients_link";
+
+// 4096 - XDP_PACKET_HEADROOM 256 - sizeof(skb_shared_info) 320 - Ethernet 14 -
+// two VLAN tags 8: what netdevs such as veth and virtio allow one buffer.
+constexpr int single_buffer_mtu = 3498;
+
+constexpr unsigned int dispatcher_priority = 10; // early; libxdp's default is 50
+
+struct Attached {
+    uint32_t id = 0;
+    bool native = false;
+};
+
+Attached query(uint32_t ifindex)
+{
+    LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+    if (bpf_xdp_query(static_cast<int>(ifindex), 0, &opts) != 0) {
+        return {};
+    }
+    if (opts.drv_prog_id != 0) {
+        return {opts.drv_prog_id, true};
+    }
+    if (opts.skb_prog_id != 0) {
+        return {opts.skb_prog_id, false};
+    }
+    return {opts.prog_id, opts.attach_mode == XDP_ATTACHED_DRV};
+}
+
+using Multiprog = std::unique_ptr<xdp_multiprog, decltype(&xdp_multiprog__close)>;
+
+Multiprog dispatcher_on(uint32_t ifindex)
+{
+    xdp_multiprog* found = xdp_multiprog__get_from_ifindex(static_cast<int>(ifindex));
+    if (libxdp_get_error(found) != 0) {
+        found = nullptr;
+    }
+    Multiprog multiprog(found, xdp_multiprog__close);
+    if (multiprog && xdp_multiprog__is_legacy(multiprog.get())) {
+        multiprog.reset();
+    }
+    return multiprog;
+}
+
+xdp_program* behind_dispatcher(const Multiprog& multiprog, uint32_t program_id)
+{
+    xdp_program* program = nullptr;
+    while (multiprog &&
+           (program = xdp_multiprog__next_prog(program, multiprog.get())) != nullptr) {
+        if (xdp_program__id(program) == program_id) {
+            return program;
+        }
+    }
+    return nullptr;
+}
+
+std::optional<Attachment> find(const std::string& interface, uint32_t ifindex, uint32_t program_id)
+{
+    const Attached attached = query(ifindex);
+    if (attached.id == 0 || program_id == 0) {
+        return std::nullopt;
+    }
+    if (attached.id == program_id) {
+        return Attachment{interface, ifindex, attached.native, false};
+    }
+    if (behind_dispatcher(dispatcher_on(ifindex), program_id) != nullptr) {
+        return Attachment{interface, ifindex, attached.native, true};
+    }
+    return std::nullopt;
+}
+
+Result<uint32_t> index_of(const std::string& interface)
+{
+    const uint32_t ifindex = if_nametoindex(interface.c_str());
+    if (ifindex == 0) {
+        return failure(ErrorKind::not_found, "no interface named {} (see `ip link`)", interface);
+    }
+    return ifindex;
+}
+
+std::string program_name(uint32_t id)
+{
+    const Fd fd(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    uint32_t length = sizeof(info);
+    if (fd.valid() && bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0) {
+        return fmt::format("{} (id {})", info.name, id);
+    }
+    return fmt::format("id {}", id);
+}
+
+Error occupied(const std::string& interface, uint32_t ifindex)
+{
+    return failure(ErrorKind::refused,
+                   "{} already runs the XDP program {}; it was left alone. To make room: "
+                   "`ip link set dev {} xdp off`",
+                   interface, program_name(query(ifindex).id), interface);
+}
+
+// Swaps the previous program of the pins for the new one in a single step.
+Result<> replace_alone(const BpfObject& object, uint32_t ifindex, bool native)
+{
+    LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = object.previous_program());
+    const uint32_t flags = (native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE) | XDP_FLAGS_REPLACE;
+    const int code =
+        bpf_xdp_attach(static_cast<int>(ifindex), object.program(), flags, &opts);
+    return code == 0 ? Result<>(Done{}) : Result<>(system_failure(code, "replacing the program"));
+}
+
+Result<> attach_new(BpfObject& object, const std::string& interface, uint32_t ifindex,
+                    AttachMode mode)
+{
+    auto program = object.attachable();
+    if (!program) {
+        return program.error();
+    }
+    if (!object.in_kernel()) {
+        xdp_program__set_run_prio(*program, dispatcher_priority);
+        xdp_program__set_chain_call_enabled(*program, XDP_PASS, true);
+    }
+    int code = -EOPNOTSUPP;
+    if (mode != AttachMode::generic) {
+        code = xdp_program__attach(*program, static_cast<int>(ifindex), XDP_MODE_NATIVE, 0);
+    }
+    const bool busy = code == -EBUSY || code == -EEXIST;
+    if (code != 0 && !busy && mode != AttachMode::native) {
+        log::debug("{}: native attach: {}", interface, code);
+        code = xdp_program__attach(*program, static_cast<int>(ifindex), XDP_MODE_SKB, 0);
+    }
+    if (code == -EBUSY || code == -EEXIST) {
+        return occupied(interface, ifindex);
+    }
+    if (code != 0) {
+        return system_failure(code, fmt::format("attaching to {}", interface));
+    }
+    return object.finish();
+}
+
+std::string find_cgroup2()
+{
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string line; std::getline(mounts, line);) {
+        std::istringstream words(line);
+        std::string device;
+        std::string directory;
+        std::string type;
+        words >> device >> directory >> type;
+        if (type == "cgroup2") {
+            return directory;
+        }
+    }
+    return "";
+}
+
+} // namespace
+
+bool needs_frags(const std::string& interface)
+{
+    const Fd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    interface.copy(request.ifr_name, IFNAMSIZ - 1);
+    return ioctl(socket_fd.get(), SIOCGIFMTU, &request) == 0 &&
+           request.ifr_mtu > single_buffer_mtu;
+}
+
+Result<Attachment> attach(BpfObject& object, const std::string& interface, AttachMode mode)
+{
+    const auto ifindex = index_of(interface);
+    if (!ifindex) {
+        return ifindex.error();
+    }
+    if (auto present = find(interface, *ifindex, object.program_id())) {
+        return *present;
+    }
+    const auto previous = find(interface, *ifindex, object.previous_program_id());
+    if (previous && !previous->shared) {
+        if (auto done = object.load(); !done) {
+            return done.error();
+        }
+        if (auto done = replace_alone(object, *ifindex, previous->native); !done) {
+            return done.error().in(interface);
+        }
+    } else {
+        if (!previous && query(*ifindex).id != 0 && !dispatcher_on(*ifindex)) {
+            return occupied(interface, *ifindex);
+        }
+        if (auto done = attach_new(object, interface, *ifindex, mode); !done) {
+            return done.error();
+        }
+        if (previous) {
+            // The dispatcher now runs both: counted twice for a moment, open never.
+            auto gone = detach(object.previous_program(), interface);
+            if (!gone) {
+                return gone.error();
+            }
+        }
+    }
+    if (auto attached = find(interface, *ifindex, object.program_id())) {
+        return *attached;
+    }
+    return failure("{}: the kernel took the program but does not show it", interface);
+}
+
+Result<> detach(int program_fd, const std::string& interface)
+{
+    const auto ifindex = index_of(interface);
+    if (!ifindex) {
+        return ifindex.error();
+    }
+    const auto present = find(interface, *ifindex, program_id_of(program_fd));
+    if (!present) {
+        return failure(ErrorKind::not_found, "{} does not run xdpctl", interface);
+    }
+    if (!present->shared) {
+        LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = program_fd);
+        const uint32_t mode = present->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+        const int code =
+            bpf_xdp_detach(static_cast<int>(*ifindex), mode | XDP_FLAGS_REPLACE, &opts);
+        return code == 0 ? Result<>(Done{})
+                         : Result<>(system_failure(code, "detaching from " + interface));
+    }
+    const Multiprog multiprog = dispatcher_on(*ifindex);
+    xdp_program* program = behind_dispatcher(multiprog, program_id_of(program_fd));
+    const int code = xdp_program__detach(
+        program, static_cast<int>(*ifindex), present->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
+    return code == 0 ? Result<>(Done{})
+                     : Result<>(system_failure(code, fmt::format("detaching from {} (behind libxdp's "
+                                                                 "dispatcher this needs root)",
+                                                                 interface)));
+}
+
+std::vector<Attachment> attachments(uint32_t program_id)
+{
+    std::vector<Attachment> found;
+    struct if_nameindex* const all = if_nameindex();
+    for (const struct if_nameindex* one = all; one != nullptr && one->if_index != 0; one++) {
+        if (auto attachment = find(one->if_name, one->if_index, program_id)) {
+            found.push_back(*attachment);
+        }
+    }
+    if (all != nullptr) {
+        if_freenameindex(all);
+    }
+    return found;
+}
+
+Result<std::string> attach_clients(const BpfObject& object, const std::string& cgroup,
+                                   const std::string& pin_directory)
+{
+    const std::string directory = cgroup.empty() ? find_cgroup2() : cgroup;
+    if (directory.empty()) {
+        return failure(ErrorKind::not_found,
+                       "no cgroup v2 is mounted, so clients cannot be learned: run "
+                       "`mount -t cgroup2 none /sys/fs/cgroup` or set paths.cgroup");
+    }
+    const std::string pin = BpfObject::pin_path(pin_directory, clients_link_pin);
+    if (!pin_directory.empty() && access(pin.c_str(), F_OK) == 0) {
+        return directory;
+    }
+    const Fd cgroup_fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!cgroup_fd.valid()) {
+        return system_failure(errno, directory);
+    }
+    const Fd link(bpf_link_create(object.clients(), cgroup_fd.get(), BPF_CGROUP_SOCK_OPS, nullptr));
+    if (!link.valid()) {
+        return system_failure(errno, fmt::format("attaching the client learner to {}", directory));
+    }
+    if (!pin_directory.empty() && bpf_obj_pin(link.get(), pin.c_str()) != 0) {
+        return system_failure(errno, "pinning " + pin);
+    }
+    return directory;
+}
+
+Result<std::vector<std::string>> panic(const std::string& pin_directory)
+{
+    const Fd control(bpf_obj_get(BpfObject::pin_path(pin_directory, "control").c_str()));
+    const Fd program(bpf_obj_get(BpfObject::pin_path(pin_directory, "program").c_str()));
+    if (!control.valid() || !program.valid()) {
+        return errno == ENOENT
+                   ? failure(ErrorKind::not_found, "nothing is pinned in {}: xdpctl is not loaded",
+                             pin_directory)
+                   : system_failure(errno, "opening the pins in " + pin_directory);
+    }
+    void* memory = mmap(nullptr, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
+                        control.get(), 0);
+    if (memory == MAP_FAILED) {
+        return system_failure(errno, "mapping the control words");
+    }
+    // First the switch, which takes effect at once on every interface.
+    __atomic_store_n(&static_cast<xdpctl_control*>(memory)->bypass, 1, __ATOMIC_SEQ_CST);
+    munmap(memory, sysconf(_SC_PAGESIZE));
+
+    std::vector<std::string> freed;
+    std::optional<Error> problem;
+    for (const Attachment& attachment : attachments(program_id_of(program.get()))) {
+        if (auto done = detach(program.get(), attachment.interface); !done) {
+            problem = done.error();
+            continue;
+        }
+        freed.push_back(attachment.interface);
+    }
+    if (problem) {
+        return *problem;
+    }
+    return freed;
+}
+
+} // namespace xdpctl

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/bpf_dataplane.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "core/units.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr uint32_t batch_entries = 4096;
+
+// Reads a whole hash map in batches.
+template <typename Value, typename Visit>
+Result<> for_each(int fd, const std::string& name, Visit visit)
+{
+    std::vector<xdpctl_addr> keys(batch_entries);
+    std::vector<Value> values(batch_entries);
+    std::array<uint8_t, 64> position{};
+    bool first = true;
+    LIBBPF_OPTS(bpf_map_batch_opts, opts);
+    while (true) {
+        uint32_t count = static_cast<uint32_t>(keys.size());
+        const int code =
+            bpf_map_lookup_batch(fd, first ? nullptr : position.data(), position.data(),
+                                 keys.data(), values.data(), &count, &opts);
+        if (code == -ENOSPC) { // one bucket holds more than a batch
+            keys.resize(keys.size() * 2);
+            values.resize(keys.size());
+            continue;
+        }
+        if (code != 0 && code != -ENOENT) {
+            return system_failure(code, "reading the map " + name);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            visit(Address::from_abi(keys[i]), values[i]);
+        }
+        if (code == -ENOENT) {
+            return Done{};
+        }
+        first = false;
+    }
+}
+
+xdpctl_socket_key to_abi(const SocketKey& key)
+{
+    return {.local = key.local.to_abi(),
+            .peer = key.peer.to_abi(),
+            .local_port = htons(key.local_port),
+            .peer_port = htons(key.peer_port),
+            .protocol = key.protocol};
+}
+
+int forward_event(void* context, void* data, size_t size)
+{
+    if (size >= sizeof(xdpctl_event)) {
+        (*static_cast<std::function<void(const xdpctl_event&)>*>(context))(
+            *static_cast<const xdpctl_event*>(data));
+    }
+    return 0;
+}
+
+} // namespace
+
+Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, uint32_t prefixes,
+                                                           bool replay)
+{
+    std::unique_ptr<BpfDataplane> plane(new BpfDataplane(object, prefixes, replay));
+    void* memory = mmap(nullptr, static_cast<size_t>(sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
+                        MAP_SHARED, object.map("control"), 0);
+    if (memory == MAP_FAILED) {
+        return system_failure(errno, "mapping the control words");
+    }
+    plane->control_ = static_cast<xdpctl_control*>(memory);
+
+    plane->ring_ =
+        ring_buffer__new(object.map(XDPCTL_EVENTS_MAP), forward_event, &plane->on_event_, nullptr);
+    if (plane->ring_ == nullptr) {
+        return system_failure(errno, "opening the event ring buffer");
+    }
+    return plane;
+}
+
+BpfDataplane::~BpfDataplane()
+{
+    ring_buffer__free(ring_);
+    if (control_ != nullptr) {
+        munmap(control_, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+    }
+}
+
+uint64_t BpfDataplane::now_ns() const
+{
+    if (replay_) {
+        return control_->replay_now_ns;
+    }
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * ns_per_s + static_cast<uint64_t>(now.tv_nsec);
+}
+
+uint32_t BpfDataplane::max_entries(const char* map) const
+{
+    bpf_map_info info{};
+    uint32_t length = sizeof(info);
+    return bpf_obj_get_info_by_fd(object_.map(map), &info, &length) == 0 ? info.max_entries : 0;
+}
+
+Result<Fd> BpfDataplane::build_prefixes(const CompiledPolicy& policy) const
+{
+    if (policy.prefixes.size() > prefixes_) {
+        return failure("{} prefixes do not fit the map {} of {}: raise maps.prefixes",
+                       policy.prefixes.size(), XDPCTL_PREFIXES_MAP, prefixes_);
+    }
+    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+    Fd table(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "xdpctl_prefix", sizeof(xdpctl_prefix_key),
+                            sizeof(xdpctl_prefix_leaf), std::max(prefixes_, 1U), &opts));
+    if (!table.valid()) {
+        return system_failure(errno, "making a prefix table");
+    }
+    for (const PrefixEntry& entry : policy.prefixes) {
+        if (bpf_map_update_elem(table.get(), &entry.key, &entry.leaf, BPF_ANY) != 0) {
+            return system_failure(errno, "filling the prefix table");
+        }
+    }
+    return table;
+}
+
+Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
+{
+    auto table = build_prefixes(compiled);
+    if (!table) {
+        return table.error();
+    }
+    const uint32_t slot = 1 - control_->active_slot;
+    xdpctl_policy policy = compiled.policy;
+    policy.generation = generation() + 1;
+    const int outer = object_.map(XDPCTL_PREFIXES_MAP);
+    const int inner = table->get();
+    if (bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) != 0 ||
+        bpf_map_update_elem(object_.map("policies"), &slot, &policy, BPF_ANY) != 0) {
+        return system_failure(errno, "writing the policy");
+    }
+    __atomic_store_n(&control_->active_slot, slot, __ATOMIC_SEQ_CST);
+    // The kernel waits for a grace period after it changed a map in a map
+    // (maybe_wait_bpf_programs, kernel/bpf/syscall.c). So when this returns, no
+    // packet reads the old slot any more and the next commit may write to it.
+    bpf_map_update_elem(outer, &slot, &inner, BPF_ANY);
+    return policy.generation;
+}
+
+uint64_t BpfDataplane::generation() const
+{
+    const uint32_t slot = control_->active_slot;
+    xdpctl_policy policy{};
+    bpf_map_lookup_elem(object_.map("policies"), &slot, &policy);
+    return policy.generation;
+}
+
+void BpfDataplane::set_bypass(bool on)
+{
+    __atomic_store_n(&control_->bypass, on ? 1U : 0U, __ATOMIC_SEQ_CST);
+}
+
+bool BpfDataplane::bypass() const
+{
+    return control_->bypass != 0;
+}
+
+Result<> BpfDataplane::ban(std::span<const BanEntry> entries)
+{
+    std::vector<xdpctl_addr> keys;
+    std::vector<xdpctl_ban> values;
+    for (const BanEntry& entry : entries) {
+        keys.push_back(entry.source.to_abi());
+        values.push_back(entry.ban);
+    }
+    std::vector<Address> fresh; // to take back where not all fit
+    for (const BanEntry& entry : entries) {
+        xdpctl_ban ban{};
+        const xdpctl_addr key = entry.source.to_abi();
+        if (bpf_map_lookup_elem(object_.map("bans"), &key, &ban) != 0) {
+            fresh.push_back(entry.source);
+        }
+    }
+    uint32_t count = static_cast<uint32_t>(keys.size());
+    LIBBPF_OPTS(bpf_map_batch_opts, opts);
+    const int code =
+        count == 0
+            ? 0
+            : bpf_map_update_batch(object_.map("bans"), keys.data(), values.data(), &count, &opts);
+    if (code == 0) {
+        return Done{};
+    }
+    (void)unban(fresh);
+    if (code == -E2BIG || code == -ENOSPC) {
+        return failure("the map bans is full: {} entries, {} more did not fit; raise maps.bans",
+                       max_bans(), fresh.size());
+    }
+    return system_failure(code, "writing the map bans");
+}
+
+Result<size_t> BpfDataplane::unban(std::span<const Address> sources)
+{
+    size_t removed = 0;
+    for (const Address& source : sources) {
+        const xdpctl_addr key = source.to_abi();
+        const int code = bpf_map_delete_elem(object_.map("bans"), &key);
+        if (code == 0) {
+            removed++;
+        } else if (code != -ENOENT) {
+            return system_failure(code, "deleting from the map bans");
+        }
+    }
+    return removed;
+}
+
+Result<BanTable> BpfDataplane::bans() const
+{
+    BanTable table;
+    auto done = for_each<xdpctl_ban>(
+        object_.map("bans"), "bans",
+        [&table](const Address& source, const xdpctl_ban& ban) { table.emplace(source, ban); });
+    return done ? Result<BanTable>(std::move(table)) : done.error();
+}
+
+BanTable BpfDataplane::find_bans(std::span<const Address> sources) const
+{
+    BanTable found;
+    for (const Address& source : sources) {
+        xdpctl_ban ban{};
+        const xdpctl_addr key = source.to_abi();
+        if (bpf_map_lookup_elem(object_.map("bans"), &key, &ban) == 0) {
+            found.emplace(source, ban);
+        }
+    }
+    return found;
+}
+
+Result<std::vector<DeviceCounters>> BpfDataplane::counters() const
+{
+    const int cpus = libbpf_num_possible_cpus();
+    std::vector<xdpctl_counters> per_cpu(static_cast<size_t>(std::max(cpus, 1)));
+    std::vector<DeviceCounters> devices;
+    for (uint32_t slot = 0; slot < XDPCTL_DEVICE_SLOTS; slot++) {
+        if (slot > 0 && control_->ifindex[slot] == 0) {
+            continue;
+        }
+        if (const int code = bpf_map_lookup_elem(object_.map("counters"), &slot, per_cpu.data());
+            code != 0) {
+            return system_failure(code, "reading the map counters");
+        }
+        DeviceCounters& device = devices.emplace_back();
+        device.ifindex = control_->ifindex[slot];
+        for (const xdpctl_counters& cpu : per_cpu) {
+            device.events_lost += cpu.events_lost;
+            for (size_t f = 0; f < device.cells.size(); f++) {
+                for (size_t d = 0; d < device.cells[f].size(); d++) {
+                    for (size_t r = 0; r < device.cells[f][d].size(); r++) {
+                        device.cells[f][d][r].packets += cpu.cells[f][d][r].packets;
+                        device.cells[f][d][r].bytes += cpu.cells[f][d][r].bytes;
+                    }
+                }
+            }
+        }
+    }
+    return devices;
+}
+
+Result<std::vector<ClientSample>> BpfDataplane::clients() const
+{
+    std::vector<ClientSample> samples;
+    auto done = for_each<xdpctl_client>(
+        object_.map("clients"), "clients",
+        [&samples](const Address& source, const xdpctl_client& client) {
+            samples.push_back({source, client.packets, client.session_packets, client.connections});
+        });
+    return done ? Result<std::vector<ClientSample>>(std::move(samples)) : done.error();
+}
+
+Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
+{
+    const xdpctl_addr key = source.to_abi();
+    const xdpctl_client client = {.packets = 0,
+                                  .session_packets = 0,
+                                  .established_ns = now_ns(),
+                                  .connections = connections,
+                                  .unused = 0};
+    const int code = bpf_map_update_elem(object_.map("clients"), &key, &client, BPF_NOEXIST);
+    if (code != 0 && code != -EEXIST) {
+        return system_failure(code, "writing the map clients");
+    }
+    return Done{};
+}
+
+Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t> frame,
+                                            uint32_t ifindex)
+{
+    if (frame.size() < test_run_frame_min || frame.size() > test_run_frame_max) {
+        return failure(ErrorKind::usage, "a frame of {} bytes cannot be run: {} to {} can",
+                       frame.size(), test_run_frame_min, test_run_frame_max);
+    }
+    xdp_md context{};
+    context.data_end = static_cast<uint32_t>(frame.size());
+    context.ingress_ifindex = ifindex;
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
+                .data_size_in = static_cast<uint32_t>(frame.size()));
+    if (ifindex != 0) {
+        opts.ctx_in = &context;
+        opts.ctx_size_in = sizeof(context);
+    }
+    if (const int code = bpf_prog_test_run_opts(program, &opts); code != 0) {
+        return system_failure(code, "running the data path on a frame");
+    }
+    FrameVerdict verdict{.action = opts.retval};
+    const uint32_t zero = 0;
+    if (const int code =
+            bpf_map_lookup_elem(object_.map("judgement"), &zero, &verdict.judgement);
+        code != 0) {
+        return system_failure(code, "reading the judgement");
+    }
+    return verdict;
+}
+
+Result<xdpctl_judgement> BpfDataplane::judge(std::span<const uint8_t> frame, uint32_t ifindex)
+{
+    auto verdict = test_run(object_.judge(), frame, ifindex);
+    return verdict ? Result<xdpctl_judgement>(verdict->judgement) : verdict.error();
+}
+
+void BpfDataplane::drain_events(const std::function<void(const xdpctl_event&)>& on_event)
+{
+    on_event_ = on_event;
+    ring_buffer__consume(ring_);
+}
+
+int BpfDataplane::events_epoll_fd() const
+{
+    return ring_buffer__epoll_fd(ring_);
+}
+
+Result<> BpfDataplane::register_device(uint32_t ifindex)
+{
+    uint32_t* const begin = control_->ifindex + 1;
+    uint32_t* const end = control_->ifindex + XDPCTL_DEVICE_SLOTS;
+    if (std::find(begin, end, ifindex) != end) {
+        return Done{};
+    }
+    uint32_t* const free = std::find(begin, end, 0U);
+    if (free == end) {
+        return failure("more than {} interfaces", XDPCTL_DEVICE_SLOTS - 1);
+    }
+    __atomic_store_n(free, ifindex, __ATOMIC_SEQ_CST);
+    return Done{};
+}
+
+void BpfDataplane::set_clock(uint64_t now_ns)
+{
+    control_->replay_now_ns = now_ns;
+}
+
+Result<FrameVerdict> BpfDataplane::run(std::span<const uint8_t> frame)
+{
+    return test_run(object_.program(), frame, 0);
+}
+
+Result<> BpfDataplane::open_socket(const SocketKey& key)
+{
+    const xdpctl_socket_key abi = to_abi(key);
+    const uint32_t value = 1;
+    const int code = bpf_map_update_elem(object_.map("replay_sockets"), &abi, &value, BPF_ANY);
+    return code == 0 ? Result<>(Done{}) : system_failure(code, "writing the map replay_sockets");
+}
+
+Result<> BpfDataplane::close_socket(const SocketKey& key)
+{
+    const xdpctl_socket_key abi = to_abi(key);
+    bpf_map_delete_elem(object_.map("replay_sockets"), &abi);
+    return Done{};
+}
+
+Result<> BpfDataplane::change_connections(const Address& address, int by)
+{
+    const xdpctl_addr key = address.to_abi();
+    xdpctl_client client{};
+    const bool known = bpf_map_lookup_elem(object_.map("clients"), &key, &client) == 0;
+    if (by < 0 && (!known || client.connections == 0)) {
+        return Done{};
+    }
+    client.connections += static_cast<uint32_t>(by);
+    if (by > 0) {
+        client.established_ns = now_ns();
+    }
+    const int code = bpf_map_update_elem(object_.map("clients"), &key, &client, BPF_ANY);
+    return code == 0 ? Result<>(Done{}) : system_failure(code, "writing the map clients");
+}
+
+Result<> BpfDataplane::client_opened(const Address& client)
+{
+    return change_connections(client, 1);
+}
+
+Result<> BpfDataplane::client_closed(const Address& client)
+{
+    return change_connections(client, -1);
+}
+
+} // namespace xdpctl

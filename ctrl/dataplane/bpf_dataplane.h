@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real data path.
+#pragma once
+
+#include <memory>
+
+#include "core/sessions.h"
+#include "dataplane/bpf_object.h"
+#include "dataplane/dataplane.h"
+
+struct ring_buffer;
+
+namespace xdpctl {
+
+struct FrameVerdict {
+    uint32_t action = 0; // enum xdp_action, as the program returned it
+    xdpctl_judgement judgement{};
+};
+
+class BpfDataplane final : public Dataplane, public SocketTable {
+  public:
+    // The object must be in the kernel. Keeps a reference to it. `prefixes` is
+    // the size of each generation's prefix table.
+    static Result<std::unique_ptr<BpfDataplane>> create(BpfObject& object, uint32_t prefixes,
+                                                        bool replay = false);
+    ~BpfDataplane() override;
+
+    uint64_t now_ns() const override;
+    Result<uint64_t> commit(const CompiledPolicy& policy) override;
+    uint64_t generation() const override;
+    void set_bypass(bool on) override;
+    bool bypass() const override;
+    Result<> ban(std::span<const BanEntry> entries) override;
+    Result<size_t> unban(std::span<const Address> sources) override;
+    Result<BanTable> bans() const override;
+    BanTable find_bans(std::span<const Address> sources) const override;
+    Result<std::vector<DeviceCounters>> counters() const override;
+    Result<std::vector<ClientSample>> clients() const override;
+    Result<> seed_client(const Address& source, uint32_t connections) override;
+    Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) override;
+    void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override;
+    uint32_t max_bans() const override { return max_entries("bans"); }
+    uint32_t max_clients() const override { return max_entries("clients"); }
+
+    // Counters of this interface get a slot of their own.
+    Result<> register_device(uint32_t ifindex);
+    void set_prefixes(uint32_t entries) { prefixes_ = entries; }
+    int events_epoll_fd() const;
+
+    // Replay only. The attached program itself, with all its side effects.
+    void set_clock(uint64_t now_ns);
+    Result<FrameVerdict> run(std::span<const uint8_t> frame);
+    Result<> open_socket(const SocketKey& key) override;
+    Result<> close_socket(const SocketKey& key) override;
+    Result<> client_opened(const Address& client) override;
+    Result<> client_closed(const Address& client) override;
+
+  private:
+    BpfDataplane(BpfObject& object, uint32_t prefixes, bool replay)
+        : object_(object), prefixes_(prefixes), replay_(replay)
+    {
+    }
+
+    uint32_t max_entries(const char* map) const;
+    Result<Fd> build_prefixes(const CompiledPolicy& policy) const;
+    Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame, uint32_t ifindex);
+    Result<> change_connections(const Address& client, int by);
+
+    BpfObject& object_;
+    uint32_t prefixes_;
+    bool replay_;
+    xdpctl_control* control_ = nullptr; // shared with the data path
+    ring_buffer* ring_ = nullptr;
+    std::function<void(const xdpctl_event&)> on_event_;
+};
+
+// The longest frame that BPF_PROG_TEST_RUN takes in one buffer.
+inline constexpr size_t test_run_frame_max = 3520;
+inline constexpr size_t test_run_frame_min = 14;
+
+} // namespace xdpctl

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/bpf_object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include <array>
+#include <cerrno>
+
+#include <xdpctl/abi/maps.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "dataplane/layout.h"
+#include "xdpctl.skel.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr const char* program_pin = "program";
+constexpr const char* judge_pin = "judge";
+constexpr const char* clients_pin = "clients_program";
+constexpr const char* clients_link_pin = "clients_link";
+
+// Every map of the contract, by name.
+const std::vector<std::string>& map_names()
+{
+    static const std::vector<std::string> names = {
+#define XDPCTL_MAP_NAME(name, type, key, value, entries, flags, sized) #name,
+        XDPCTL_MAPS(XDPCTL_MAP_NAME)
+#undef XDPCTL_MAP_NAME
+            XDPCTL_PREFIXES_MAP,
+        XDPCTL_EVENTS_MAP,
+    };
+    return names;
+}
+
+int print_libbpf(enum libbpf_print_level, const char* format, va_list args)
+{
+    std::array<char, 4096> line{};
+    const int length = vsnprintf(line.data(), line.size(), format, args);
+    if (length > 0 && line[0] != '\n') {
+        std::string_view text(line.data());
+        while (text.ends_with('\n')) {
+            text.remove_suffix(1);
+        }
+        // What matters comes back to us as an error; this is for the curious.
+        log::write(log::Level::debug, text);
+    }
+    return length;
+}
+
+int print_libxdp(enum libxdp_print_level, const char* format, va_list args)
+{
+    return print_libbpf(LIBBPF_DEBUG, format, args);
+}
+
+Error explain_load_error(int code)
+{
+    if (code == -EPERM || code == -EACCES) {
+        return failure(ErrorKind::permission,
+                       "the kernel refused the data path: it needs CAP_BPF, CAP_NET_ADMIN and "
+                       "CAP_PERFMON (run as root)");
+    }
+    return system_failure(code, "loading the data path (run with --verbose for the kernel's log)");
+}
+
+uint64_t object_hash()
+{
+    size_t size = 0;
+    const void* data = xdpctl_bpf__elf_bytes(&size);
+    return hash_bytes({static_cast<const char*>(data), size});
+}
+
+} // namespace
+
+uint32_t program_id_of(int fd)
+{
+    bpf_prog_info info{};
+    uint32_t length = sizeof(info);
+    return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
+}
+
+Result<> ensure_bpffs(const std::string& pin_directory)
+{
+    const std::string root = "/sys/fs/bpf";
+    if (!pin_directory.starts_with(root)) {
+        return failure(ErrorKind::invalid_config, "paths.pins: {} is not below {}", pin_directory,
+                       root);
+    }
+    struct statfs fs {};
+    if (statfs(root.c_str(), &fs) != 0 || fs.f_type != BPF_FS_MAGIC) {
+        if (mount("bpf", root.c_str(), "bpf", 0, "mode=0700") != 0) {
+            return failure(errno == EPERM ? ErrorKind::permission : ErrorKind::failed,
+                           "{} is not a bpf file system: run `mount -t bpf bpf {}`", root, root);
+        }
+        log::info("mounted a bpf file system at {}", root);
+    }
+    return make_directories(pin_directory);
+}
+
+std::string BpfObject::pin_path(const std::string& directory, const std::string& name)
+{
+    return directory + "/" + name;
+}
+
+void BpfObject::unpin(const std::string& directory)
+{
+    std::vector<std::string> names = map_names();
+    names.insert(names.end(), {program_pin, judge_pin, clients_pin, clients_link_pin});
+    for (const std::string& name : names) {
+        unlink(pin_path(directory, name).c_str());
+    }
+    rmdir(directory.c_str());
+}
+
+BpfObject::~BpfObject()
+{
+    if (attachable_ != nullptr) {
+        xdp_program__close(attachable_);
+    }
+    xdpctl_bpf__destroy(skeleton_);
+}
+
+int BpfObject::map(const std::string& name) const
+{
+    return maps_.at(name).get();
+}
+
+uint32_t BpfObject::program_id() const
+{
+    return program_id_of(program_.get());
+}
+
+Result<std::unique_ptr<BpfObject>> BpfObject::open(const LoadOptions& options)
+{
+    libbpf_set_print(print_libbpf);
+    libxdp_set_print(print_libxdp);
+    std::unique_ptr<BpfObject> object(new BpfObject());
+    object->options_ = options;
+    if (!options.pin_directory.empty()) {
+        if (auto done = ensure_bpffs(options.pin_directory); !done) {
+            return done.error();
+        }
+        if (auto done = object->adopt(); !done) {
+            return done.error();
+        }
+    }
+    if (object->origin_ != Origin::adopted) {
+        if (auto done = object->prepare(); !done) {
+            return done.error();
+        }
+    }
+    return object;
+}
+
+// Reads `meta` of the pins, if any, and decides what to do with them.
+Result<> BpfObject::adopt()
+{
+    const std::string& directory = options_.pin_directory;
+    const Fd meta_fd(bpf_obj_get(pin_path(directory, "meta").c_str()));
+    if (!meta_fd.valid()) {
+        if (errno == ENOENT) {
+            unpin(directory); // what an interrupted start may have left
+            return make_directories(directory);
+        }
+        return system_failure(errno, "opening the pins in " + directory);
+    }
+    const uint32_t zero = 0;
+    xdpctl_meta meta{};
+    bpf_map_lookup_elem(meta_fd.get(), &zero, &meta);
+    previous_program_ = Fd(bpf_obj_get(pin_path(directory, program_pin).c_str()));
+    previous_program_id_ = program_id_of(previous_program_.get());
+
+    if (meta.layout != layout_hash()) {
+        log::warning("the pinned maps have another layout than this version: counters and bans "
+                     "start anew");
+        origin_ = Origin::replaced;
+        unpin(directory);
+        return make_directories(directory);
+    }
+    if (meta.object != object_hash() || meta.frags != options_.frags || previous_program_id_ == 0) {
+        origin_ = Origin::upgraded;
+        for (const char* name : {program_pin, judge_pin, clients_pin, clients_link_pin}) {
+            unlink(pin_path(directory, name).c_str());
+        }
+        return Done{};
+    }
+    origin_ = Origin::adopted;
+    for (const std::string& name : map_names()) {
+        maps_[name] = Fd(bpf_obj_get(pin_path(directory, name).c_str()));
+        if (!maps_[name].valid()) {
+            return system_failure(errno, "opening the pinned map " + name);
+        }
+    }
+    program_ = Fd(bpf_obj_get(pin_path(directory, program_pin).c_str()));
+    judge_ = Fd(bpf_obj_get(pin_path(directory, judge_pin).c_str()));
+    clients_ = Fd(bpf_obj_get(pin_path(directory, clients_pin).c_str()));
+    if (!judge_.valid() || !clients_.valid()) {
+        return system_failure(errno, "opening the pinned programs in " + directory);
+    }
+    note_sizes();
+    return Done{};
+}
+
+Result<> BpfObject::prepare()
+{
+    skeleton_ = xdpctl_bpf__open();
+    if (skeleton_ == nullptr) {
+        return system_failure(errno, "opening the embedded data path");
+    }
+    skeleton_->rodata->xdpctl_frags = options_.frags;
+    skeleton_->rodata->xdpctl_replay = options_.replay;
+    const MapsConfig& sizes = options_.maps;
+    if (sizes.bans > 0) {
+        bpf_map__set_max_entries(skeleton_->maps.bans, sizes.bans);
+    }
+    if (sizes.clients > 0) {
+        bpf_map__set_max_entries(skeleton_->maps.clients, sizes.clients);
+    }
+    bpf_map__set_max_entries(skeleton_->maps.events, sizes.events_bytes);
+    if (options_.replay) {
+        bpf_map__set_max_entries(skeleton_->maps.replay_sockets, XDPCTL_REPLAY_SOCKETS);
+    }
+    if (options_.frags) {
+        bpf_program__set_flags(skeleton_->progs.xdpctl_judge, BPF_F_XDP_HAS_FRAGS);
+        bpf_program__set_flags(skeleton_->progs.xdpctl, BPF_F_XDP_HAS_FRAGS);
+    }
+    if (options_.pin_directory.empty()) {
+        return Done{};
+    }
+    for (const std::string& name : map_names()) {
+        bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
+        const std::string path = pin_path(options_.pin_directory, name);
+        if (origin_ == Origin::upgraded) {
+            // Keep what is there, also where the configuration wants another size.
+            const Fd pinned(bpf_obj_get(path.c_str()));
+            if (!pinned.valid() || bpf_map__reuse_fd(map, pinned.get()) != 0) {
+                return system_failure(errno, "reusing the pinned map " + name);
+            }
+        }
+        bpf_map__set_pin_path(map, path.c_str());
+    }
+    return Done{};
+}
+
+Result<xdp_program*> BpfObject::attachable()
+{
+    if (attachable_ != nullptr) {
+        return attachable_;
+    }
+    if (skeleton_ != nullptr) {
+        DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .obj = skeleton_->obj, .prog_name = "xdpctl");
+        attachable_ = xdp_program__create(&opts);
+    } else {
+        attachable_ = xdp_program__from_fd(dup(program_.get()));
+    }
+    if (const long problem = libxdp_get_error(attachable_); problem != 0) {
+        attachable_ = nullptr;
+        return system_failure(static_cast<int>(problem), "preparing the program for libxdp");
+    }
+    if (skeleton_ != nullptr) {
+        xdp_program__set_xdp_frags_support(attachable_, options_.frags);
+    }
+    return attachable_;
+}
+
+Result<> BpfObject::load()
+{
+    if (in_kernel()) {
+        return Done{};
+    }
+    if (const int code = bpf_object__load(skeleton_->obj); code != 0) {
+        return explain_load_error(code);
+    }
+    return finish();
+}
+
+Result<> BpfObject::take_descriptors()
+{
+    for (const std::string& name : map_names()) {
+        const int fd = bpf_object__find_map_fd_by_name(skeleton_->obj, name.c_str());
+        maps_[name] = Fd(dup(fd));
+    }
+    program_ = Fd(dup(bpf_program__fd(skeleton_->progs.xdpctl)));
+    judge_ = Fd(dup(bpf_program__fd(skeleton_->progs.xdpctl_judge)));
+    clients_ = Fd(dup(bpf_program__fd(skeleton_->progs.xdpctl_clients)));
+    if (!program_.valid() || !judge_.valid() || !clients_.valid()) {
+        return failure("the data path was not loaded completely");
+    }
+    return Done{};
+}
+
+Result<> BpfObject::finish()
+{
+    if (in_kernel()) {
+        return Done{};
+    }
+    if (auto done = take_descriptors(); !done) {
+        return done;
+    }
+    if (options_.pin_directory.empty()) {
+        return Done{};
+    }
+    const std::array<std::pair<const char*, int>, 3> pins = {
+        {{program_pin, program_.get()}, {judge_pin, judge_.get()}, {clients_pin, clients_.get()}}};
+    for (const auto& [name, fd] : pins) {
+        if (bpf_obj_pin(fd, pin_path(options_.pin_directory, name).c_str()) != 0) {
+            return system_failure(errno, fmt::format("pinning {} in {}", name,
+                                                     options_.pin_directory));
+        }
+    }
+    // Last: its presence says that the pins are complete.
+    const uint32_t zero = 0;
+    const xdpctl_meta meta = {.layout = layout_hash(),
+                              .object = object_hash(),
+                              .frags = options_.frags,
+                              .unused = 0};
+    if (bpf_map_update_elem(map("meta"), &zero, &meta, BPF_ANY) != 0) {
+        return system_failure(errno, "writing the map meta");
+    }
+    if (origin_ == Origin::upgraded) {
+        note_sizes();
+    }
+    return Done{};
+}
+
+void BpfObject::note_sizes()
+{
+    const std::array<std::pair<const char*, uint32_t>, 3> wanted = {
+        {{"bans", options_.maps.bans},
+         {"clients", options_.maps.clients},
+         {XDPCTL_EVENTS_MAP, options_.maps.events_bytes}}};
+    for (const auto& [name, entries] : wanted) {
+        bpf_map_info info{};
+        uint32_t length = sizeof(info);
+        if (entries > 0 && bpf_obj_get_info_by_fd(map(name), &info, &length) == 0 &&
+            info.max_entries != entries) {
+            size_mismatches_.push_back(
+                fmt::format("{}: {}, configured {}", name, info.max_entries, entries));
+        }
+    }
+}
+
+} // namespace xdpctl

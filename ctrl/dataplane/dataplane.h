@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data path in domain verbs. Everything above speaks to this interface;
+// bpf_dataplane.h is the real one, the tests have a fake.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <xdpctl/abi/maps.h>
+
+#include "base/result.h"
+#include "core/bans.h"
+#include "core/detector.h"
+#include "core/policy.h"
+
+namespace xdpctl {
+
+// The kernel's absolute counts of one device, over all CPUs.
+struct DeviceCounters {
+    uint32_t ifindex = 0; // 0: devices that nobody registered
+    uint64_t events_lost = 0;
+    std::array<std::array<std::array<xdpctl_cell, XDPCTL_REASON_SLOTS>, XDPCTL_DISPOSITION_COUNT>,
+               XDPCTL_FAMILY_COUNT>
+        cells{};
+};
+
+struct MapUsage {
+    std::string name;
+    uint64_t entries = 0;
+    uint64_t max_entries = 0;
+};
+
+struct BanEntry {
+    Address source;
+    xdpctl_ban ban;
+};
+
+class Dataplane {
+  public:
+    virtual ~Dataplane() = default;
+
+    // CLOCK_MONOTONIC, or the capture's clock in replay.
+    virtual uint64_t now_ns() const = 0;
+
+    // Builds the policy beside the active one and flips; returns its generation.
+    // On an error the active policy is untouched.
+    virtual Result<uint64_t> commit(const CompiledPolicy& policy) = 0;
+    virtual uint64_t generation() const = 0;
+
+    // Panic: pass every packet, whatever the policy says.
+    virtual void set_bypass(bool on) = 0;
+    virtual bool bypass() const = 0;
+
+    // Adds or replaces. Where they do not all fit, none is written and the
+    // error names the map and its size.
+    virtual Result<> ban(std::span<const BanEntry> entries) = 0;
+    // How many of them were there.
+    virtual Result<size_t> unban(std::span<const Address> sources) = 0;
+    virtual Result<BanTable> bans() const = 0;
+    virtual BanTable find_bans(std::span<const Address> sources) const = 0;
+
+    virtual Result<std::vector<DeviceCounters>> counters() const = 0;
+    virtual Result<std::vector<ClientSample>> clients() const = 0;
+    // A client that the kernel already holds a connection of.
+    virtual Result<> seed_client(const Address& source, uint32_t connections) = 0;
+
+    // What would happen to this Ethernet frame now. Leaves no trace.
+    virtual Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) = 0;
+
+    // Calls back for every waiting event; returns without blocking.
+    virtual void drain_events(const std::function<void(const xdpctl_event&)>& on_event) = 0;
+
+    virtual uint32_t max_bans() const = 0;
+    virtual uint32_t max_clients() const = 0;
+};
+
+} // namespace xdpctl

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporter/exporter.h"
+
+#include <prometheus/client_metric.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include "core/reasons.h"
+
+namespace xdpctl {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+using CellField = __u64 xdpctl_cell::*;
+
+class Family {
+  public:
+    Family(std::string name, std::string help, MetricType type)
+    {
+        family_.name = std::move(name);
+        family_.help = std::move(help);
+        family_.type = type;
+    }
+
+    void add(double value, Labels labels = {})
+    {
+        ClientMetric metric;
+        metric.label = std::move(labels);
+        if (family_.type == MetricType::Counter) {
+            metric.counter.value = value;
+        } else {
+            metric.gauge.value = value;
+        }
+        family_.metric.push_back(std::move(metric));
+    }
+
+    MetricFamily take() { return std::move(family_); }
+
+  private:
+    MetricFamily family_;
+};
+
+// What a packet's counters add up to, and whether the reason is a label.
+struct Flow {
+    std::string_view name;
+    std::string_view what;
+};
+
+// The cells of one reason are always there once the reason was met, so that
+// rate() sees them begin; reasons never met cost no series.
+void add_flow(std::vector<MetricFamily>& out, const Snapshot& snapshot, const Flow& flow,
+              CellField field, std::string_view unit, xdpctl_disposition disposition,
+              xdpctl_verdict verdict)
+{
+    Family family(fmt::format("xdpctl_{}_{}_total", flow.name, unit),
+                  fmt::format("{} {}, by reason.", unit == "packets" ? "Packets" : "Bytes",
+                              flow.what),
+                  MetricType::Counter);
+    for (const DeviceSnapshot& device : snapshot.devices) {
+        for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
+            for (const ReasonInfo& reason : reasons) {
+                const xdpctl_cell& cell = device.counters.cells[f][disposition][reason.id];
+                if (reason.verdict == verdict && cell.packets > 0) {
+                    family.add(static_cast<double>(cell.*field),
+                               {{"device", device.name},
+                                {"family", std::string(family_names[f])},
+                                {"reason", std::string(reason.name)}});
+                }
+            }
+        }
+    }
+    out.push_back(family.take());
+}
+
+void add_received(std::vector<MetricFamily>& out, const Snapshot& snapshot,
+                  CellField field, std::string_view unit)
+{
+    Family family(fmt::format("xdpctl_received_{}_total", unit),
+                  fmt::format("{} that entered the data path.",
+                              unit == "packets" ? "Packets" : "Bytes"),
+                  MetricType::Counter);
+    for (const DeviceSnapshot& device : snapshot.devices) {
+        for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
+            uint64_t sum = 0;
+            for (const auto& disposition : device.counters.cells[f]) {
+                for (const xdpctl_cell& cell : disposition) {
+                    sum += cell.*field;
+                }
+            }
+            family.add(static_cast<double>(sum),
+                       {{"device", device.name}, {"family", std::string(family_names[f])}});
+        }
+    }
+    out.push_back(family.take());
+}
+
+void add_traffic(std::vector<MetricFamily>& out, const Snapshot& snapshot)
+{
+    const std::array<std::pair<std::string_view, CellField>, 2> units = {
+        {{"packets", &xdpctl_cell::packets}, {"bytes", &xdpctl_cell::bytes}}};
+    for (const auto& [unit, field] : units) {
+        add_received(out, snapshot, field, unit);
+        add_flow(out, snapshot, {"passed", "that were passed to the kernel"}, field, unit,
+                 XDPCTL_EFFECTIVE, XDPCTL_VERDICT_PASS);
+        add_flow(out, snapshot, {"dropped", "that were dropped"}, field, unit, XDPCTL_EFFECTIVE,
+                 XDPCTL_VERDICT_DROP);
+        add_flow(out, snapshot, {"would_drop", "that enforce mode would have dropped"}, field, unit,
+                 XDPCTL_WOULD_DROP, XDPCTL_VERDICT_DROP);
+    }
+}
+
+void add_bans(std::vector<MetricFamily>& out, const Snapshot& snapshot)
+{
+    Family bans("xdpctl_bans", "Bans in force.", MetricType::Gauge);
+    const std::array<std::string, 2> origins = {"operator", "heuristic"};
+    for (size_t origin = 0; origin < origins.size(); origin++) {
+        for (size_t family = 0; family < 2; family++) {
+            bans.add(static_cast<double>(snapshot.bans.active[origin][family]),
+                     {{"source", origins[origin]}, {"family", std::string(family_names[family])}});
+        }
+    }
+    out.push_back(bans.take());
+}
+
+void add_maps(std::vector<MetricFamily>& out, const Snapshot& snapshot)
+{
+    Family entries("xdpctl_map_entries", "Entries of a map of the data path.", MetricType::Gauge);
+    Family most("xdpctl_map_max_entries", "Room of a map of the data path.", MetricType::Gauge);
+    for (const MapUsage& map : snapshot.maps) {
+        entries.add(static_cast<double>(map.entries), {{"map", map.name}});
+        most.add(static_cast<double>(map.max_entries), {{"map", map.name}});
+    }
+    out.push_back(entries.take());
+    out.push_back(most.take());
+}
+
+void add_state(std::vector<MetricFamily>& out, const Status& status)
+{
+    const auto gauge = [&out](const char* name, const char* help, double value, Labels labels = {}) {
+        Family family(name, help, MetricType::Gauge);
+        family.add(value, std::move(labels));
+        out.push_back(family.take());
+    };
+    Family attached("xdpctl_program_attached",
+                    "1 where the program runs on the device; mode is native, generic or none.",
+                    MetricType::Gauge);
+    for (const Attachment& attachment : status.attachments) {
+        attached.add(1, {{"device", attachment.interface},
+                         {"mode", attachment.native ? "native" : "generic"}});
+    }
+    for (const std::string& missing : status.missing_interfaces) {
+        attached.add(0, {{"device", missing}, {"mode", "none"}});
+    }
+    out.push_back(attached.take());
+    gauge("xdpctl_enforcing", "1 in enforce mode, 0 in monitor mode.",
+          status.mode == XDPCTL_MODE_ENFORCE ? 1 : 0);
+    gauge("xdpctl_panic", "1 while panic passes every packet.", status.bypass ? 1 : 0);
+    gauge("xdpctl_policy_generation", "Commits of the policy since the maps were made.",
+          static_cast<double>(status.generation));
+    gauge("xdpctl_config_last_reload_successful", "1 where the last reload was taken.",
+          status.config_ok ? 1 : 0);
+    gauge("xdpctl_services", "Listening sockets discovered on the host.",
+          static_cast<double>(status.services.size()));
+    gauge("xdpctl_build_info", "Always 1; the version is in the label.", 1,
+          {{"version", status.version}});
+    Family lost("xdpctl_events_lost_total", "Packet events for which the ring buffer had no room.",
+                MetricType::Counter);
+    lost.add(static_cast<double>(status.snapshot->events_lost));
+    out.push_back(lost.take());
+}
+
+class StatusCollector final : public prometheus::Collectable {
+  public:
+    explicit StatusCollector(Control& control) : control_(control) {}
+    std::vector<MetricFamily> Collect() const override { return metrics_of(control_.status()); }
+
+  private:
+    Control& control_;
+};
+
+} // namespace
+
+std::vector<MetricFamily> metrics_of(const Status& status)
+{
+    std::vector<MetricFamily> families;
+    add_traffic(families, *status.snapshot);
+    add_bans(families, *status.snapshot);
+    add_maps(families, *status.snapshot);
+    add_state(families, status);
+    return families;
+}
+
+Result<std::unique_ptr<Exporter>> Exporter::start(Control& control, const std::string& listen)
+{
+    std::unique_ptr<Exporter> exporter(new Exporter());
+    try { // the library's way to say that it cannot listen
+        exporter->exposer_ = std::make_unique<prometheus::Exposer>(listen, 1);
+    } catch (const std::exception& problem) {
+        return failure("metrics.listen: cannot listen on {}: {}", listen, problem.what());
+    }
+    exporter->collectable_ = std::make_shared<StatusCollector>(control);
+    exporter->exposer_->RegisterCollectable(exporter->collectable_);
+    return exporter;
+}
+
+Exporter::~Exporter() = default;
+
+} // namespace xdpctl

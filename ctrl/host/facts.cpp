@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/facts.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "base/file.h"
+#include "core/frame.h"
+#include "host/netlink.h"
+
+namespace xdpctl {
+
+std::string to_string(const Service& service)
+{
+    const bool any = service.address == Address{};
+    const std::string address =
+        any ? (service.ipv6 ? "::" : "0.0.0.0") : to_string(service.address);
+    const bool brackets = service.ipv6 && (any || !service.address.is_ipv4());
+    return fmt::format("{} {}{}{}:{}", protocol_name(service.protocol), brackets ? "[" : "",
+                       address, brackets ? "]" : "", service.port);
+}
+
+std::vector<Address> parse_resolvers(const std::string& text)
+{
+    std::vector<Address> found;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string keyword;
+        std::string address;
+        words >> keyword >> address;
+        if (keyword != "nameserver") {
+            continue;
+        }
+        address = address.substr(0, address.find('%')); // without the zone
+        if (const auto parsed = parse_address(address)) {
+            found.push_back(*parsed);
+        }
+    }
+    return found;
+}
+
+Result<HostFacts> read_host_facts(const std::string& resolv_conf)
+{
+    HostFacts facts;
+    auto addresses = own_addresses();
+    if (!addresses) {
+        return addresses.error().in("own addresses");
+    }
+    auto routers = gateways();
+    if (!routers) {
+        return routers.error().in("gateways");
+    }
+    auto sockets = listening_sockets();
+    if (!sockets) {
+        return sockets.error().in("listening sockets");
+    }
+    facts.addresses = *addresses;
+    facts.gateways = *routers;
+    if (const auto text = read_file(resolv_conf)) {
+        facts.resolvers = parse_resolvers(*text);
+    }
+    std::set<Service> services;
+    for (const SocketInfo& socket : *sockets) {
+        // 0.0.0.0 comes as a mapped address; "any" is one thing here.
+        const bool any = socket.local == all_ipv4().address;
+        services.insert(
+            {socket.protocol, any ? Address{} : socket.local, socket.local_port, socket.ipv6});
+    }
+    facts.services.assign(services.begin(), services.end());
+    return facts;
+}
+
+BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
+{
+    BanGuard guard;
+    for (const Prefix& prefix : allow) {
+        guard.protect_allowed(prefix);
+    }
+    for (const Address& address : facts.addresses) {
+        guard.protect({address, 128}, "an address of this host");
+    }
+    for (const Address& address : facts.gateways) {
+        guard.protect({address, 128}, "a gateway of this host");
+    }
+    for (const Address& address : facts.resolvers) {
+        guard.protect({address, 128}, "a resolver of this host");
+    }
+    return guard;
+}
+
+Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts)
+{
+    auto sockets = established_tcp();
+    if (!sockets) {
+        return sockets.error().in("established sockets");
+    }
+    std::set<uint16_t> ports;
+    for (const Service& service : facts.services) {
+        ports.insert(service.port);
+    }
+    std::map<Address, uint32_t> clients;
+    for (const SocketInfo& socket : *sockets) {
+        if (ports.contains(socket.local_port)) {
+            clients[socket.peer]++;
+        }
+    }
+    return clients;
+}
+
+} // namespace xdpctl

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the host is: its addresses, its way out, its services, its clients.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/bans.h"
+#include "core/prefix.h"
+
+namespace xdpctl {
+
+struct Service {
+    uint8_t protocol = 0; // IPPROTO_TCP or IPPROTO_UDP
+    Address address;      // all zero: every address of the family
+    uint16_t port = 0;
+    bool ipv6 = false;
+
+    auto operator<=>(const Service&) const = default;
+};
+
+// "tcp 192.0.2.1:80", "udp [::]:53"
+std::string to_string(const Service& service);
+
+struct HostFacts {
+    std::vector<Address> addresses;
+    std::vector<Address> gateways;
+    std::vector<Address> resolvers;
+    std::vector<Service> services; // sorted, without duplicates
+};
+
+Result<HostFacts> read_host_facts(const std::string& resolv_conf = "/etc/resolv.conf");
+
+// nameserver lines of resolv.conf(5); others are passed over.
+std::vector<Address> parse_resolvers(const std::string& text);
+
+// The allow list and whatever of the host no ban may touch.
+BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
+
+// Open connections per client to listening sockets of the host.
+Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts);
+
+} // namespace xdpctl

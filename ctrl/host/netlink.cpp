@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/netlink.h"
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <functional>
+
+#include "base/fd.h"
+
+namespace xdpctl {
+namespace {
+
+using OnMessage = std::function<void(const nlmsghdr&)>;
+
+// Sends one dump request and calls back for every message of the answer.
+template <typename Body>
+Result<> dump(int family, uint16_t type, const Body& body, const OnMessage& on_message)
+{
+    const Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family));
+    if (!fd.valid()) {
+        return system_failure(errno, "opening a netlink socket");
+    }
+    struct {
+        nlmsghdr header;
+        Body body;
+    } request{};
+    request.header.nlmsg_len = sizeof(request);
+    request.header.nlmsg_type = type;
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request.body = body;
+    if (send(fd.get(), &request, sizeof(request), 0) < 0) {
+        return system_failure(errno, "asking netlink");
+    }
+    alignas(nlmsghdr) char buffer[65536];
+    while (true) {
+        const ssize_t got = recv(fd.get(), buffer, sizeof(buffer), 0);
+        if (got < 0) {
+            return system_failure(errno, "reading netlink");
+        }
+        auto left = static_cast<unsigned int>(got);
+        for (auto* m = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(m, left);
+             m = NLMSG_NEXT(m, left)) {
+            if (m->nlmsg_type == NLMSG_DONE) {
+                return Done{};
+            }
+            if (m->nlmsg_type == NLMSG_ERROR) {
+                const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(m));
+                return system_failure(error->error, "netlink answered");
+            }
+            on_message(*m);
+        }
+    }
+}
+
+Address address_of(int family, const void* bytes)
+{
+    const auto* data = static_cast<const uint8_t*>(bytes);
+    return family == AF_INET ? Address::from_ipv4(data) : Address::from_ipv6(data);
+}
+
+void* payload(const nlmsghdr& message)
+{
+    return NLMSG_DATA(const_cast<nlmsghdr*>(&message));
+}
+
+void for_each_attribute(rtattr* first, int left, const std::function<void(const rtattr&)>& visit)
+{
+    for (rtattr* a = first; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+        visit(*a);
+    }
+}
+
+void add_gateway(const rtattr& attribute, int family, std::vector<Address>& found)
+{
+    if (attribute.rta_type == RTA_GATEWAY) {
+        found.push_back(address_of(family, RTA_DATA(&attribute)));
+    } else if (attribute.rta_type == RTA_VIA) {
+        const auto* via = static_cast<const rtvia*>(RTA_DATA(&attribute));
+        found.push_back(address_of(via->rtvia_family, via->rtvia_addr));
+    } else if (attribute.rta_type == RTA_MULTIPATH) {
+        auto* hop = static_cast<rtnexthop*>(RTA_DATA(&attribute));
+        int left = static_cast<int>(RTA_PAYLOAD(&attribute));
+        while (RTNH_OK(hop, left)) {
+            for_each_attribute(RTNH_DATA(hop), hop->rtnh_len - static_cast<int>(sizeof(*hop)),
+                               [&](const rtattr& a) { add_gateway(a, family, found); });
+            left -= RTNH_ALIGN(hop->rtnh_len);
+            hop = RTNH_NEXT(hop);
+        }
+    }
+}
+
+Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states,
+                      std::vector<SocketInfo>& found)
+{
+    inet_diag_req_v2 request{};
+    request.sdiag_family = family;
+    request.sdiag_protocol = protocol;
+    request.idiag_states = states;
+    return dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request, [&](const nlmsghdr& message) {
+        const auto* info = static_cast<const inet_diag_msg*>(payload(message));
+        found.push_back({protocol, address_of(info->idiag_family, info->id.idiag_src),
+                         ntohs(info->id.idiag_sport),
+                         address_of(info->idiag_family, info->id.idiag_dst),
+                         ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6});
+    });
+}
+
+} // namespace
+
+Result<std::vector<Address>> own_addresses()
+{
+    std::vector<Address> found;
+    auto done = dump(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{}, [&](const nlmsghdr& message) {
+        auto* info = static_cast<ifaddrmsg*>(payload(message));
+        for_each_attribute(IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)),
+                           [&](const rtattr& attribute) {
+                               // IFA_LOCAL is ours; IFA_ADDRESS is the peer on point-to-point.
+                               const bool ours = attribute.rta_type == IFA_LOCAL ||
+                                                 (info->ifa_family == AF_INET6 &&
+                                                  attribute.rta_type == IFA_ADDRESS);
+                               if (ours) {
+                                   found.push_back(
+                                       address_of(info->ifa_family, RTA_DATA(&attribute)));
+                               }
+                           });
+    });
+    return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
+}
+
+Result<std::vector<Address>> gateways()
+{
+    std::vector<Address> found;
+    auto done = dump(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, [&](const nlmsghdr& message) {
+        auto* info = static_cast<rtmsg*>(payload(message));
+        if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) {
+            return;
+        }
+        for_each_attribute(RTM_RTA(info), static_cast<int>(RTM_PAYLOAD(&message)),
+                           [&](const rtattr& attribute) {
+                               add_gateway(attribute, info->rtm_family, found);
+                           });
+    });
+    return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
+}
+
+Result<std::vector<SocketInfo>> listening_sockets()
+{
+    std::vector<SocketInfo> found;
+    for (const uint8_t family : {AF_INET, AF_INET6}) {
+        // An unconnected UDP socket is in TCP_CLOSE.
+        for (const auto& [protocol, state] :
+             {std::pair{IPPROTO_TCP, TCP_LISTEN}, std::pair{IPPROTO_UDP, TCP_CLOSE}}) {
+            auto done = dump_sockets(family, static_cast<uint8_t>(protocol), 1U << state, found);
+            if (!done) {
+                return done.error();
+            }
+        }
+    }
+    return found;
+}
+
+Result<std::vector<SocketInfo>> established_tcp()
+{
+    std::vector<SocketInfo> found;
+    for (const uint8_t family : {AF_INET, AF_INET6}) {
+        auto done = dump_sockets(family, IPPROTO_TCP, 1U << TCP_ESTABLISHED, found);
+        if (!done) {
+            return done.error();
+        }
+    }
+    return found;
+}
+
+} // namespace xdpctl

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/live.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "base/fd.h"
+#include "replay/capture.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr const char* sender = "xdpctl-send";
+constexpr const char* receiver = "xdpctl-recv";
+
+Result<> run_command(std::vector<const char*> words)
+{
+    words.push_back(nullptr);
+    pid_t pid = 0;
+    if (const int code = posix_spawnp(&pid, words[0], nullptr, nullptr,
+                                      const_cast<char* const*>(words.data()), environ);
+        code != 0) {
+        return system_failure(code, fmt::format("running {} (package iproute2)", words[0]));
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return status == 0 ? Result<>(Done{})
+                       : failure("{} {} {} failed", words[0], words[1], words[2]);
+}
+
+Result<> make_lab()
+{
+    if (unshare(CLONE_NEWNET) != 0) {
+        return system_failure(errno, "making a network namespace");
+    }
+    const std::array<std::vector<const char*>, 3> commands = {
+        {{"ip", "link", "add", sender, "mtu", "3498", "type", "veth", "peer", "name", receiver,
+          "mtu", "3498"},
+         {"ip", "link", "set", sender, "up"},
+         {"ip", "link", "set", receiver, "up"}}};
+    for (const auto& command : commands) {
+        if (auto done = run_command(command); !done) {
+            return done;
+        }
+    }
+    return Done{};
+}
+
+Result<Fd> open_sender()
+{
+    Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(ETH_P_ALL);
+    address.sll_ifindex = static_cast<int>(if_nametoindex(sender));
+    if (!fd.valid() ||
+        bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+        return system_failure(errno, "opening a packet socket");
+    }
+    return fd;
+}
+
+Result<> send_frame(int fd, const Bytes& bytes)
+{
+    for (int tries = 0; tries < 1000; tries++) {
+        if (send(fd, bytes.data(), bytes.size(), 0) >= 0) {
+            return Done{};
+        }
+        if (errno != ENOBUFS && errno != EAGAIN) {
+            break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return system_failure(errno, "sending a frame");
+}
+
+// Frames of ours among the noise of the new interface (IPv6 neighbour
+// discovery and the like) are told apart by the counters before and after.
+Result<std::vector<DeviceCounters>> settled_counters(const BpfDataplane& plane, uint64_t wanted)
+{
+    for (int tries = 0;; tries++) {
+        auto counters = plane.counters();
+        if (!counters) {
+            return counters.error();
+        }
+        uint64_t received = 0;
+        for (const DeviceCounters& device : *counters) {
+            for (const auto& family : device.cells) {
+                for (const auto& disposition : family) {
+                    for (const xdpctl_cell& cell : disposition) {
+                        received += cell.packets;
+                    }
+                }
+            }
+        }
+        if (received >= wanted || tries == 200) {
+            return counters;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
+void add_counters(ReplayReport& report, const std::vector<DeviceCounters>& devices)
+{
+    for (const DeviceCounters& device : devices) {
+        for (const auto& family : device.cells) {
+            for (const ReasonInfo& reason : reasons) {
+                const uint64_t packets = family[XDPCTL_EFFECTIVE][reason.id].packets;
+                const uint64_t observed = family[XDPCTL_WOULD_DROP][reason.id].packets;
+                report.judged += packets + observed;
+                report.packets[reason.id] += packets + observed;
+                if (reason.verdict == XDPCTL_VERDICT_DROP) {
+                    report.dropped += packets;
+                    report.drops[reason.id] += packets;
+                }
+            }
+        }
+    }
+}
+
+} // namespace
+
+Result<ReplayReport> replay_live(const Config& config, const std::string& path,
+                                 const std::vector<Prefix>& protect, const Progress& progress)
+{
+    auto surveyed = survey(path, protect);
+    if (!surveyed) {
+        return surveyed.error();
+    }
+    if (auto made = make_lab(); !made) {
+        return made.error();
+    }
+    auto object = BpfObject::open({config.maps, false, false, ""});
+    if (!object) {
+        return object.error();
+    }
+    if (auto done = (*object)->load(); !done) {
+        return done.error();
+    }
+    auto plane = BpfDataplane::create(**object, config.maps.prefixes);
+    if (!plane) {
+        return plane.error();
+    }
+    PolicySpec spec;
+    spec.mode = XDPCTL_MODE_ENFORCE;
+    spec.allow = config.allow;
+    for (const Prefix& prefix : config.block) {
+        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    spec.observed_reasons = config.observed_reasons;
+    if (auto committed = (*plane)->commit(compile_policy(spec, 1)); !committed) {
+        return committed.error();
+    }
+    const int ifindex = static_cast<int>(if_nametoindex(receiver));
+    if (const int code =
+            bpf_xdp_attach(ifindex, (*object)->program(), XDP_FLAGS_DRV_MODE, nullptr);
+        code != 0) {
+        return system_failure(code, "attaching to the veth pair");
+    }
+    auto fd = open_sender();
+    if (!fd) {
+        return fd.error();
+    }
+    ReplayReport report;
+    report.file = path;
+    report.live = true;
+    report.protects = surveyed->orientation.describe();
+    auto capture = Capture::open(path);
+    if (!capture) {
+        return capture.error();
+    }
+    uint64_t sent = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    while (true) {
+        auto frame = capture->next();
+        if (!frame) {
+            return frame.error();
+        }
+        if (!*frame) {
+            break;
+        }
+        if (++report.frames % 4096 == 0 && progress && capture->file_bytes() > 0) {
+            progress(static_cast<double>(capture->read_bytes()) /
+                     static_cast<double>(capture->file_bytes()));
+        }
+        const Bytes& bytes = (*frame)->bytes;
+        const auto info = read_frame(bytes);
+        if (info && surveyed->orientation.is_outgoing(*info)) {
+            report.outgoing++;
+        } else if (bytes.size() > 3498 + ETH_HLEN) {
+            report.too_large++;
+        } else if (bytes.size() < test_run_frame_min + 1) {
+            report.too_short++;
+        } else {
+            report.completed += (*frame)->completed ? 1 : 0;
+            if (auto done = send_frame(fd->get(), bytes); !done) {
+                return done.error();
+            }
+            sent++;
+        }
+    }
+    auto counters = settled_counters(**plane, sent);
+    if (!counters) {
+        return counters.error();
+    }
+    report.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    add_counters(report, *counters);
+    return report;
+}
+
+} // namespace xdpctl

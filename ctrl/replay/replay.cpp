@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replay/replay.h"
+
+#include <linux/bpf.h>
+
+#include "daemon/heuristics.h"
+#include "host/facts.h"
+#include "replay/capture.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr uint64_t progress_every = 4096;
+
+template <typename Visit> Result<> for_each_frame(const std::string& path, Visit visit)
+{
+    auto capture = Capture::open(path);
+    if (!capture) {
+        return capture.error();
+    }
+    while (true) {
+        auto frame = capture->next();
+        if (!frame) {
+            return frame.error();
+        }
+        if (!*frame) {
+            return Done{};
+        }
+        if (auto done = visit(**frame, *capture); !done) {
+            return done;
+        }
+    }
+}
+
+} // namespace
+
+Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect)
+{
+    Survey found;
+    found.orientation = {protect, false};
+    if (protect.empty()) {
+        OrientationGuess guess;
+        auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
+            if (const auto info = read_frame(frame.bytes)) {
+                guess.see(*info);
+            }
+            return Result<>(Done{});
+        });
+        if (!done) {
+            return done.error();
+        }
+        found.orientation = guess.result();
+    }
+    ServiceFinder services;
+    auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
+        if (const auto info = read_frame(frame.bytes)) {
+            found.orientation.is_outgoing(*info) ? services.from_protected(*info)
+                                                 : services.to_protected(*info);
+        }
+        return Result<>(Done{});
+    });
+    if (!done) {
+        return done.error();
+    }
+    found.listeners.assign(services.listeners().begin(), services.listeners().end());
+    return found;
+}
+
+Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
+{
+    std::unique_ptr<Replayer> replayer(new Replayer(config));
+    LoadOptions load;
+    load.maps = config.maps;
+    load.replay = true;
+    auto object = BpfObject::open(load);
+    if (!object) {
+        return object.error();
+    }
+    replayer->object_ = std::move(*object);
+    if (auto done = replayer->object_->load(); !done) {
+        return done.error();
+    }
+    auto plane = BpfDataplane::create(*replayer->object_, config.maps.prefixes, true);
+    if (!plane) {
+        return plane.error();
+    }
+    replayer->plane_ = std::move(*plane);
+    replayer->plane_->set_clock(CaptureClock::start_ns);
+    return replayer;
+}
+
+Result<> Replayer::prepare(const Orientation& orientation)
+{
+    PolicySpec spec;
+    spec.mode = XDPCTL_MODE_ENFORCE; // what would be lost is the question
+    spec.allow = config_.allow;
+    for (const Prefix& prefix : config_.block) {
+        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    spec.observed_reasons = config_.observed_reasons;
+    HostFacts host;
+    for (const Prefix& prefix : orientation.protect) {
+        if (prefix.is_host()) {
+            host.addresses.push_back(prefix.address);
+        }
+    }
+    guard_ = make_guard(host, config_.allow);
+    auto committed = plane_->commit(compile_policy(spec, 1));
+    return committed ? Result<>(Done{}) : committed.error();
+}
+
+Result<> Replayer::tick_until(uint64_t now_ns, ReplayReport& report)
+{
+    // After a long silence one tick says the same as a thousand.
+    if (now_ns > next_tick_ns_ + 8 * tick_ns) {
+        next_tick_ns_ = now_ns - 4 * tick_ns;
+    }
+    while (next_tick_ns_ <= now_ns) {
+        plane_->set_clock(next_tick_ns_);
+        auto clients = plane_->clients();
+        if (!clients) {
+            return clients.error();
+        }
+        auto orders = heuristics_.tick(*plane_, *clients, guard_);
+        if (!orders) {
+            return orders.error();
+        }
+        report.bans.insert(report.bans.end(), orders->begin(), orders->end());
+        next_tick_ns_ += tick_ns;
+    }
+    plane_->set_clock(now_ns);
+    return Done{};
+}
+
+Result<> Replayer::judge(const CapturedFrame& frame, ReplayReport& report)
+{
+    if (frame.bytes.size() > test_run_frame_max) {
+        report.too_large++;
+        return Done{};
+    }
+    if (frame.bytes.size() < test_run_frame_min) {
+        report.too_short++;
+        return Done{};
+    }
+    auto verdict = plane_->run(frame.bytes);
+    if (!verdict) {
+        return verdict.error();
+    }
+    report.completed += frame.completed ? 1 : 0;
+    report.judged++;
+    report.packets[verdict->judgement.reason]++;
+    if (verdict->action == XDP_DROP) {
+        report.dropped++;
+        report.drops[verdict->judgement.reason]++;
+        report.dropped_in_session +=
+            verdict->judgement.session == XDPCTL_SESSION_ESTABLISHED ? 1 : 0;
+    }
+    return Done{};
+}
+
+Result<ReplayReport> Replayer::run(const std::string& path, const std::vector<Prefix>& protect,
+                                   const Progress& progress)
+{
+    auto surveyed = survey(path, protect);
+    if (!surveyed) {
+        return surveyed.error();
+    }
+    const Orientation& orientation = surveyed->orientation;
+    if (auto done = prepare(orientation); !done) {
+        return done.error();
+    }
+    ReplayReport report;
+    report.file = path;
+    report.protects = orientation.describe();
+    SessionTracker sessions(*plane_);
+    for (const SocketKey& listener : surveyed->listeners) {
+        if (auto done = sessions.listen(listener); !done) {
+            return done.error();
+        }
+    }
+    clock_.begin_file();
+    const uint64_t begin_ns = clock_.now_ns();
+    const uint64_t adjusted = clock_.adjusted();
+    auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture& capture) {
+        if (++report.frames % progress_every == 0 && progress && capture.file_bytes() > 0) {
+            progress(static_cast<double>(capture.read_bytes()) /
+                     static_cast<double>(capture.file_bytes()));
+        }
+        if (auto ticked = tick_until(clock_.advance(frame.time_ns), report); !ticked) {
+            return ticked;
+        }
+        const auto info = read_frame(frame.bytes);
+        if (info && orientation.is_outgoing(*info)) {
+            report.outgoing++;
+            return sessions.from_protected(*info);
+        }
+        if (auto judged = judge(frame, report); !judged) {
+            return judged;
+        }
+        return info ? sessions.to_protected(*info) : Result<>(Done{});
+    });
+    if (!done) {
+        return done.error();
+    }
+    report.seconds = static_cast<double>(clock_.now_ns() - begin_ns) / 1e9;
+    report.clock_adjusted = clock_.adjusted() - adjusted;
+    return report;
+}
+
+} // namespace xdpctl

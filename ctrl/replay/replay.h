@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Captures through the very same BPF object, policy and logic as on the host.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "core/config.h"
+#include "daemon/heuristics.h"
+#include "dataplane/bpf_dataplane.h"
+#include "replay/capture.h"
+#include "replay/clock.h"
+#include "replay/orientation.h"
+#include "replay/report.h"
+
+namespace xdpctl {
+
+// Called now and then with the share of the file that is done, 0 to 1.
+using Progress = std::function<void(double)>;
+
+// A data path of its own, loaded for replay: not attached, not pinned.
+class Replayer {
+  public:
+    static Result<std::unique_ptr<Replayer>> create(const Config& config);
+
+    // `protect` empty: inferred. Files run one after the other on one clock and
+    // in one state, so that a ban earned in the first meets the second.
+    Result<ReplayReport> run(const std::string& path, const std::vector<Prefix>& protect,
+                             const Progress& progress);
+
+  private:
+    explicit Replayer(const Config& config)
+        : config_(config), heuristics_(config.heuristics), guard_()
+    {
+    }
+
+    Result<> prepare(const Orientation& orientation);
+    Result<> judge(const CapturedFrame& frame, ReplayReport& report);
+    Result<> tick_until(uint64_t now_ns, ReplayReport& report);
+
+    Config config_;
+    std::unique_ptr<BpfObject> object_;
+    std::unique_ptr<BpfDataplane> plane_;
+    Heuristics heuristics_;
+    BanGuard guard_;
+    CaptureClock clock_;
+    uint64_t next_tick_ns_ = CaptureClock::start_ns;
+};
+
+// The first pass: whom to protect and what it serves.
+struct Survey {
+    Orientation orientation;
+    std::vector<SocketKey> listeners;
+};
+Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect);
+
+} // namespace xdpctl

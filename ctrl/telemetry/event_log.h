@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last things that happened: decisions, changes, and sampled packets.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <xdpctl/abi/event.h>
+
+#include "core/prefix.h"
+
+namespace xdpctl {
+
+struct LogEvent {
+    uint64_t sequence = 0; // from 1, without gaps
+    uint64_t unix_ms = 0;
+    std::string kind; // "packet", "ban", "unban", "mode", "config", "interface", "service", "panic"
+    std::string text;
+    std::optional<xdpctl_event> packet; // of kind "packet"
+};
+
+struct DroppedSource {
+    Address source;
+    uint32_t reason = 0;
+    double share = 0; // of the sampled drops in the window
+    uint64_t samples = 0;
+};
+
+class EventLog {
+  public:
+    explicit EventLog(size_t capacity) : capacity_(capacity) {}
+
+    void add(uint64_t unix_ms, std::string kind, std::string text);
+    void add(uint64_t unix_ms, const xdpctl_event& packet);
+
+    // Events after `sequence`, oldest first.
+    std::vector<LogEvent> since(uint64_t sequence) const;
+    uint64_t last_sequence() const { return next_ - 1; }
+
+    // Who was dropped most among the samples since `from_ns` (of the packets' clock).
+    std::vector<DroppedSource> top_dropped(uint64_t from_ns, size_t most) const;
+
+  private:
+    void append(LogEvent event);
+
+    size_t capacity_;
+    uint64_t next_ = 1;
+    std::deque<LogEvent> events_;
+};
+
+// One line: "tcp 192.0.2.1:4711 > 198.51.100.2:80 [S] 60 bytes".
+std::string describe_packet(const xdpctl_event& event);
+
+} // namespace xdpctl

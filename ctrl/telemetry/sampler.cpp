@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "telemetry/sampler.h"
+
+#include <algorithm>
+
+#include "core/units.h"
+
+namespace xdpctl {
+namespace {
+
+constexpr uint64_t rate_span_ns = ns_per_s;
+
+void add(Traffic& total, const xdpctl_cell& cell)
+{
+    total.packets += cell.packets;
+    total.bytes += cell.bytes;
+}
+
+void add_totals(Snapshot& snapshot, const DeviceCounters& device)
+{
+    for (const auto& family : device.cells) {
+        for (size_t d = 0; d < family.size(); d++) {
+            for (const ReasonInfo& reason : reasons) {
+                const xdpctl_cell& cell = family[d][reason.id];
+                add(snapshot.by_reason[d][reason.id], cell);
+                add(snapshot.received, cell);
+                add(d == XDPCTL_WOULD_DROP                    ? snapshot.would_drop
+                    : reason.verdict == XDPCTL_VERDICT_DROP ? snapshot.dropped
+                                                            : snapshot.passed,
+                    cell);
+            }
+        }
+    }
+}
+
+void set_rate(Traffic& now, const Traffic& then, double seconds)
+{
+    if (now.packets < then.packets || now.bytes < then.bytes) {
+        return; // the counters began anew
+    }
+    now.packets_per_second = static_cast<double>(now.packets - then.packets) / seconds;
+    now.bits_per_second = static_cast<double>(now.bytes - then.bytes) * 8 / seconds;
+}
+
+} // namespace
+
+Snapshot Sampler::take(const Reading& reading, const std::map<uint32_t, std::string>& device_names)
+{
+    Snapshot snapshot;
+    snapshot.time_ns = reading.time_ns;
+    snapshot.bans = reading.bans;
+    snapshot.maps = reading.maps;
+    for (const DeviceCounters& device : reading.devices) {
+        const auto name = device_names.find(device.ifindex);
+        snapshot.devices.push_back(
+            {name != device_names.end() ? name->second
+             : device.ifindex == 0     ? "other"
+                                       : fmt::format("ifindex{}", device.ifindex),
+             device});
+        snapshot.events_lost += device.events_lost;
+        add_totals(snapshot, device);
+    }
+    add_rates(snapshot);
+    add_clients(snapshot, reading.clients);
+    return snapshot;
+}
+
+void Sampler::add_rates(Snapshot& snapshot)
+{
+    while (marks_.size() > 1 && snapshot.time_ns - marks_[1].time_ns >= rate_span_ns) {
+        marks_.erase(marks_.begin());
+    }
+    if (!marks_.empty() && snapshot.time_ns > marks_.front().time_ns) {
+        const Snapshot& then = marks_.front().snapshot;
+        const double seconds =
+            static_cast<double>(snapshot.time_ns - marks_.front().time_ns) / 1e9;
+        for (size_t d = 0; d < snapshot.by_reason.size(); d++) {
+            for (size_t r = 0; r < snapshot.by_reason[d].size(); r++) {
+                set_rate(snapshot.by_reason[d][r], then.by_reason[d][r], seconds);
+            }
+        }
+        set_rate(snapshot.received, then.received, seconds);
+        set_rate(snapshot.passed, then.passed, seconds);
+        set_rate(snapshot.dropped, then.dropped, seconds);
+        set_rate(snapshot.would_drop, then.would_drop, seconds);
+    }
+    marks_.push_back({snapshot.time_ns, snapshot});
+}
+
+void Sampler::add_clients(Snapshot& snapshot, const std::vector<ClientSample>& clients)
+{
+    decltype(seen_) seen;
+    decltype(client_rates_) rates;
+    for (const ClientSample& client : clients) {
+        const auto before = seen_.find(client.source);
+        const auto rate = client_rates_.find(client.source);
+        double pps = rate != client_rates_.end() ? rate->second : 0;
+        std::pair<uint64_t, uint64_t> mark{snapshot.time_ns, client.packets};
+        if (before != seen_.end()) {
+            const uint64_t elapsed = snapshot.time_ns - before->second.first;
+            if (elapsed < rate_span_ns) {
+                mark = before->second;
+            } else if (client.packets >= before->second.second) {
+                pps = static_cast<double>(client.packets - before->second.second) * 1e9 /
+                      static_cast<double>(elapsed);
+            }
+        }
+        seen.emplace(client.source, mark);
+        rates.emplace(client.source, pps);
+        snapshot.clients.push_back({client.source, pps, client.connections, client.packets});
+    }
+    seen_ = std::move(seen);
+    client_rates_ = std::move(rates);
+    const size_t kept = std::min(top_clients, snapshot.clients.size());
+    std::partial_sort(snapshot.clients.begin(),
+                      snapshot.clients.begin() + static_cast<std::ptrdiff_t>(kept),
+                      snapshot.clients.end(), [](const Talker& a, const Talker& b) {
+                          return std::tuple(-a.packets_per_second, a.source) <
+                                 std::tuple(-b.packets_per_second, b.source);
+                      });
+    snapshot.clients.resize(kept);
+}
+
+} // namespace xdpctl

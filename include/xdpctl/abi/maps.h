@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The maps: keys, values, default sizes. XDPCTL_MAPS() defines them for BPF
+ * and tabulates them for C++; every one is pinned under its own name.
+ */
+#ifndef XDPCTL_ABI_MAPS_H
+#define XDPCTL_ABI_MAPS_H
+
+#include "event.h"
+#include "policy.h"
+#include "reasons.h"
+
+/* Raise when a meaning changes that no size or name below shows. */
+#define XDPCTL_ABI_VERSION 1
+
+#define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
+
+/* The few words that are changed in place, each by one atomic store. */
+struct xdpctl_control {
+	__u32 active_slot;   /* of the policy, 0 or 1 */
+	__u32 bypass;	     /* 1: panic; pass everything */
+	__u64 replay_now_ns; /* the clock where rodata says replay */
+	__u32 ifindex[XDPCTL_DEVICE_SLOTS];
+};
+
+/* Which program and layout the pins belong to. */
+struct xdpctl_meta {
+	__u64 layout; /* hash over this contract */
+	__u64 object; /* hash over the BPF object file */
+	__u32 frags;  /* 1: loaded for multi-buffer frames */
+	__u32 unused;
+};
+
+struct xdpctl_cell {
+	__u64 packets;
+	__u64 bytes; /* whole frames, without FCS */
+};
+
+enum xdpctl_disposition {
+	XDPCTL_EFFECTIVE = 0, /* the reason's verdict was carried out */
+	XDPCTL_WOULD_DROP = 1, /* monitored only: the packet was passed */
+	XDPCTL_DISPOSITION_COUNT,
+};
+
+/* Per CPU and device slot. */
+struct xdpctl_counters {
+	__u64 next_sample_ns;
+	__u64 events_lost; /* the ring buffer had no room */
+	struct xdpctl_cell cells[XDPCTL_FAMILY_COUNT][XDPCTL_DISPOSITION_COUNT]
+				[XDPCTL_REASON_SLOTS];
+};
+
+enum xdpctl_ban_origin {
+	XDPCTL_BAN_OPERATOR = 0,
+	XDPCTL_BAN_HEURISTIC = 1,
+};
+
+/* An entry outlives its deadline while its strikes are remembered. */
+struct xdpctl_ban {
+	__u64 deadline_ns; /* CLOCK_MONOTONIC; ~0: no end */
+	__u64 added_ns;
+	__u64 hits; /* packets that met the ban */
+	__u32 origin; /* enum xdpctl_ban_origin */
+	__u32 strikes; /* offences so far, for the next TTL */
+};
+
+/* A source that completed a TCP handshake here, so it is not spoofed. */
+struct xdpctl_client {
+	__u64 packets;	       /* TCP from this address */
+	__u64 session_packets; /* of those, estimated to belong to a socket */
+	__u64 established_ns;  /* last completed handshake */
+	__u32 connections;     /* open now */
+	__u32 unused;
+};
+
+/* One packet in so many is looked up in the socket table; a power of two. */
+#define XDPCTL_CLIENT_SAMPLE 16
+
+/* The stand-in for the kernel's socket table in replay; ports as on the wire. */
+struct xdpctl_socket_key {
+	struct xdpctl_addr local;
+	struct xdpctl_addr peer; /* zero for a listener */
+	__be16 local_port;
+	__be16 peer_port; /* zero for a listener */
+	__u32 protocol;
+};
+
+/*
+ * X(name, type, key, value, default entries, flags, sized)
+ * sized: SIZED where the configuration may set the entries, else FIXED.
+ */
+#define XDPCTL_MAPS(X)                                                         \
+	X(control, ARRAY, __u32, struct xdpctl_control, 1, BPF_F_MMAPABLE, FIXED) \
+	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                 \
+	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED) \
+	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED) \
+	X(bans, HASH, struct xdpctl_addr, struct xdpctl_ban, 262144, BPF_F_NO_PREALLOC, SIZED) \
+	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED) \
+	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED) \
+	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
+
+/* Two tables whose values are not plain structs. */
+#define XDPCTL_PREFIXES_MAP "prefixes" /* array of two LPM tries, one per slot */
+#define XDPCTL_PREFIXES_ENTRIES 65536
+#define XDPCTL_EVENTS_MAP "events" /* ring buffer of struct xdpctl_event */
+#define XDPCTL_EVENTS_BYTES (1 << 20)
+#define XDPCTL_REPLAY_SOCKETS 65536
+
+#define XDPCTL_NO_DEADLINE (~0ULL)
+
+#endif

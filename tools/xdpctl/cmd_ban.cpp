@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// ban and allow: list, add, del, import
+#include <sstream>
+
+#include "core/prefix.h"
+#include "core/units.h"
+#include "output.h"
+#include "verbs.h"
+
+namespace xdpctl::cli {
+namespace {
+
+using nlohmann::json;
+
+struct ListOptions {
+    std::vector<std::string> prefixes;
+    std::string ttl = "1h";
+    std::string file;
+    CLI::App* add = nullptr;
+    CLI::App* del = nullptr;
+    CLI::App* import_ = nullptr;
+};
+
+// One prefix per line; `#` and `;` begin comments.
+Result<std::vector<std::string>> parse_list(const std::string& text, const std::string& name)
+{
+    std::vector<std::string> entries;
+    std::istringstream lines(text);
+    size_t number = 0;
+    for (std::string line; std::getline(lines, line);) {
+        number++;
+        line = line.substr(0, line.find_first_of("#;"));
+        std::istringstream words(line);
+        std::string entry;
+        if (!(words >> entry)) {
+            continue;
+        }
+        if (auto prefix = parse_prefix(entry); !prefix) {
+            return prefix.error().in(fmt::format("{}:{}", name, number));
+        }
+        entries.push_back(entry);
+        if (words >> entry) {
+            return failure(ErrorKind::usage, "{}:{}: one prefix per line, found '{}' too", name,
+                           number, entry);
+        }
+    }
+    if (entries.empty()) {
+        return failure(ErrorKind::usage, "{}: no prefix in it", name);
+    }
+    return entries;
+}
+
+// A wrong word is found here, before anything is sent.
+Result<> check_prefixes(const std::vector<std::string>& prefixes)
+{
+    for (const std::string& text : prefixes) {
+        if (auto prefix = parse_prefix(text); !prefix) {
+            return prefix.error();
+        }
+    }
+    return Done{};
+}
+
+Outcome print_added(const Context& context, const json& answer)
+{
+    const json refused = answer.value("refused", json::array());
+    if (context.json) {
+        print_json(answer);
+    } else {
+        for (const json& row : refused) {
+            fmt::print(stderr, "xdpctl: {} refused: {}\n", row["prefix"].get<std::string>(),
+                       row["why"].get<std::string>());
+        }
+        fmt::print("{} added\n", answer["added"].get<uint64_t>());
+    }
+    return refused.empty() ? 0 : static_cast<int>(ErrorKind::refused);
+}
+
+Outcome add(const Context& context, const char* path, const std::vector<std::string>& prefixes,
+            const std::string& ttl)
+{
+    if (auto checked = check_prefixes(prefixes); !checked) {
+        return checked.error();
+    }
+    json body = {{"entries", prefixes}};
+    if (!ttl.empty() && ttl != "permanent") {
+        body["ttl"] = ttl;
+    }
+    auto answer = context.api().post(path, body);
+    return answer ? print_added(context, *answer) : Outcome(answer.error());
+}
+
+Outcome remove(const Context& context, const char* path, const std::vector<std::string>& prefixes)
+{
+    if (auto checked = check_prefixes(prefixes); !checked) {
+        return checked.error();
+    }
+    auto answer = context.api().remove(path, {{"entries", prefixes}});
+    if (!answer) {
+        return answer.error();
+    }
+    if (context.json) {
+        print_json(*answer);
+    } else {
+        fmt::print("{} removed\n", (*answer)["removed"].get<uint64_t>());
+    }
+    return 0;
+}
+
+Outcome list_bans(const Context& context)
+{
+    auto answer = context.api().get("/v1/bans");
+    if (!answer) {
+        return answer.error();
+    }
+    if (context.json) {
+        print_json(*answer);
+        return 0;
+    }
+    Table table({"PREFIX", "REMAINING", "ORIGIN", ">OFFENCES", ">HITS"});
+    for (const json& row : (*answer)["bans"]) {
+        const json& remaining = row["remaining_seconds"];
+        table.add({row["prefix"],
+                   remaining.is_null()
+                       ? "permanent"
+                       : format_duration(static_cast<uint64_t>(remaining.get<double>()) * ns_per_s),
+                   row["origin"], std::to_string(row["strikes"].get<uint64_t>()),
+                   row["hits"].is_null() ? "" : std::to_string(row["hits"].get<uint64_t>())});
+    }
+    table.print();
+    return 0;
+}
+
+Outcome list_allowed(const Context& context)
+{
+    auto answer = context.api().get("/v1/allow");
+    if (!answer) {
+        return answer.error();
+    }
+    if (context.json) {
+        print_json(*answer);
+        return 0;
+    }
+    Table table({"PREFIX", "ORIGIN"});
+    for (const json& row : (*answer)["allow"]) {
+        table.add({row["prefix"], row["origin"]});
+    }
+    table.print();
+    return 0;
+}
+
+Outcome import_bans(const Context& context, const std::string& file, const std::string& ttl)
+{
+    auto text = read_input(file);
+    if (!text) {
+        return text.error();
+    }
+    auto entries = parse_list(*text, file == "-" ? "standard input" : file);
+    return entries ? add(context, "/v1/bans", *entries, ttl) : Outcome(entries.error());
+}
+
+CLI::App* add_prefix_verb(CLI::App& app, const char* name, const char* summary, ListOptions& o)
+{
+    CLI::App* verb = app.add_subcommand(name, summary);
+    verb->add_option("PREFIX", o.prefixes, "ADDRESS or ADDRESS/LENGTH")->required();
+    verb->fallthrough();
+    return verb;
+}
+
+void add_ttl(CLI::App& app, ListOptions& options)
+{
+    app.add_option("-t,--ttl", options.ttl, "such as 90s, 10m, 1h, 7d, or permanent")
+        ->capture_default_str();
+}
+
+std::shared_ptr<ListOptions> add_common(CLI::App& app)
+{
+    auto options = std::make_shared<ListOptions>();
+    app.require_subcommand(0, 1);
+    app.add_subcommand("list", "show them (the default)")->fallthrough();
+    options->add = add_prefix_verb(app, "add", "add prefixes", *options);
+    options->del = add_prefix_verb(app, "del", "remove prefixes", *options);
+    return options;
+}
+
+} // namespace
+
+Action setup_ban(CLI::App& app)
+{
+    const auto options = add_common(app);
+    add_ttl(*options->add, *options);
+    options->import_ = app.add_subcommand("import", "add all of a file, in one go");
+    options->import_->fallthrough();
+    options->import_->add_option("FILE", options->file, "one prefix per line, - for standard input")
+        ->required();
+    add_ttl(*options->import_, *options);
+    app.footer("Exit code 7: some were refused by a guard (told which), the rest was added.");
+    return [options](const Context& context) -> Outcome {
+        if (options->add->parsed()) {
+            return add(context, "/v1/bans", options->prefixes, options->ttl);
+        }
+        if (options->del->parsed()) {
+            return remove(context, "/v1/bans", options->prefixes);
+        }
+        if (options->import_->parsed()) {
+            return import_bans(context, options->file, options->ttl);
+        }
+        return list_bans(context);
+    };
+}
+
+Action setup_allow(CLI::App& app)
+{
+    const auto options = add_common(app);
+    return [options](const Context& context) -> Outcome {
+        if (options->add->parsed()) {
+            return add(context, "/v1/allow", options->prefixes, "");
+        }
+        if (options->del->parsed()) {
+            return remove(context, "/v1/allow", options->prefixes);
+        }
+        return list_allowed(context);
+    };
+}
+
+} // namespace xdpctl::cli

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/codec.h"
+#include "base/file.h"
+#include "output.h"
+#include "replay/live.h"
+#include "replay/replay.h"
+#include "verbs.h"
+
+namespace xdpctl::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+    std::vector<std::string> files;
+    std::vector<std::string> benign;
+    std::vector<std::string> protect;
+    std::vector<std::string> expect;
+    std::vector<std::string> expect_benign;
+    std::string config;
+    std::string junit;
+    bool live = false;
+};
+
+struct Plan {
+    Config config;
+    std::vector<Prefix> protect;
+    std::vector<Expectation> expect;
+    std::vector<Expectation> expect_benign;
+};
+
+Result<std::vector<Expectation>> parse_expectations(const std::vector<std::string>& texts)
+{
+    std::vector<Expectation> parsed;
+    for (const std::string& text : texts) {
+        auto expectation = parse_expectation(text);
+        if (!expectation) {
+            return expectation.error();
+        }
+        parsed.push_back(*expectation);
+    }
+    return parsed;
+}
+
+Result<Plan> make_plan(const Options& options)
+{
+    Plan plan;
+    if (!options.config.empty()) {
+        auto text = read_file(options.config);
+        if (!text) {
+            return text.error();
+        }
+        auto config = parse_config(*text, options.config);
+        if (!config) {
+            return config.error();
+        }
+        plan.config = *config;
+    }
+    for (const std::string& text : options.protect) {
+        auto prefix = parse_prefix(text);
+        if (!prefix) {
+            return prefix.error().in("--protect");
+        }
+        plan.protect.push_back(*prefix);
+    }
+    auto expect = parse_expectations(options.expect);
+    auto expect_benign = parse_expectations(options.expect_benign);
+    if (!expect || !expect_benign) {
+        return expect ? expect_benign.error() : expect.error();
+    }
+    if (!expect_benign->empty() && options.benign.empty()) {
+        return failure(ErrorKind::usage, "--expect-benign needs --benign FILE");
+    }
+    plan.expect = *expect;
+    plan.expect_benign = *expect_benign;
+    return plan;
+}
+
+Result<ReplayReport> replay_one(Replayer* replayer, const Plan& plan, const std::string& file)
+{
+    ProgressLine line(file);
+    const Progress progress = [&line](double share) { line.show(share); };
+    return replayer != nullptr ? replayer->run(file, plan.protect, progress)
+                               : replay_live(plan.config, file, plan.protect, progress);
+}
+
+void print_report(const ReplayReport& report, bool benign)
+{
+    fmt::print("{}{}{}\n", paint(Color::bold, report.file), benign ? " (benign)" : "",
+               report.live ? " (live)" : "");
+    fmt::print("  protects {}; {} frames over {:.1f} s: {} judged, {} outgoing, {} skipped\n",
+               report.protects, report.frames, report.seconds, report.judged, report.outgoing,
+               report.too_large + report.too_short);
+    if (report.too_large + report.too_short + report.completed + report.clock_adjusted > 0) {
+        fmt::print("  {} larger than one buffer and {} shorter than a header were skipped; {} cut "
+                   "by the snap length were filled with zeros; {} without a usable time followed "
+                   "at {} packets/s\n",
+                   report.too_large, report.too_short, report.completed, report.clock_adjusted,
+                   CaptureClock::fallback_packets_per_second);
+    }
+    Table table({"  REASON", ">PACKETS", ">SHARE", "VERDICT", "MEANING"});
+    for (const ReasonInfo& reason : reasons) {
+        const uint64_t packets = report.packets[reason.id];
+        if (packets == 0) {
+            continue;
+        }
+        const uint64_t drops = report.drops[reason.id];
+        table.add({fmt::format("  {}", reason.name), std::to_string(packets),
+                   fmt::format("{:.2f}%", static_cast<double>(packets) * 100 /
+                                              static_cast<double>(report.judged)),
+                   drops == packets ? "drop"
+                   : drops == 0     ? "pass"
+                                    : fmt::format("{} dropped", drops),
+                   std::string(reason.text)},
+                  drops > 0 ? Color::red : Color::none);
+    }
+    table.print();
+    for (const BanOrder& order : report.bans) {
+        fmt::print("  banned {} at {} packets/s\n", to_string(order.source),
+                   format_count(order.packets_per_second));
+    }
+    fmt::print("  dropped {} of {} ({:.3f}%), {} of them from an established session\n\n",
+               report.dropped, report.judged, report.dropped_percent(), report.dropped_in_session);
+}
+
+struct Run {
+    std::vector<ReplayReport> attacks;
+    std::vector<ReplayReport> benign;
+    std::vector<Check> checks;
+};
+
+Result<Run> replay_all(const Options& options, const Plan& plan)
+{
+    std::unique_ptr<Replayer> replayer;
+    if (!options.live) {
+        auto created = Replayer::create(plan.config);
+        if (!created) {
+            return created.error();
+        }
+        replayer = std::move(*created);
+    }
+    Run run;
+    const auto replay = [&](const std::vector<std::string>& files, auto& reports,
+                            const std::vector<Expectation>& expectations) -> Result<> {
+        for (const std::string& file : files) {
+            auto report = replay_one(replayer.get(), plan, file);
+            if (!report) {
+                return report.error();
+            }
+            for (const Expectation& expectation : expectations) {
+                run.checks.push_back(check(*report, expectation));
+            }
+            reports.push_back(std::move(*report));
+        }
+        return Done{};
+    };
+    if (auto done = replay(options.files, run.attacks, plan.expect); !done) {
+        return done.error();
+    }
+    if (auto done = replay(options.benign, run.benign, plan.expect_benign); !done) {
+        return done.error();
+    }
+    return run;
+}
+
+void print_run(const Run& run)
+{
+    for (const ReplayReport& report : run.attacks) {
+        print_report(report, false);
+    }
+    for (const ReplayReport& report : run.benign) {
+        print_report(report, true);
+    }
+    for (const Check& check : run.checks) {
+        fmt::print("{}  {}  {}  ({} packets, {:.3f}%)\n",
+                   check.holds ? paint(Color::green, "holds") : paint(Color::red, "FAILS"),
+                   check.expectation.text, check.file, check.count, check.percent);
+    }
+}
+
+json run_json(const Run& run)
+{
+    json out = {{"files", json::array()},
+                {"benign", json::array()},
+                {"checks", json::array()},
+                {"schema_version", schema_version}};
+    for (const ReplayReport& report : run.attacks) {
+        out["files"].push_back(to_json(report));
+    }
+    for (const ReplayReport& report : run.benign) {
+        out["benign"].push_back(to_json(report));
+    }
+    for (const Check& check : run.checks) {
+        out["checks"].push_back(to_json(check));
+    }
+    return out;
+}
+
+Outcome run(const Context& context, const Options& options)
+{
+    auto plan = make_plan(options);
+    if (!plan) {
+        return plan.error();
+    }
+    auto run = replay_all(options, *plan);
+    if (!run) {
+        return run.error();
+    }
+    context.json ? print_json(run_json(*run)) : print_run(*run);
+    if (!options.junit.empty()) {
+        std::vector<ReplayReport> all = run->attacks;
+        all.insert(all.end(), run->benign.begin(), run->benign.end());
+        if (auto done = write_file_atomic(options.junit, to_junit(all, run->checks)); !done) {
+            return done.error();
+        }
+    }
+    const bool good = std::all_of(run->checks.begin(), run->checks.end(),
+                                  [](const Check& check) { return check.holds; });
+    return good ? 0 : static_cast<int>(ErrorKind::failed);
+}
+
+} // namespace
+
+Action setup_replay(CLI::App& app)
+{
+    const auto options = std::make_shared<Options>();
+    app.add_option("FILE", options->files, "pcap or pcapng; Ethernet, raw IP or Linux cooked")
+        ->required();
+    app.add_option("--benign", options->benign, "legitimate traffic, replayed after the files "
+                                                "into the same state: the collateral");
+    app.add_option("--protect", options->protect,
+                   "the protected side (default: inferred from each file, and printed)");
+    app.add_option("--expect", options->expect,
+                   "for each file, such as 'drop>=98%' or 'tcp_null>=10'; else exit code 1");
+    app.add_option("--expect-benign", options->expect_benign,
+                   "for each benign file, such as 'drop<=0.1%'");
+    app.add_option("--policy", options->config, "configuration file whose lists and heuristics "
+                                                "judge (default: an empty one)");
+    app.add_option("--junit", options->junit, "write the results as JUnit XML");
+    app.add_flag("--live", options->live,
+                 "real frames through a veth pair in a namespace of its own");
+    app.footer("Always judges as in enforce mode. Needs root, no daemon and no interface.");
+    return [options](const Context& context) { return run(context, *options); };
+}
+
+} // namespace xdpctl::cli

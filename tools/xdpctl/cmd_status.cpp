@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// status, stats, top
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "core/units.h"
+#include "output.h"
+#include "verbs.h"
+
+namespace xdpctl::cli {
+namespace {
+
+using nlohmann::json;
+
+struct WatchOptions {
+    bool watch = false;
+    double interval_s = 1;
+    int count = 0; // 0: until interrupted
+};
+
+std::shared_ptr<WatchOptions> add_watch(CLI::App& app)
+{
+    auto options = std::make_shared<WatchOptions>();
+    app.add_flag("-w,--watch", options->watch, "repeat until interrupted");
+    app.add_option("-i,--interval", options->interval_s, "seconds between two looks")
+        ->capture_default_str()
+        ->check(CLI::Range(0.1, 3600.0));
+    app.add_option("-n,--count", options->count, "with --watch: how many looks")
+        ->check(CLI::NonNegativeNumber);
+    return options;
+}
+
+// Asks for `path` once or again and again; JSON is one object per look.
+Outcome show(const Context& context, const char* path, const WatchOptions& options,
+             void (*print)(const json&))
+{
+    for (int look = 1;; look++) {
+        auto answer = context.api().get(path);
+        if (!answer) {
+            return answer.error();
+        }
+        if (context.json) {
+            options.watch ? fmt::print("{}\n", answer->dump()) : print_json(*answer);
+        } else {
+            if (options.watch && isatty(STDOUT_FILENO) == 1) {
+                fmt::print("\033[H\033[2J");
+            }
+            print(*answer);
+        }
+        std::fflush(stdout);
+        if (!options.watch || look == options.count) {
+            return 0;
+        }
+        std::this_thread::sleep_for(std::chrono::duration<double>(options.interval_s));
+    }
+}
+
+std::string traffic_line(const json& traffic)
+{
+    return fmt::format("{:>9}  {:>12}  {:>13} packets", rate(traffic["packets_per_second"]),
+                       bit_rate(traffic["bits_per_second"]), traffic["packets"].get<uint64_t>());
+}
+
+std::string interfaces_line(const json& status)
+{
+    std::string text;
+    for (const json& interface : status["interfaces"]) {
+        text += fmt::format("{}{} ({} XDP{})", text.empty() ? "" : ", ",
+                            interface["name"].get<std::string>(),
+                            interface["xdp"].get<std::string>(),
+                            interface["shared"].get<bool>() ? ", shared" : "");
+    }
+    for (const json& name : status["missing_interfaces"]) {
+        text += (text.empty() ? "" : ", ") +
+                paint(Color::red, name.get<std::string>() + " (NOT ATTACHED)");
+    }
+    return text.empty() ? paint(Color::red, "none: nothing is filtered") : text;
+}
+
+void print_status(const json& status)
+{
+    const bool enforcing = status["mode"] == "enforce";
+    std::string mode = paint(enforcing ? Color::green : Color::yellow,
+                             status["mode"].get<std::string>());
+    if (!enforcing) {
+        mode += " (nothing is dropped; `xdpctl mode enforce` begins)";
+    }
+    if (status["mode_overridden"].get<bool>()) {
+        mode += " (set by hand; the configuration says otherwise)";
+    }
+    if (status["panic"].get<bool>()) {
+        mode = paint(Color::red, "PANIC: every packet passes; `xdpctl attach` ends it");
+    }
+    const json& bans = status["bans"];
+    const json& traffic = status["traffic"];
+    fmt::print("mode        {}\n", mode);
+    fmt::print("interfaces  {}\n", interfaces_line(status));
+    fmt::print("received    {}\n", traffic_line(traffic["received"]));
+    fmt::print("passed      {}\n", traffic_line(traffic["passed"]));
+    fmt::print("dropped     {}\n", traffic_line(traffic["dropped"]));
+    if (traffic["would_drop"]["packets"].get<uint64_t>() > 0) {
+        fmt::print("would drop  {}\n", traffic_line(traffic["would_drop"]));
+    }
+    fmt::print("bans        {} in force, {} remembered, room for {}\n",
+               bans["active"].get<uint64_t>(), bans["remembered"].get<uint64_t>(),
+               bans["max"].get<uint64_t>());
+    fmt::print("lists       {} prefixes allowed, {} blocked\n",
+               status["allow_prefixes"].get<uint64_t>(), status["block_prefixes"].get<uint64_t>());
+    std::string services;
+    for (const json& service : status["services"]) {
+        services += (services.empty() ? "" : ", ") + service.get<std::string>();
+    }
+    fmt::print("services    {}\n", services.empty() ? "none found" : services);
+    fmt::print("daemon      {}, up {}, policy generation {}, {}\n",
+               status["version"].get<std::string>(),
+               format_duration(
+                   static_cast<uint64_t>(status["uptime_seconds"].get<double>()) * ns_per_s),
+               status["generation"].get<uint64_t>(), status["config"]["path"].get<std::string>());
+    if (!status["config"]["ok"].get<bool>()) {
+        fmt::print("{}\n", paint(Color::red, "last reload refused: " +
+                                                 status["config"]["error"].get<std::string>()));
+    }
+    if (status["events_lost"].get<uint64_t>() > 0) {
+        fmt::print("{}\n", paint(Color::yellow, fmt::format("{} packet events were lost",
+                                                            status["events_lost"].get<uint64_t>())));
+    }
+    for (const json& warning : status["warnings"]) {
+        fmt::print("{}\n", paint(Color::yellow, "warning: " + warning.get<std::string>()));
+    }
+}
+
+void print_stats(const json& stats)
+{
+    Table table({"REASON", "STAGE", "DISPOSITION", ">PACKETS", ">RATE", ">BITS", "MEANING"});
+    for (const json& row : stats["by_reason"]) {
+        const std::string disposition = row["disposition"];
+        table.add({row["reason"], row["stage"], disposition,
+                   std::to_string(row["packets"].get<uint64_t>()), rate(row["packets_per_second"]),
+                   bit_rate(row["bits_per_second"]), row["text"]},
+                  disposition == "dropped"      ? Color::red
+                  : disposition == "would_drop" ? Color::yellow
+                                                : Color::none);
+    }
+    table.print();
+}
+
+void print_top(const json& top)
+{
+    Table clients({"CLIENT", ">RATE", ">CONNECTIONS", ">PACKETS"});
+    for (const json& row : top["clients"]) {
+        clients.add({row["source"], rate(row["packets_per_second"]),
+                     std::to_string(row["connections"].get<uint64_t>()),
+                     std::to_string(row["packets"].get<uint64_t>())});
+    }
+    Table dropped({"DROPPED SOURCE", "REASON", ">SHARE", ">SAMPLES"});
+    for (const json& row : top["dropped"]) {
+        dropped.add({row["source"], row["reason"],
+                     fmt::format("{:.1f}%", row["share"].get<double>() * 100),
+                     std::to_string(row["samples"].get<uint64_t>())});
+    }
+    clients.print();
+    fmt::print("\n");
+    dropped.print();
+    fmt::print("{}\n", paint(Color::dim, "clients proved real by a TCP handshake; drops are "
+                                         "sampled over the last 10 s"));
+}
+
+Action setup_view(CLI::App& app, const char* path, void (*print)(const json&))
+{
+    const auto options = add_watch(app);
+    return [=](const Context& context) { return show(context, path, *options, print); };
+}
+
+} // namespace
+
+Action setup_status(CLI::App& app)
+{
+    return setup_view(app, "/v1/status", print_status);
+}
+
+Action setup_stats(CLI::App& app)
+{
+    return setup_view(app, "/v1/stats", print_stats);
+}
+
+Action setup_top(CLI::App& app)
+{
+    return setup_view(app, "/v1/top", print_top);
+}
+
+} // namespace xdpctl::cli

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <iostream>
+#include <iterator>
+
+#include "api/codec.h"
+#include "base/file.h"
+#include "output.h"
+#include "verbs.h"
+
+namespace xdpctl::cli {
+
+const std::vector<Verb>& verbs()
+{
+    static const std::vector<Verb> table = {
+        {"status", "what runs, where, and how much is dropped", setup_status},
+        {"stats", "packets by reason", setup_stats},
+        {"top", "busiest clients and most dropped sources", setup_top},
+        {"events", "decisions and dropped packets, as they happen", setup_events},
+        {"check", "validate a configuration file", setup_check},
+        {"diff", "compare a configuration file with what runs", setup_diff},
+        {"apply", "make a configuration file what runs", setup_apply},
+        {"mode", "show or set: monitor or enforce", setup_mode},
+        {"attach", "start filtering on an interface", setup_attach},
+        {"detach", "stop filtering on an interface", setup_detach},
+        {"panic", "pass everything, now; works without the daemon", setup_panic},
+        {"ban", "list, add, lift or import bans", setup_ban},
+        {"allow", "list, add or remove what always passes", setup_allow},
+        {"explain", "which stage would judge a packet, and how", setup_explain},
+        {"replay", "run captures through the data path, without a daemon", setup_replay},
+        {"completion", "print shell completion", setup_completion},
+        {"version", "print the version", setup_version},
+    };
+    return table;
+}
+
+Result<std::string> read_input(const std::string& path)
+{
+    if (path != "-") {
+        return read_file(path);
+    }
+    return std::string(std::istreambuf_iterator<char>(std::cin), {});
+}
+
+Action setup_version(CLI::App&)
+{
+    return [](const Context& context) -> Outcome {
+        if (context.json) {
+            print_json({{"version", XDPCTL_VERSION}, {"schema_version", schema_version}});
+        } else {
+            fmt::print("xdpctl {}\n", XDPCTL_VERSION);
+        }
+        return 0;
+    };
+}
+
+std::unique_ptr<Program> make_program()
+{
+    auto program = std::make_unique<Program>();
+    program->app = std::make_unique<CLI::App>("Drops floods at the NIC and shows why.", "xdpctl");
+    CLI::App& app = *program->app;
+    app.require_subcommand(1);
+    app.fallthrough(); // global options may follow the verb
+    app.add_flag("-j,--json", program->context.json, "JSON for scripts; errors too, on stderr");
+    app.add_option("--socket", program->context.socket, "the daemon's socket")
+        ->capture_default_str()
+        ->envname("XDPCTL_SOCKET");
+    app.add_option("--pins", program->context.pins, "directory of the pinned maps")
+        ->capture_default_str()
+        ->envname("XDPCTL_PINS");
+    app.add_option("--config", program->context.config, "the daemon's configuration file")
+        ->capture_default_str();
+    app.set_version_flag("--version", XDPCTL_VERSION);
+    for (const Verb& verb : verbs()) {
+        program->actions.push_back(verb.setup(*app.add_subcommand(verb.name, verb.summary)));
+    }
+    return program;
+}
+
+namespace {
+
+int report(const Context& context, const Error& error)
+{
+    if (context.json) {
+        fmt::print(stderr, "{}\n", to_json(error).dump());
+    } else {
+        fmt::print(stderr, "xdpctl: {}\n", error.message);
+    }
+    return static_cast<int>(error.kind);
+}
+
+bool asks_for_json(int argc, char** argv)
+{
+    return std::any_of(argv, argv + argc, [](std::string_view word) {
+        return word == "-j" || word == "--json";
+    });
+}
+
+} // namespace
+} // namespace xdpctl::cli
+
+int main(int argc, char** argv)
+{
+    using namespace xdpctl;
+    using namespace xdpctl::cli;
+    const auto program = make_program();
+    try {
+        program->app->parse(argc, argv);
+    } catch (const CLI::ParseError& problem) {
+        if (problem.get_exit_code() == 0) {
+            return program->app->exit(problem); // --help, --version
+        }
+        program->context.json = asks_for_json(argc, argv);
+        return report(program->context, {ErrorKind::usage, problem.what()});
+    }
+    for (size_t i = 0; i < verbs().size(); i++) {
+        if (program->app->got_subcommand(verbs()[i].name)) {
+            const Outcome outcome = program->actions[i](program->context);
+            return outcome ? *outcome : report(program->context, outcome.error());
+        }
+    }
+    return 0;
+}
