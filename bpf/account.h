@@ -25,6 +25,7 @@ static __always_inline int action_of(const struct packet *pkt, enum xdpctl_reaso
 static __always_inline void judge(const struct packet *pkt, enum xdpctl_reason reason,
 				  struct xdpctl_judgement *out)
 {
+	out->time_ns = now_ns(pkt);
 	out->generation = pkt->policy->generation;
 	out->deadline_ns = pkt->deadline_ns;
 	out->reason = reason;
@@ -46,11 +47,10 @@ static __always_inline void publish_judgement(const struct packet *pkt, enum xdp
 }
 
 static __always_inline void fill_event(const struct packet *pkt, enum xdpctl_reason reason,
-				       __u64 now, struct xdpctl_event *event)
+				       struct xdpctl_event *event)
 {
 	__u64 bytes = linear_bytes(pkt->ctx);
 
-	event->time_ns = now;
 	judge(pkt, reason, &event->judgement);
 	event->src = pkt->hdr.src;
 	event->dst = pkt->hdr.dst;
@@ -73,9 +73,9 @@ static __always_inline void fill_event(const struct packet *pkt, enum xdpctl_rea
 }
 
 /* At most one event per interval and CPU, so that a flood cannot flood us. */
-static __always_inline void sample(const struct packet *pkt, enum xdpctl_reason reason,
-				   struct xdpctl_counters *here)
+static __always_inline void sample(const struct packet *pkt, enum xdpctl_reason reason)
 {
+	struct xdpctl_counters *here = pkt->counters;
 	__u64 interval = pkt->policy->sample_interval_ns;
 	struct xdpctl_event *event;
 	__u64 now;
@@ -91,31 +91,8 @@ static __always_inline void sample(const struct packet *pkt, enum xdpctl_reason 
 		here->events_lost++;
 		return;
 	}
-	fill_event(pkt, reason, now, event);
+	fill_event(pkt, reason, event);
 	bpf_ringbuf_submit(event, 0);
-}
-
-/* Global, so that the verifier does not unroll the search into every path. */
-__noinline int xdpctl_find_device(__u32 ifindex)
-{
-	const __u32 zero = 0;
-	struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
-	__u32 slot;
-
-	if (!words)
-		return 0;
-	for (slot = 2; slot < XDPCTL_DEVICE_SLOTS; slot++)
-		if (words->ifindex[slot] == ifindex)
-			return slot;
-	return 0;
-}
-
-static __always_inline __u32 device_slot(const struct packet *pkt)
-{
-	__u32 ifindex = pkt->ctx->ingress_ifindex;
-
-	/* Most hosts have one interface to protect. */
-	return pkt->control->ifindex[1] == ifindex ? 1 : xdpctl_find_device(ifindex);
 }
 
 static __always_inline struct xdpctl_cell *
@@ -132,19 +109,15 @@ cell_of(struct xdpctl_counters *here, __u32 family, __u32 disposition, __u32 rea
 
 static __always_inline int account(const struct packet *pkt, enum xdpctl_reason reason)
 {
-	__u32 device = device_slot(pkt);
-	struct xdpctl_counters *here = bpf_map_lookup_elem(&counters, &device);
 	enum xdpctl_disposition disposition = XDPCTL_EFFECTIVE;
 	struct xdpctl_cell *cell;
 
-	if (!here)
-		return XDP_PASS;
 	if (reason_drops(reason)) {
 		if (!reason_enforced(pkt, reason))
 			disposition = XDPCTL_WOULD_DROP;
-		sample(pkt, reason, here);
+		sample(pkt, reason);
 	}
-	cell = cell_of(here, pkt->hdr.family, disposition, reason);
+	cell = cell_of(pkt->counters, pkt->hdr.family, disposition, reason);
 	if (!cell)
 		return XDP_PASS;
 	cell->packets++;

@@ -7,7 +7,7 @@
 #ifndef XDPCTL_BPF_CLIENTS_H
 #define XDPCTL_BPF_CLIENTS_H
 
-#include "maps.h"
+#include "clock.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -40,11 +40,11 @@ static __always_inline void client_opened(const struct xdpctl_addr *addr)
 	struct xdpctl_client fresh = { .connections = 1 };
 
 	if (client) {
-		client->established_ns = bpf_ktime_get_coarse_ns();
+		client->established_ns = kernel_now_ns();
 		__sync_fetch_and_add(&client->connections, 1);
 		return;
 	}
-	fresh.established_ns = bpf_ktime_get_coarse_ns();
+	fresh.established_ns = kernel_now_ns();
 	bpf_map_update_elem(&clients, addr, &fresh, BPF_NOEXIST);
 }
 

@@ -44,6 +44,7 @@ struct packet {
 	struct xdp_md *ctx;
 	struct xdpctl_control *control;
 	const struct xdpctl_policy *policy;
+	struct xdpctl_counters *counters; /* of this CPU and device */
 	__u32 slot;
 	bool dry_run; /* judge only: leave no trace in any table */
 

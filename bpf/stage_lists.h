@@ -3,6 +3,7 @@
 #ifndef XDPCTL_BPF_STAGE_LISTS_H
 #define XDPCTL_BPF_STAGE_LISTS_H
 
+#include "ban_table.h"
 #include "clock.h"
 
 /*
@@ -33,7 +34,7 @@ stage_allow(struct packet *pkt, const struct xdpctl_prefix_leaf *leaf)
 static __always_inline enum xdpctl_reason
 stage_block(struct packet *pkt, const struct xdpctl_prefix_leaf *leaf)
 {
-	struct xdpctl_ban *ban = bpf_map_lookup_elem(&bans, &pkt->hdr.src);
+	struct xdpctl_ban *ban = find_ban(pkt);
 
 	if (ban && now_ns(pkt) < ban->deadline_ns) {
 		if (!pkt->dry_run)

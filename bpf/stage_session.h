@@ -10,26 +10,40 @@
 #include "session.h"
 
 /*
+ * True for one packet in XDPCTL_CLIENT_SAMPLE. The distance to the next one
+ * varies, else senders that take turns could stay in step with it.
+ */
+static __always_inline bool is_sampled(struct xdpctl_counters *here)
+{
+	if (here->client_countdown) {
+		here->client_countdown--;
+		return false;
+	}
+	/* A linear congruential generator (Numerical Recipes): 0..2n-2, mean n-1. */
+	here->client_random = here->client_random * 1664525 + 1013904223;
+	here->client_countdown = (here->client_random >> 16) % (2 * XDPCTL_CLIENT_SAMPLE - 1);
+	return true;
+}
+
+/*
  * Judges nobody; counts for the detector. An attacker may forge the address of
- * a real client, but hits its sockets by chance only: so one packet in
- * XDPCTL_CLIENT_SAMPLE is looked up, and only those that belong count.
+ * a real client, but hits its sockets by chance only: so only packets that
+ * belong to a socket are held against a source.
  */
 static __always_inline enum xdpctl_reason stage_session(struct packet *pkt)
 {
 	struct xdpctl_client *client;
-	__u64 before;
 
 	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports)
 		return XDPCTL_NEXT;
+	if (!pkt->dry_run && !is_sampled(pkt->counters))
+		return XDPCTL_NEXT;
 	client = bpf_map_lookup_elem(&clients, &pkt->hdr.src);
-	if (!client)
+	pkt->known_client = client;
+	if (pkt->dry_run || !client)
 		return XDPCTL_NEXT;
-	pkt->known_client = true;
-	if (pkt->dry_run)
-		return XDPCTL_NEXT;
-	before = __sync_fetch_and_add(&client->packets, 1);
-	if (before % XDPCTL_CLIENT_SAMPLE == 0 &&
-	    session_of(pkt) == XDPCTL_SESSION_ESTABLISHED)
+	__sync_fetch_and_add(&client->packets, XDPCTL_CLIENT_SAMPLE);
+	if (session_of(pkt) == XDPCTL_SESSION_ESTABLISHED)
 		__sync_fetch_and_add(&client->session_packets, XDPCTL_CLIENT_SAMPLE);
 	return XDPCTL_NEXT;
 }

@@ -4,6 +4,7 @@
 
 #include "account.h"
 #include "clients.h"
+#include "device.h"
 #include "stage_lists.h"
 #include "stage_parse.h"
 #include "stage_sanity.h"
@@ -36,6 +37,7 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 {
 	const __u32 zero = 0;
+	__u32 device;
 
 	pkt->ctx = ctx;
 	pkt->hdr.frame_bytes = xdpctl_frags ? bpf_xdp_get_buff_len(ctx) : linear_bytes(ctx);
@@ -45,7 +47,9 @@ static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 		return false;
 	pkt->slot = *(volatile __u32 *)&pkt->control->active_slot & (XDPCTL_POLICY_SLOTS - 1);
 	pkt->policy = bpf_map_lookup_elem(&policies, &pkt->slot);
-	return pkt->policy;
+	device = device_slot(ctx, pkt->control);
+	pkt->counters = bpf_map_lookup_elem(&counters, &device);
+	return pkt->policy && pkt->counters;
 }
 
 SEC("xdp")

@@ -13,7 +13,7 @@ namespace xdpctl {
 
 struct PrefixBan {
     Prefix prefix;
-    uint64_t deadline_ns = 0; // CLOCK_MONOTONIC, XDPCTL_NO_DEADLINE for none
+    uint64_t deadline_ns = 0; // data path clock, XDPCTL_NO_DEADLINE for none
 
     bool operator==(const PrefixBan&) const = default;
 };

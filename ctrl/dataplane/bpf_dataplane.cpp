@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
+#include <random>
 
 #include "core/units.h"
 
@@ -69,19 +69,46 @@ int forward_event(void* context, void* data, size_t size)
     return 0;
 }
 
+// The values of an mmapable array, as the kernel lays them out: without gaps
+// where the size of a value is a multiple of 8.
+template <typename Value>
+Result<std::span<Value>> map_memory(const BpfObject& object, const char* name)
+{
+    static_assert(sizeof(Value) % 8 == 0);
+    bpf_map_info info{};
+    uint32_t length = sizeof(info);
+    if (const int code = bpf_obj_get_info_by_fd(object.map(name), &info, &length); code != 0) {
+        return system_failure(code, fmt::format("asking about the map {}", name));
+    }
+    void* memory = mmap(nullptr, info.max_entries * sizeof(Value), PROT_READ | PROT_WRITE,
+                        MAP_SHARED, object.map(name), 0);
+    if (memory == MAP_FAILED) {
+        return system_failure(errno, fmt::format("mapping the map {}", name));
+    }
+    return std::span(static_cast<Value*>(memory), info.max_entries);
+}
+
+template <typename Value> void unmap_memory(std::span<Value> values)
+{
+    if (!values.empty()) {
+        munmap(values.data(), values.size_bytes());
+    }
+}
+
 } // namespace
 
 Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, uint32_t prefixes,
                                                            bool replay)
 {
     std::unique_ptr<BpfDataplane> plane(new BpfDataplane(object, prefixes, replay));
-    void* memory = mmap(nullptr, static_cast<size_t>(sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE,
-                        MAP_SHARED, object.map("control"), 0);
-    if (memory == MAP_FAILED) {
-        return system_failure(errno, "mapping the control words");
+    auto control = map_memory<xdpctl_control>(object, "control");
+    if (!control) {
+        return control.error();
     }
-    plane->control_ = static_cast<xdpctl_control*>(memory);
-
+    plane->control_ = control->data();
+    if (auto done = plane->map_bans(); !done) {
+        return done.error();
+    }
     plane->ring_ =
         ring_buffer__new(object.map(XDPCTL_EVENTS_MAP), forward_event, &plane->on_event_, nullptr);
     if (plane->ring_ == nullptr) {
@@ -93,9 +120,9 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
 BpfDataplane::~BpfDataplane()
 {
     ring_buffer__free(ring_);
-    if (control_ != nullptr) {
-        munmap(control_, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
-    }
+    unmap_memory(ban_slots_);
+    unmap_memory(ban_tags_);
+    unmap_memory(std::span(control_, control_ != nullptr ? 1 : 0));
 }
 
 uint64_t BpfDataplane::now_ns() const
@@ -103,9 +130,31 @@ uint64_t BpfDataplane::now_ns() const
     if (replay_) {
         return control_->replay_now_ns;
     }
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * ns_per_s + static_cast<uint64_t>(now.tv_nsec);
+    // Only a BPF program can read the kernel's jiffies: ask one.
+    const std::array<uint8_t, test_run_frame_min + 1> frame{};
+    const auto verdict = test_run(object_.judge(), frame, 0);
+    return verdict ? verdict->judgement.time_ns : 0;
+}
+
+Result<> BpfDataplane::map_bans()
+{
+    auto tags = map_memory<xdpctl_ban_tags>(object_, "ban_tags");
+    if (!tags) {
+        return tags.error();
+    }
+    ban_tags_ = *tags;
+    auto slots = map_memory<xdpctl_ban_slot>(object_, "ban_slots");
+    if (!slots) {
+        return slots.error();
+    }
+    ban_slots_ = *slots;
+    if (control_->ban_secret == 0) { // new maps
+        std::random_device random;
+        control_->ban_secret = replay_ ? 1 : static_cast<uint64_t>(random()) << 32 | random() | 1;
+    }
+    bans_.emplace(ban_tags_, ban_slots_, control_->ban_secret);
+    bans_->for_each([this](const Address&, const xdpctl_ban&) { ban_entries_++; });
+    return Done{};
 }
 
 uint32_t BpfDataplane::max_entries(const char* map) const
@@ -176,71 +225,52 @@ bool BpfDataplane::bypass() const
     return control_->bypass != 0;
 }
 
+// All or nothing: what was added before one did not fit is taken back.
 Result<> BpfDataplane::ban(std::span<const BanEntry> entries)
 {
-    std::vector<xdpctl_addr> keys;
-    std::vector<xdpctl_ban> values;
+    std::vector<Address> fresh;
     for (const BanEntry& entry : entries) {
-        keys.push_back(entry.source.to_abi());
-        values.push_back(entry.ban);
-    }
-    std::vector<Address> fresh; // to take back where not all fit
-    for (const BanEntry& entry : entries) {
-        xdpctl_ban ban{};
-        const xdpctl_addr key = entry.source.to_abi();
-        if (bpf_map_lookup_elem(object_.map("bans"), &key, &ban) != 0) {
+        const bool known = bans_->find(entry.source).has_value();
+        const bool fits = known || ban_entries_ + fresh.size() < max_bans();
+        if (!fits || !bans_->put(entry.source, entry.ban)) {
+            (void)unban(fresh);
+            return failure("the map ban_slots is full: room for {} bans, {} are in it; raise "
+                           "maps.bans",
+                           max_bans(), ban_entries_);
+        }
+        if (!known) {
             fresh.push_back(entry.source);
         }
     }
-    uint32_t count = static_cast<uint32_t>(keys.size());
-    LIBBPF_OPTS(bpf_map_batch_opts, opts);
-    const int code =
-        count == 0
-            ? 0
-            : bpf_map_update_batch(object_.map("bans"), keys.data(), values.data(), &count, &opts);
-    if (code == 0) {
-        return Done{};
-    }
-    (void)unban(fresh);
-    if (code == -E2BIG || code == -ENOSPC) {
-        return failure("the map bans is full: {} entries, {} more did not fit; raise maps.bans",
-                       max_bans(), fresh.size());
-    }
-    return system_failure(code, "writing the map bans");
+    ban_entries_ += fresh.size();
+    return Done{};
 }
 
 Result<size_t> BpfDataplane::unban(std::span<const Address> sources)
 {
     size_t removed = 0;
     for (const Address& source : sources) {
-        const xdpctl_addr key = source.to_abi();
-        const int code = bpf_map_delete_elem(object_.map("bans"), &key);
-        if (code == 0) {
-            removed++;
-        } else if (code != -ENOENT) {
-            return system_failure(code, "deleting from the map bans");
-        }
+        removed += bans_->erase(source) ? 1 : 0;
     }
+    ban_entries_ -= std::min(removed, ban_entries_);
     return removed;
 }
 
 Result<BanTable> BpfDataplane::bans() const
 {
     BanTable table;
-    auto done = for_each<xdpctl_ban>(
-        object_.map("bans"), "bans",
-        [&table](const Address& source, const xdpctl_ban& ban) { table.emplace(source, ban); });
-    return done ? Result<BanTable>(std::move(table)) : done.error();
+    bans_->for_each([&table](const Address& source, const xdpctl_ban& ban) {
+        table.emplace(source, ban);
+    });
+    return table;
 }
 
 BanTable BpfDataplane::find_bans(std::span<const Address> sources) const
 {
     BanTable found;
     for (const Address& source : sources) {
-        xdpctl_ban ban{};
-        const xdpctl_addr key = source.to_abi();
-        if (bpf_map_lookup_elem(object_.map("bans"), &key, &ban) == 0) {
-            found.emplace(source, ban);
+        if (const auto ban = bans_->find(source)) {
+            found.emplace(source, *ban);
         }
     }
     return found;
@@ -303,7 +333,7 @@ Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
 }
 
 Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t> frame,
-                                            uint32_t ifindex)
+                                            uint32_t ifindex) const
 {
     if (frame.size() < test_run_frame_min || frame.size() > test_run_frame_max) {
         return failure(ErrorKind::usage, "a frame of {} bytes cannot be run: {} to {} can",

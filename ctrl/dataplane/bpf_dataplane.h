@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/sessions.h"
+#include "dataplane/ban_store.h"
 #include "dataplane/bpf_object.h"
 #include "dataplane/dataplane.h"
 
@@ -39,7 +40,7 @@ class BpfDataplane final : public Dataplane, public SocketTable {
     Result<> seed_client(const Address& source, uint32_t connections) override;
     Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) override;
     void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override;
-    uint32_t max_bans() const override { return max_entries("bans"); }
+    uint32_t max_bans() const override { return BanStore::capacity(ban_tags_.size()); }
     uint32_t max_clients() const override { return max_entries("clients"); }
 
     // Counters of this interface get a slot of their own.
@@ -62,14 +63,22 @@ class BpfDataplane final : public Dataplane, public SocketTable {
     }
 
     uint32_t max_entries(const char* map) const;
+    Result<> map_bans();
     Result<Fd> build_prefixes(const CompiledPolicy& policy) const;
-    Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame, uint32_t ifindex);
+    Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame,
+                                  uint32_t ifindex) const;
     Result<> change_connections(const Address& client, int by);
 
     BpfObject& object_;
     uint32_t prefixes_;
     bool replay_;
-    xdpctl_control* control_ = nullptr; // shared with the data path
+    // Memory that is shared with the data path.
+    xdpctl_control* control_ = nullptr;
+    std::span<xdpctl_ban_tags> ban_tags_;
+    std::span<xdpctl_ban_slot> ban_slots_;
+    std::optional<BanStore> bans_;
+    size_t ban_entries_ = 0;
+
     ring_buffer* ring_ = nullptr;
     std::function<void(const xdpctl_event&)> on_event_;
 };

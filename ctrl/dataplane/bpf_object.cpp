@@ -12,11 +12,13 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 
 #include <xdpctl/abi/maps.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "dataplane/ban_store.h"
 #include "dataplane/layout.h"
 #include "xdpctl.skel.h"
 
@@ -61,6 +63,19 @@ int print_libxdp(enum libxdp_print_level, const char* format, va_list args)
     return print_libbpf(LIBBPF_DEBUG, format, args);
 }
 
+uint32_t entries_of(int fd)
+{
+    bpf_map_info info{};
+    uint32_t length = sizeof(info);
+    return bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.max_entries : 0;
+}
+
+uint32_t pinned_entries(const std::string& directory, const char* name)
+{
+    const Fd fd(bpf_obj_get(BpfObject::pin_path(directory, name).c_str()));
+    return entries_of(fd.get());
+}
+
 Error explain_load_error(int code)
 {
     if (code == -EPERM || code == -EACCES) {
@@ -69,6 +84,14 @@ Error explain_load_error(int code)
                        "CAP_PERFMON (run as root)");
     }
     return system_failure(code, "loading the data path (run with --verbose for the kernel's log)");
+}
+
+// The coarse clocks advance by one jiffy (kernel/time/hrtimer.c, KTIME_LOW_RES).
+uint64_t jiffy_ns()
+{
+    timespec resolution{};
+    clock_getres(CLOCK_MONOTONIC_COARSE, &resolution);
+    return static_cast<uint64_t>(resolution.tv_nsec);
 }
 
 uint64_t object_hash()
@@ -217,10 +240,15 @@ Result<> BpfObject::prepare()
     }
     skeleton_->rodata->xdpctl_frags = options_.frags;
     skeleton_->rodata->xdpctl_replay = options_.replay;
+    skeleton_->rodata->xdpctl_tick_ns = jiffy_ns();
     const MapsConfig& sizes = options_.maps;
-    if (sizes.bans > 0) {
-        bpf_map__set_max_entries(skeleton_->maps.bans, sizes.bans);
+    uint32_t buckets = BanStore::buckets_for(sizes.bans > 0 ? sizes.bans : XDPCTL_BANS);
+    if (origin_ == Origin::upgraded) {
+        buckets = pinned_entries(options_.pin_directory, "ban_tags");
     }
+    bpf_map__set_max_entries(skeleton_->maps.ban_tags, buckets);
+    bpf_map__set_max_entries(skeleton_->maps.ban_slots, buckets * XDPCTL_BAN_LANES);
+    skeleton_->rodata->xdpctl_ban_mask = buckets - 1;
     if (sizes.clients > 0) {
         bpf_map__set_max_entries(skeleton_->maps.clients, sizes.clients);
     }
@@ -333,19 +361,16 @@ Result<> BpfObject::finish()
 
 void BpfObject::note_sizes()
 {
-    const std::array<std::pair<const char*, uint32_t>, 3> wanted = {
-        {{"bans", options_.maps.bans},
-         {"clients", options_.maps.clients},
-         {XDPCTL_EVENTS_MAP, options_.maps.events_bytes}}};
-    for (const auto& [name, entries] : wanted) {
-        bpf_map_info info{};
-        uint32_t length = sizeof(info);
-        if (entries > 0 && bpf_obj_get_info_by_fd(map(name), &info, &length) == 0 &&
-            info.max_entries != entries) {
-            size_mismatches_.push_back(
-                fmt::format("{}: {}, configured {}", name, info.max_entries, entries));
+    const auto note = [this](const char* what, uint32_t is, uint32_t configured) {
+        if (configured > 0 && is != configured) {
+            size_mismatches_.push_back(fmt::format("{}: {}, configured {}", what, is, configured));
         }
-    }
+    };
+    const MapsConfig& sizes = options_.maps;
+    note("bans", entries_of(map("ban_tags")) * XDPCTL_BAN_LANES,
+         sizes.bans > 0 ? BanStore::buckets_for(sizes.bans) * XDPCTL_BAN_LANES : 0);
+    note("clients", entries_of(map("clients")), sizes.clients);
+    note(XDPCTL_EVENTS_MAP, entries_of(map(XDPCTL_EVENTS_MAP)), sizes.events_bytes);
 }
 
 } // namespace xdpctl

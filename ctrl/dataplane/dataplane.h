@@ -44,7 +44,7 @@ class Dataplane {
   public:
     virtual ~Dataplane() = default;
 
-    // CLOCK_MONOTONIC, or the capture's clock in replay.
+    // The data path's clock: advances by jiffies, or with the capture in replay.
     virtual uint64_t now_ns() const = 0;
 
     // Builds the policy beside the active one and flips; returns its generation.

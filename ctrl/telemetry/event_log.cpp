@@ -69,7 +69,7 @@ std::vector<DroppedSource> EventLog::top_dropped(uint64_t from_ns, size_t most) 
     std::map<std::pair<Address, uint32_t>, uint64_t> counts;
     uint64_t total = 0;
     for (const LogEvent& event : events_) {
-        if (event.packet && event.packet->time_ns >= from_ns) {
+        if (event.packet && event.packet->judgement.time_ns >= from_ns) {
             counts[{Address::from_abi(event.packet->src), event.packet->judgement.reason}]++;
             total++;
         }

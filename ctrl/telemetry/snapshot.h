@@ -42,7 +42,7 @@ struct BanCounts {
 };
 
 struct Snapshot {
-    uint64_t time_ns = 0; // CLOCK_MONOTONIC
+    uint64_t time_ns = 0; // data path clock
     std::vector<DeviceSnapshot> devices;
     // Over all devices and families, by disposition and reason.
     std::array<std::array<Traffic, XDPCTL_REASON_SLOTS>, XDPCTL_DISPOSITION_COUNT> by_reason{};

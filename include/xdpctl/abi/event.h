@@ -27,6 +27,7 @@ enum xdpctl_session {
 
 /* What happened to one packet, and why: of `explain` and of replay. */
 struct xdpctl_judgement {
+	__u64 time_ns; /* data path's clock */
 	__u64 generation;
 	__u64 deadline_ns;   /* of the ban or prefix that matched, or 0 */
 	__u32 reason;	     /* enum xdpctl_reason */
@@ -41,7 +42,6 @@ struct xdpctl_judgement {
 
 /* One dropped (or would-be dropped) packet, in the ring buffer `events`. */
 struct xdpctl_event {
-	__u64 time_ns; /* CLOCK_MONOTONIC */
 	struct xdpctl_judgement judgement;
 	struct xdpctl_addr src;
 	struct xdpctl_addr dst;

@@ -6,6 +6,7 @@
 #ifndef XDPCTL_ABI_MAPS_H
 #define XDPCTL_ABI_MAPS_H
 
+#include "ban_table.h"
 #include "event.h"
 #include "policy.h"
 #include "reasons.h"
@@ -19,6 +20,7 @@
 struct xdpctl_control {
 	__u32 active_slot;   /* of the policy, 0 or 1 */
 	__u32 bypass;	     /* 1: panic; pass everything */
+	__u64 ban_secret;    /* of xdpctl_ban_hash */
 	__u64 replay_now_ns; /* the clock where rodata says replay */
 	__u32 ifindex[XDPCTL_DEVICE_SLOTS];
 };
@@ -46,34 +48,23 @@ enum xdpctl_disposition {
 struct xdpctl_counters {
 	__u64 next_sample_ns;
 	__u64 events_lost; /* the ring buffer had no room */
+	__u32 client_countdown; /* TCP packets until the next one is looked up */
+	__u32 client_random;	/* state of the generator that sets it */
 	struct xdpctl_cell cells[XDPCTL_FAMILY_COUNT][XDPCTL_DISPOSITION_COUNT]
 				[XDPCTL_REASON_SLOTS];
 };
 
-enum xdpctl_ban_origin {
-	XDPCTL_BAN_OPERATOR = 0,
-	XDPCTL_BAN_HEURISTIC = 1,
-};
-
-/* An entry outlives its deadline while its strikes are remembered. */
-struct xdpctl_ban {
-	__u64 deadline_ns; /* CLOCK_MONOTONIC; ~0: no end */
-	__u64 added_ns;
-	__u64 hits; /* packets that met the ban */
-	__u32 origin; /* enum xdpctl_ban_origin */
-	__u32 strikes; /* offences so far, for the next TTL */
-};
-
 /* A source that completed a TCP handshake here, so it is not spoofed. */
 struct xdpctl_client {
-	__u64 packets;	       /* TCP from this address */
-	__u64 session_packets; /* of those, estimated to belong to a socket */
+	__u64 packets;	       /* TCP from this address, estimated by sampling */
+	__u64 session_packets; /* of those, how many belong to a socket here */
 	__u64 established_ns;  /* last completed handshake */
 	__u32 connections;     /* open now */
 	__u32 unused;
 };
 
-/* One packet in so many is looked up in the socket table; a power of two. */
+/* Of TCP packets one in so many, on average, is looked up among the clients and
+ * in the socket table, and stands for all; a power of two. */
 #define XDPCTL_CLIENT_SAMPLE 16
 
 /* The stand-in for the kernel's socket table in replay; ports as on the wire. */
@@ -94,7 +85,8 @@ struct xdpctl_socket_key {
 	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                 \
 	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED) \
 	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED) \
-	X(bans, HASH, struct xdpctl_addr, struct xdpctl_ban, 262144, BPF_F_NO_PREALLOC, SIZED) \
+	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED) \
+	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED) \
 	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED) \
 	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED) \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
@@ -105,6 +97,7 @@ struct xdpctl_socket_key {
 #define XDPCTL_EVENTS_MAP "events" /* ring buffer of struct xdpctl_event */
 #define XDPCTL_EVENTS_BYTES (1 << 20)
 #define XDPCTL_REPLAY_SOCKETS 65536
+#define XDPCTL_BANS 200000 /* decides the sizes of ban_tags and ban_slots */
 
 #define XDPCTL_NO_DEADLINE (~0ULL)
 

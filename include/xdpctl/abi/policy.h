@@ -9,6 +9,11 @@
 
 #include <linux/types.h>
 
+/*
+ * Times are on the data path's clock: nanoseconds that advance with the
+ * kernel's jiffies, from an arbitrary start. xdpctl_judgement.time_ns tells it.
+ */
+
 #define XDPCTL_POLICY_SLOTS 2
 
 enum xdpctl_mode {
@@ -41,7 +46,7 @@ enum xdpctl_prefix_verdict {
 };
 
 struct xdpctl_prefix_leaf {
-	__u64 deadline_ns; /* CLOCK_MONOTONIC; ~0: no end. Only for BLOCK */
+	__u64 deadline_ns; /* data path's clock; ~0: no end. Only for BLOCK */
 	__u32 verdict;	   /* enum xdpctl_prefix_verdict */
 	__u32 length;	   /* of the prefix that put this leaf here, bits */
 };
