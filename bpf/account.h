@@ -65,7 +65,7 @@ static __always_inline void fill_event(const struct packet *pkt, enum xdpctl_rea
 		return;
 	if (bytes > XDPCTL_EVENT_BYTES)
 		bytes = XDPCTL_EVENT_BYTES;
-	barrier_var(bytes); /* else the two bounds are merged into one that */
+	barrier_var(bytes);		/* else the two bounds are merged into one that */
 	if (bytes > XDPCTL_EVENT_BYTES) /* the verifier cannot follow */
 		return;
 	if (!bpf_xdp_load_bytes(pkt->ctx, 0, event->bytes, bytes))
@@ -95,11 +95,11 @@ static __always_inline void sample(const struct packet *pkt, enum xdpctl_reason 
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __always_inline struct xdpctl_cell *
-cell_of(struct xdpctl_counters *here, __u32 family, __u32 disposition, __u32 reason)
+static __always_inline struct xdpctl_cell *cell_of(struct xdpctl_counters *here, __u32 family,
+						   __u32 disposition, __u32 reason)
 {
-	__u32 index = (family * XDPCTL_DISPOSITION_COUNT + disposition) * XDPCTL_REASON_SLOTS +
-		      reason;
+	__u32 index =
+		(family * XDPCTL_DISPOSITION_COUNT + disposition) * XDPCTL_REASON_SLOTS + reason;
 
 	barrier_var(index); /* the verifier forgets the bounds of spilled enums */
 	if (index >= sizeof(here->cells) / sizeof(struct xdpctl_cell))

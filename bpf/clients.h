@@ -37,7 +37,7 @@ static __always_inline bool client_address(const struct bpf_sock_ops *ops, struc
 static __always_inline void client_opened(const struct xdpctl_addr *addr)
 {
 	struct xdpctl_client *client = bpf_map_lookup_elem(&clients, addr);
-	struct xdpctl_client fresh = { .connections = 1 };
+	struct xdpctl_client fresh = {.connections = 1};
 
 	if (client) {
 		client->established_ns = kernel_now_ns();

@@ -20,7 +20,8 @@ __noinline int xdpctl_find_device(__u32 ifindex)
 	return 0;
 }
 
-static __always_inline __u32 device_slot(const struct xdp_md *ctx, const struct xdpctl_control *words)
+static __always_inline __u32 device_slot(const struct xdp_md *ctx,
+					 const struct xdpctl_control *words)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
 

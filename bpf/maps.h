@@ -6,12 +6,12 @@
 #include "packet.h"
 
 #define XDPCTL_DEFINE_MAP(name_, type_, key_, value_, entries_, flags_, sized_) \
-	struct {                                                               \
-		__uint(type, BPF_MAP_TYPE_##type_);                            \
-		__uint(max_entries, entries_);                                 \
-		__uint(map_flags, flags_);                                     \
-		__type(key, key_);                                             \
-		__type(value, value_);                                         \
+	struct {                                                                \
+		__uint(type, BPF_MAP_TYPE_##type_);                             \
+		__uint(max_entries, entries_);                                  \
+		__uint(map_flags, flags_);                                      \
+		__type(key, key_);                                              \
+		__type(value, value_);                                          \
 	} name_ SEC(".maps");
 XDPCTL_MAPS(XDPCTL_DEFINE_MAP)
 #undef XDPCTL_DEFINE_MAP
@@ -30,7 +30,7 @@ struct {
 	__type(key, __u32);
 	__array(values, struct prefix_table);
 } prefixes SEC(".maps") = {
-	.values = { &prefixes_slot0, &prefixes_slot1 },
+	.values = {&prefixes_slot0, &prefixes_slot1},
 };
 
 struct {

@@ -23,17 +23,16 @@
 const volatile bool xdpctl_frags = false;  /* frames may have several buffers */
 const volatile bool xdpctl_replay = false; /* clock and sessions of a capture */
 
-/* What stage_parse reads. Plain values, so that it can pass a function that the
- * verifier checks once, apart from all paths that lead to it. */
+/* What stage_parse reads. */
 struct headers {
 	struct xdpctl_addr src;
 	struct xdpctl_addr dst;
 	__u32 frame_bytes;
-	__u32 family;	 /* enum xdpctl_family */
-	__u32 l4_bytes;	 /* transport header and payload, by the IP length */
+	__u32 family;	/* enum xdpctl_family */
+	__u32 l4_bytes; /* transport header and payload, by the IP length */
 	__be16 sport;
 	__be16 dport;
-	__u8 protocol;	/* of the transport header */
+	__u8 protocol; /* of the transport header */
 	__u8 tcp_flags;
 	__u8 fragment;	/* 1: a first or later fragment */
 	__u8 has_ports; /* 1: a whole TCP or UDP header was read */

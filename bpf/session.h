@@ -8,10 +8,7 @@
 
 #include "maps.h"
 
-
-
-static __always_inline enum xdpctl_session
-session_of_socket(struct bpf_sock *sk, bool listening)
+static __always_inline enum xdpctl_session session_of_socket(struct bpf_sock *sk, bool listening)
 {
 	if (!sk)
 		return XDPCTL_SESSION_NONE;
@@ -49,11 +46,11 @@ static __always_inline enum xdpctl_session kernel_session(const struct packet *p
 		return session_of_socket(sk, sk && sk->state == BPF_TCP_LISTEN);
 	}
 	if (size == sizeof(tuple.ipv4))
-		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv4),
-				       BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS,
+				       0);
 	else
-		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv6),
-				       BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS,
+				       0);
 	return session_of_socket(sk, sk && !sk->dst_port);
 }
 

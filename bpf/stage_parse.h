@@ -60,7 +60,8 @@ static __always_inline bool is_vlan(__be16 proto)
 	return proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD);
 }
 
-static __always_inline enum xdpctl_reason parse_tcp(struct headers *hdr, const struct cursor *cur, const struct payload *l4)
+static __always_inline enum xdpctl_reason parse_tcp(struct headers *hdr, const struct cursor *cur,
+						    const struct payload *l4)
 {
 	struct tcphdr *tcp = cur->pos;
 	__u32 header;
@@ -79,7 +80,8 @@ static __always_inline enum xdpctl_reason parse_tcp(struct headers *hdr, const s
 	return XDPCTL_NEXT;
 }
 
-static __always_inline enum xdpctl_reason parse_udp(struct headers *hdr, const struct cursor *cur, const struct payload *l4)
+static __always_inline enum xdpctl_reason parse_udp(struct headers *hdr, const struct cursor *cur,
+						    const struct payload *l4)
 {
 	struct udphdr *udp = cur->pos;
 	__u32 length;
@@ -96,16 +98,17 @@ static __always_inline enum xdpctl_reason parse_udp(struct headers *hdr, const s
 	return XDPCTL_NEXT;
 }
 
-static __always_inline enum xdpctl_reason parse_icmp(const struct cursor *cur, const struct payload *l4)
+static __always_inline enum xdpctl_reason parse_icmp(const struct cursor *cur,
+						     const struct payload *l4)
 {
 	/* ICMPv6 needs 4 bytes by RFC 4443, every defined message has 8. */
-	if (l4->bytes < ICMP_HEADER_BYTES ||
-	    cur->pos + ICMP_HEADER_BYTES > cur->data_end)
+	if (l4->bytes < ICMP_HEADER_BYTES || cur->pos + ICMP_HEADER_BYTES > cur->data_end)
 		return l4->more_fragments ? XDPCTL_FRAGMENT_TINY : XDPCTL_ICMP_HEADER;
 	return XDPCTL_NEXT;
 }
 
-static __always_inline enum xdpctl_reason parse_transport(struct headers *hdr, const struct cursor *cur, const struct payload *l4)
+static __always_inline enum xdpctl_reason
+parse_transport(struct headers *hdr, const struct cursor *cur, const struct payload *l4)
 {
 	hdr->l4_bytes = l4->bytes;
 	if (l4->fragment_offset || l4->more_fragments) {
@@ -156,8 +159,8 @@ static __always_inline enum xdpctl_reason parse_ipv4(struct headers *hdr, struct
 static __always_inline bool is_ipv6_extension(__u8 header)
 {
 	return header == IPPROTO_HOPOPTS || header == IPPROTO_ROUTING ||
-	       header == IPPROTO_DSTOPTS || header == IPPROTO_AH ||
-	       header == IPPROTO_MH || header == IPPROTO_FRAGMENT;
+	       header == IPPROTO_DSTOPTS || header == IPPROTO_AH || header == IPPROTO_MH ||
+	       header == IPPROTO_FRAGMENT;
 }
 
 /* Position in a chain of extension headers, as plain values. */
@@ -238,7 +241,8 @@ static __always_inline bool parse_ipv6_extensions(struct xdp_md *ctx, struct hea
 	return true;
 }
 
-static __always_inline enum xdpctl_reason parse_ipv6(struct xdp_md *ctx, struct headers *hdr, struct cursor *cur)
+static __always_inline enum xdpctl_reason parse_ipv6(struct xdp_md *ctx, struct headers *hdr,
+						     struct cursor *cur)
 {
 	struct ipv6hdr *ip = cur->pos;
 	struct payload l4 = {};
@@ -265,8 +269,7 @@ static __always_inline enum xdpctl_reason parse_ipv6(struct xdp_md *ctx, struct 
 	return parse_transport(hdr, cur, &l4);
 }
 
-/* Global, so that it is verified once: the stages behind it multiply no paths. */
-__noinline int xdpctl_parse(struct xdp_md *ctx, struct headers *hdr)
+static __always_inline enum xdpctl_reason parse_frame(struct xdp_md *ctx, struct headers *hdr)
 {
 	struct cursor cur = {
 		.data = (void *)(long)ctx->data,
@@ -277,7 +280,7 @@ __noinline int xdpctl_parse(struct xdp_md *ctx, struct headers *hdr)
 	int i;
 
 	cur.pos = eth + 1;
-	if (!hdr || cur.pos > cur.data_end)
+	if (cur.pos > cur.data_end)
 		return XDPCTL_FRAME_TRUNCATED;
 	proto = eth->h_proto;
 #pragma unroll
@@ -302,7 +305,7 @@ __noinline int xdpctl_parse(struct xdp_md *ctx, struct headers *hdr)
 
 static __always_inline enum xdpctl_reason stage_parse(struct packet *pkt)
 {
-	return xdpctl_parse(pkt->ctx, &pkt->hdr);
+	return parse_frame(pkt->ctx, &pkt->hdr);
 }
 
 #endif

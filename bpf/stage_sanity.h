@@ -12,7 +12,7 @@
  * stacks send (the set of net/netfilter/nf_conntrack_proto_tcp.c,
  * tcp_valid_flags).
  */
-#define TCP_VALID_FLAGS                                                        \
+#define TCP_VALID_FLAGS                                                                \
 	(1ULL << TCP_SYN | 1ULL << (TCP_SYN | TCP_URG) | 1ULL << (TCP_SYN | TCP_ACK) | \
 	 1ULL << TCP_RST | 1ULL << (TCP_RST | TCP_ACK) | 1ULL << (TCP_FIN | TCP_ACK) | \
 	 1ULL << (TCP_FIN | TCP_ACK | TCP_URG) | 1ULL << TCP_ACK | 1ULL << (TCP_ACK | TCP_URG))

@@ -70,7 +70,7 @@ int xdpctl(struct xdp_md *ctx)
 SEC("xdp")
 int xdpctl_judge(struct xdp_md *ctx)
 {
-	struct packet pkt = { .dry_run = true };
+	struct packet pkt = {.dry_run = true};
 	enum xdpctl_reason reason;
 
 	if (!init_packet(&pkt, ctx))
@@ -89,8 +89,8 @@ int xdpctl_clients(struct bpf_sock_ops *ops)
 		if (!client_address(ops, &addr))
 			return 1;
 		client_opened(&addr);
-		bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags |
-						       BPF_SOCK_OPS_STATE_CB_FLAG);
+		bpf_sock_ops_cb_flags_set(ops,
+					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	} else if (ops->op == BPF_SOCK_OPS_STATE_CB && ops->args[1] == BPF_TCP_CLOSE) {
 		if (client_address(ops, &addr))
 			client_closed(&addr);

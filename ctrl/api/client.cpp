@@ -8,7 +8,8 @@
 
 #include "api/codec.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 using nlohmann::json;
 
@@ -26,8 +27,8 @@ Result<json> ApiClient::send(const char* method, const std::string& path,
     request.set_header("Host", "xdpctl");
     const auto response = client.send(request);
     if (!response) {
-        const bool forbidden = access(socket_path_.c_str(), F_OK) == 0 &&
-                               access(socket_path_.c_str(), W_OK) != 0;
+        const bool forbidden =
+            access(socket_path_.c_str(), F_OK) == 0 && access(socket_path_.c_str(), W_OK) != 0;
         return forbidden
                    ? failure(ErrorKind::permission,
                              "no permission for {}: run as root or join its group", socket_path_)

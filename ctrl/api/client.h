@@ -8,9 +8,11 @@
 
 #include "base/result.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
-class ApiClient {
+class ApiClient
+{
   public:
     explicit ApiClient(std::string socket_path) : socket_path_(std::move(socket_path)) {}
 

@@ -9,8 +9,10 @@
 
 #include "core/frame.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 using nlohmann::json;
 
@@ -76,22 +78,22 @@ Result<json> parse_object(const std::string& body)
 
 std::string_view kind_name(ErrorKind kind)
 {
-    const auto* row =
-        std::find_if(kinds.begin(), kinds.end(), [kind](const KindRow& k) { return k.kind == kind; });
+    const auto* row = std::find_if(kinds.begin(), kinds.end(),
+                                   [kind](const KindRow& k) { return k.kind == kind; });
     return row == kinds.end() ? "failed" : row->name;
 }
 
 ErrorKind kind_from_name(std::string_view name)
 {
-    const auto* row =
-        std::find_if(kinds.begin(), kinds.end(), [name](const KindRow& k) { return k.name == name; });
+    const auto* row = std::find_if(kinds.begin(), kinds.end(),
+                                   [name](const KindRow& k) { return k.name == name; });
     return row == kinds.end() ? ErrorKind::failed : row->kind;
 }
 
 int http_status(ErrorKind kind)
 {
-    const auto* row =
-        std::find_if(kinds.begin(), kinds.end(), [kind](const KindRow& k) { return k.kind == kind; });
+    const auto* row = std::find_if(kinds.begin(), kinds.end(),
+                                   [kind](const KindRow& k) { return k.kind == kind; });
     return row == kinds.end() ? 500 : row->http;
 }
 
@@ -123,27 +125,28 @@ json to_json(const Status& status)
     for (const MapUsage& map : snapshot.maps) {
         maps[map.name] = {{"entries", map.entries}, {"max_entries", map.max_entries}};
     }
-    return versioned({{"version", status.version},
-                      {"uptime_seconds", seconds(status.uptime_ns)},
-                      {"mode", to_string(status.mode)},
-                      {"mode_overridden", status.mode_overridden},
-                      {"panic", status.bypass},
-                      {"generation", status.generation},
-                      {"config", {{"path", status.config_path},
-                                  {"ok", status.config_ok},
-                                  {"error", status.config_error}}},
-                      {"interfaces", interfaces},
-                      {"missing_interfaces", status.missing_interfaces},
-                      {"services", services},
-                      {"allow_prefixes", status.allow_prefixes},
-                      {"block_prefixes", status.block_prefixes},
-                      {"bans", {{"active", snapshot.bans.active_total()},
-                                {"remembered", snapshot.bans.remembered},
-                                {"max", status.max_bans}}},
-                      {"maps", maps},
-                      {"events_lost", snapshot.events_lost},
-                      {"traffic", totals_json(snapshot)},
-                      {"warnings", status.warnings}});
+    return versioned(
+        {{"version", status.version},
+         {"uptime_seconds", seconds(status.uptime_ns)},
+         {"mode", to_string(status.mode)},
+         {"mode_overridden", status.mode_overridden},
+         {"panic", status.bypass},
+         {"generation", status.generation},
+         {"config",
+          {{"path", status.config_path}, {"ok", status.config_ok}, {"error", status.config_error}}},
+         {"interfaces", interfaces},
+         {"missing_interfaces", status.missing_interfaces},
+         {"services", services},
+         {"allow_prefixes", status.allow_prefixes},
+         {"block_prefixes", status.block_prefixes},
+         {"bans",
+          {{"active", snapshot.bans.active_total()},
+           {"remembered", snapshot.bans.remembered},
+           {"max", status.max_bans}}},
+         {"maps", maps},
+         {"events_lost", snapshot.events_lost},
+         {"traffic", totals_json(snapshot)},
+         {"warnings", status.warnings}});
 }
 
 json stats_to_json(const Snapshot& snapshot)
@@ -207,7 +210,8 @@ json to_json(const TopLists& top)
     return versioned({{"clients", clients}, {"dropped", dropped}});
 }
 
-namespace {
+namespace
+{
 
 json packet_json(const xdpctl_event& event)
 {
@@ -251,9 +255,8 @@ json to_json(const std::vector<BanInfo>& bans)
 {
     json rows = json::array();
     for (const BanInfo& ban : bans) {
-        json row = {{"prefix", to_string(ban.prefix)},
-                    {"origin", ban.origin},
-                    {"strikes", ban.strikes}};
+        json row = {
+            {"prefix", to_string(ban.prefix)}, {"origin", ban.origin}, {"strikes", ban.strikes}};
         row["remaining_seconds"] = ban.remaining_ns ? json(seconds(*ban.remaining_ns)) : json();
         row["hits"] = ban.hits ? json(*ban.hits) : json();
         rows.push_back(row);
@@ -309,8 +312,7 @@ json to_json(const xdpctl_judgement& judgement, uint64_t now_ns)
         const std::string_view outcome = stage.id < reason.stage    ? "next"
                                          : stage.id == reason.stage ? reason.name
                                                                     : "not reached";
-        path.push_back(
-            {{"stage", stage.name}, {"question", stage.question}, {"outcome", outcome}});
+        path.push_back({{"stage", stage.name}, {"question", stage.question}, {"outcome", outcome}});
     }
     result["path"] = path;
     return versioned(result);
@@ -339,9 +341,10 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
         request.prefixes.push_back(*prefix);
     }
     if (const auto ttl = object->find("ttl"); ttl != object->end()) {
-        auto parsed = ttl->is_string() ? parse_duration(ttl->get_ref<const std::string&>())
-                                       : Result<uint64_t>(failure(ErrorKind::usage,
-                                                                  "must be a string such as 1h"));
+        auto parsed =
+            ttl->is_string()
+                ? parse_duration(ttl->get_ref<const std::string&>())
+                : Result<uint64_t>(failure(ErrorKind::usage, "must be a string such as 1h"));
         if (!parsed) {
             return parsed.error().in("ttl");
         }
@@ -377,7 +380,8 @@ Result<Bytes> parse_hex(std::string_view text)
         digits += c;
         if (digits.size() == 2) {
             uint8_t value = 0;
-            const auto [end, problem] = std::from_chars(digits.data(), digits.data() + 2, value, 16);
+            const auto [end, problem] =
+                std::from_chars(digits.data(), digits.data() + 2, value, 16);
             if (problem != std::errc() || end != digits.data() + 2) {
                 return failure(ErrorKind::usage, "'{}' at byte {} is not hexadecimal", digits,
                                bytes.size());

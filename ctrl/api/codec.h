@@ -7,7 +7,8 @@
 
 #include "api/control.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 inline constexpr int schema_version = 1;
 

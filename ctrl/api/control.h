@@ -15,7 +15,8 @@
 #include "telemetry/event_log.h"
 #include "telemetry/snapshot.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct Status {
     std::string version;
@@ -60,7 +61,8 @@ struct TopLists {
     std::vector<DroppedSource> dropped;
 };
 
-class Control {
+class Control
+{
   public:
     virtual ~Control() = default;
 

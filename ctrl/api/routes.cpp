@@ -5,8 +5,10 @@
 
 #include "api/codec.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 using nlohmann::json;
 

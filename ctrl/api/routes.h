@@ -8,7 +8,8 @@
 
 #include "api/control.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct ApiRequest {
     std::string body;

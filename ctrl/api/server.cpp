@@ -20,8 +20,10 @@
 #include "base/file.h"
 #include "base/log.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr size_t request_bytes_max = 64UL << 20; // a million bans as text
 constexpr int client_timeout_s = 10;
@@ -29,7 +31,8 @@ constexpr int client_timeout_s = 10;
 // Set per connection by the thread that serves it.
 thread_local bool peer_allowed = false;
 
-class SocketStream final : public httplib::Stream {
+class SocketStream final : public httplib::Stream
+{
   public:
     explicit SocketStream(int fd) : fd_(fd) {}
     bool is_readable() const override { return true; } // read() has the time-out
@@ -61,7 +64,8 @@ bool in_group(int fd, gid_t group, gid_t primary)
     return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
-class UnixServer final : public httplib::Server {
+class UnixServer final : public httplib::Server
+{
   public:
     std::optional<gid_t> group;
 
@@ -106,9 +110,8 @@ void add_route(httplib::Server& server, Control& control, const Route& route)
 {
     const auto handler = [&control, &route](const httplib::Request& request,
                                             httplib::Response& response) {
-        ApiRequest api{request.body, [&request](const char* name) {
-                           return request.get_param_value(name);
-                       }};
+        ApiRequest api{request.body,
+                       [&request](const char* name) { return request.get_param_value(name); }};
         answer(response, route.handle(control, api));
     };
     if (route.method == "GET") {
@@ -144,8 +147,9 @@ void configure(UnixServer& server, Control& control)
             const ErrorKind kind = response.status == 404 ? ErrorKind::not_found : ErrorKind::usage;
             answer(response,
                    ApiResponse{response.status,
-                               to_json(failure(kind, "{} {}: no such route, or not HTTP; see GET "
-                                                     "/v1",
+                               to_json(failure(kind,
+                                               "{} {}: no such route, or not HTTP; see GET "
+                                               "/v1",
                                                request.method, request.path))
                                    .dump()});
         }
@@ -172,11 +176,12 @@ struct ApiServer::Impl {
     std::thread thread;
 };
 
-Result<std::unique_ptr<ApiServer>> ApiServer::start(Control& control, const std::string& path,
-                                                    const std::string& group)
+Result<std::unique_ptr<ApiServer>> ApiServer::bind(Control& control, const std::string& path,
+                                                   const std::string& group)
 {
     if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-        return failure(ErrorKind::invalid_config, "api.socket: '{}' is too long for a socket", path);
+        return failure(ErrorKind::invalid_config, "api.socket: '{}' is too long for a socket",
+                       path);
     }
     if (somebody_answers(path)) {
         return failure("xdpctld is already running: {} answers", path);
@@ -202,14 +207,19 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(Control& control, const std:
     if (!bound) {
         return system_failure(errno, path);
     }
+    // Needs CAP_CHOWN or membership; without either root alone may speak.
     if (entry != nullptr && chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0) {
-        return system_failure(errno, path);
-    }
-    impl.thread = std::thread([&impl] { impl.server.listen_after_bind(); });
-    while (!impl.server.is_running()) {
-        std::this_thread::yield();
+        log::warning("{}: cannot be given to the group {}: only root can use it", path, group);
     }
     return api;
+}
+
+void ApiServer::serve()
+{
+    impl_->thread = std::thread([this] { impl_->server.listen_after_bind(); });
+    while (!impl_->server.is_running()) {
+        std::this_thread::yield();
+    }
 }
 
 ApiServer::~ApiServer()

@@ -8,14 +8,19 @@
 
 #include "api/control.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
-class ApiServer {
+class ApiServer
+{
   public:
-    // Binds the socket, mode 0660, and serves in threads of its own. The error
-    // says so where another daemon answers there. `control` must outlive it.
-    static Result<std::unique_ptr<ApiServer>> start(Control& control, const std::string& path,
-                                                    const std::string& group);
+    // Binds the socket, mode 0660. The error says so where another daemon
+    // answers there. `control` must outlive the server.
+    static Result<std::unique_ptr<ApiServer>> bind(Control& control, const std::string& path,
+                                                   const std::string& group);
+    // Serves in threads of its own. They inherit the capabilities of the caller,
+    // so give those up between bind() and this.
+    void serve();
     ~ApiServer(); // stops, joins, removes the socket
 
   private:

@@ -9,7 +9,8 @@
 
 #include "base/fd.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 Result<std::string> read_file(const std::string& path)
 {

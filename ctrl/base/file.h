@@ -5,7 +5,8 @@
 
 #include "base/result.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 Result<std::string> read_file(const std::string& path);
 

@@ -5,8 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace xdpctl::log {
-namespace {
+namespace xdpctl::log
+{
+namespace
+{
 
 std::atomic<Level> threshold = Level::info;
 

@@ -7,7 +7,8 @@
 
 #include <fmt/format.h>
 
-namespace xdpctl::log {
+namespace xdpctl::log
+{
 
 enum class Level { error = 3, warning = 4, info = 6, debug = 7 };
 

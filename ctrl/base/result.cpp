@@ -4,7 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 Error system_failure(int code, std::string what)
 {

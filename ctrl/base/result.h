@@ -10,7 +10,8 @@
 
 #include <fmt/format.h>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // The kinds a caller may act on; their numbers are the CLI's exit codes.
 enum class ErrorKind {
@@ -46,10 +47,12 @@ Error failure(ErrorKind kind, fmt::format_string<Args...> text, Args&&... args)
 // `code` is an errno value of either sign.
 Error system_failure(int code, std::string what);
 
-struct Done {};
+struct Done {
+};
 
 // A value or an Error. value() on an error is a bug and aborts.
-template <typename T = Done> class [[nodiscard]] Result {
+template <typename T = Done> class [[nodiscard]] Result
+{
   public:
     Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
     Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
@@ -59,10 +62,11 @@ template <typename T = Done> class [[nodiscard]] Result {
 
     T& value() & { return check(), *std::get_if<0>(&state_); }
     const T& value() const& { return check(), *std::get_if<0>(&state_); }
-    T&& value() && { return check(), std::move(*std::get_if<0>(&state_)); }
+    // By value, so that `for (x : *f())` keeps what it walks over alive.
+    T value() && { return check(), std::move(*std::get_if<0>(&state_)); }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
-    T&& operator*() && { return std::move(*this).value(); }
+    T operator*() && { return std::move(*this).value(); }
     T* operator->() { return &value(); }
     const T* operator->() const { return &value(); }
 

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 void BanGuard::protect(const Prefix& prefix, std::string what)
 {

@@ -13,10 +13,12 @@
 #include "core/detector.h"
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Addresses that no ban may touch, by what they are.
-class BanGuard {
+class BanGuard
+{
   public:
     // Nothing inside it and nothing around it may be banned.
     void protect(const Prefix& prefix, std::string what);

@@ -12,8 +12,10 @@
 
 #include "core/reasons.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 template <typename T> struct Word {
     std::string_view name;
@@ -202,24 +204,25 @@ template <typename T> Key plain(std::string_view name, T Config::*field, bool fi
 template <typename S, typename T>
 Key nested(std::string_view name, S Config::*group, T S::*field, bool fixed = false)
 {
-    return {name,
-            [=](const toml::node& n, Config& c) { return read(n, c.*group.*field); },
+    return {name, [=](const toml::node& n, Config& c) { return read(n, c.*group.*field); },
             [=](const Config& c) { return fmt::format("{}", c.*group.*field); }, fixed};
 }
 
 Key heuristics_duration(std::string_view name, uint64_t HeuristicsConfig::*field)
 {
-    return {name,
-            [field](const toml::node& n, Config& c) { return read_duration(n, c.heuristics.*field); },
-            [field](const Config& c) { return format_duration(c.heuristics.*field); }};
+    return {
+        name,
+        [field](const toml::node& n, Config& c) { return read_duration(n, c.heuristics.*field); },
+        [field](const Config& c) { return format_duration(c.heuristics.*field); }};
 }
 
 template <typename T, size_t N>
 Key choice(std::string_view name, const std::array<Word<T>, N>& words, T Config::*field)
 {
-    return {name,
-            [&words, field](const toml::node& n, Config& c) { return read_word(n, words, c.*field); },
-            [&words, field](const Config& c) { return std::string(word_of(words, c.*field)); }};
+    return {
+        name,
+        [&words, field](const toml::node& n, Config& c) { return read_word(n, words, c.*field); },
+        [&words, field](const Config& c) { return std::string(word_of(words, c.*field)); }};
 }
 
 Key prefixes(std::string_view name, std::vector<Prefix> Config::*field)
@@ -329,9 +332,9 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
         return fault("maps.prefixes", "must be above 0");
     }
     if (config.allow.size() + config.block.size() > config.maps.prefixes) {
-        return fault("maps.prefixes", fmt::format("is {}, but the lists hold {} prefixes",
-                                                  config.maps.prefixes,
-                                                  config.allow.size() + config.block.size()));
+        return fault("maps.prefixes",
+                     fmt::format("is {}, but the lists hold {} prefixes", config.maps.prefixes,
+                                 config.allow.size() + config.block.size()));
     }
     return Done{};
 }
@@ -377,6 +380,15 @@ std::vector<std::string> needs_reload(const Config& running, const Config& wante
         if (key.fixed_while_loaded && key.show(running) != key.show(wanted)) {
             names.emplace_back(key.name);
         }
+    }
+    return names;
+}
+
+std::vector<std::string> config_keys()
+{
+    std::vector<std::string> names;
+    for (const Key& key : keys()) {
+        names.emplace_back(key.name);
     }
     return names;
 }

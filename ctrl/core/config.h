@@ -13,7 +13,8 @@
 #include "core/prefix.h"
 #include "core/units.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 enum class AttachMode { automatic, native, generic };
 enum class OnStop { keep, detach };
@@ -30,7 +31,7 @@ struct HeuristicsConfig {
 };
 
 struct MapsConfig {
-    uint32_t bans = 0;    // 0: the default of <xdpctl/abi/maps.h>
+    uint32_t bans = 0; // 0: the default of <xdpctl/abi/maps.h>
     uint32_t clients = 0;
     uint32_t events_bytes = XDPCTL_EVENTS_BYTES; // a power of two, at least 4096
     uint32_t prefixes = XDPCTL_PREFIXES_ENTRIES;
@@ -67,6 +68,9 @@ std::vector<std::string> diff_configs(const Config& before, const Config& after)
 
 // Keys among the differences that only a new load of the data path can change.
 std::vector<std::string> needs_reload(const Config& running, const Config& wanted);
+
+// Every key, as "section.key".
+std::vector<std::string> config_keys();
 
 std::string_view to_string(xdpctl_mode mode);
 Result<xdpctl_mode> parse_mode(std::string_view text);

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 std::vector<Offender> RateDetector::observe(const std::vector<ClientSample>& clients,
                                             uint64_t now_ns)
@@ -28,8 +29,9 @@ std::vector<Offender> RateDetector::observe(const std::vector<ClientSample>& cli
         // Judge as soon as the whole window's allowance is used up.
         const bool exceeded = static_cast<double>(sent) > allowance;
         if (exceeded) {
-            offenders.push_back({client.source, static_cast<double>(sent) * 1e9 /
-                                                    static_cast<double>(std::max<uint64_t>(elapsed_ns, 1))});
+            offenders.push_back(
+                {client.source, static_cast<double>(sent) * 1e9 /
+                                    static_cast<double>(std::max<uint64_t>(elapsed_ns, 1))});
         }
         if (exceeded || elapsed_ns >= window_ns_) {
             window = {now_ns, client.session_packets, now_ns};
@@ -41,9 +43,8 @@ std::vector<Offender> RateDetector::observe(const std::vector<ClientSample>& cli
 
 void RateDetector::forget_absent(uint64_t now_ns)
 {
-    std::erase_if(windows_, [&](const auto& entry) {
-        return now_ns - entry.second.seen_ns > window_ns_;
-    });
+    std::erase_if(windows_,
+                  [&](const auto& entry) { return now_ns - entry.second.seen_ns > window_ns_; });
 }
 
 } // namespace xdpctl

@@ -8,7 +8,8 @@
 
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // What the data path counted of a source that completed a handshake here.
 struct ClientSample {
@@ -26,7 +27,8 @@ struct Offender {
 // Counts session packets only, so that nobody is reported for packets that
 // somebody else sent in his name. A source offends when it exceeds the rate
 // over one window; it is reported once per window.
-class RateDetector {
+class RateDetector
+{
   public:
     RateDetector(uint64_t packets_per_second, uint64_t window_ns)
         : packets_per_second_(packets_per_second), window_ns_(window_ns)

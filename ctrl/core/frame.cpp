@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr uint16_t ether_ipv4 = 0x0800;
 constexpr uint16_t ether_ipv6 = 0x86dd;
@@ -77,8 +79,8 @@ Result<uint8_t> parse_tcp_flags(std::string_view letters)
         if (flag != flag_letters.end()) {
             flags |= flag->bit;
         } else if (letter != '.') {
-            return failure(ErrorKind::usage, "'{}' is not TCP flags: letters of FSRPAUEW, . for none",
-                           letters);
+            return failure(ErrorKind::usage,
+                           "'{}' is not TCP flags: letters of FSRPAUEW, . for none", letters);
         }
     }
     return flags;
@@ -133,7 +135,8 @@ FrameBuilder& FrameBuilder::extension(uint8_t type, size_t body_bytes)
 {
     Bytes bytes(body_bytes + 2, 0);
     // RFC 8200: units of 8 beyond the first; RFC 4302: units of 4 minus 2.
-    bytes[1] = static_cast<uint8_t>(type == IPPROTO_AH ? bytes.size() / 4 - 2 : bytes.size() / 8 - 1);
+    bytes[1] =
+        static_cast<uint8_t>(type == IPPROTO_AH ? bytes.size() / 4 - 2 : bytes.size() / 8 - 1);
     extensions_.push_back({type, bytes});
     return *this;
 }
@@ -193,11 +196,11 @@ Bytes FrameBuilder::transport() const
     if (has_header && protocol_ == IPPROTO_TCP) {
         put16(out, sport_);
         put16(out, dport_);
-        put32(out, 1);                                           // sequence
-        put32(out, flags_ & tcp_ack ? 1 : 0);                    // acknowledgement
-        put16(out, static_cast<uint32_t>(5 << 12) | flags_);     // 20 bytes
-        put16(out, 64240);                                       // window
-        put32(out, 0);                                           // checksum, urgent
+        put32(out, 1);                                       // sequence
+        put32(out, flags_ & tcp_ack ? 1 : 0);                // acknowledgement
+        put16(out, static_cast<uint32_t>(5 << 12) | flags_); // 20 bytes
+        put16(out, 64240);                                   // window
+        put32(out, 0);                                       // checksum, urgent
         checksum_at = 16;
     } else if (has_header && protocol_ == IPPROTO_UDP) {
         put16(out, sport_);
@@ -306,7 +309,8 @@ size_t FrameBuilder::transport_offset() const
     return offset;
 }
 
-namespace {
+namespace
+{
 
 void read_transport(std::span<const uint8_t> l4, FrameInfo& info)
 {

@@ -12,7 +12,8 @@
 
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 using Bytes = std::vector<uint8_t>;
 
@@ -32,13 +33,14 @@ std::string protocol_name(uint8_t protocol);
 
 // Lengths and checksums are right unless said otherwise; the family is that of
 // the addresses. Headers follow in the order of the calls' names on the wire.
-class FrameBuilder {
+class FrameBuilder
+{
   public:
     FrameBuilder(const Address& src, const Address& dst) : src_(src), dst_(dst) {}
 
     FrameBuilder& vlan(uint16_t id);
-    FrameBuilder& ether_type(uint16_t type);      // instead of the family's own
-    FrameBuilder& ipv4_options(size_t words);     // 0..10, filled with no-ops
+    FrameBuilder& ether_type(uint16_t type);                  // instead of the family's own
+    FrameBuilder& ipv4_options(size_t words);                 // 0..10, filled with no-ops
     FrameBuilder& extension(uint8_t type, size_t body_bytes); // IPv6; 6 + 8 n bytes
     // Bytes, a multiple of 8; in IPv6 a Fragment header is added.
     FrameBuilder& fragment(uint16_t offset, bool more, uint32_t id = 1);

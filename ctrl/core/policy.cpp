@@ -8,8 +8,10 @@
 
 #include "core/units.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 struct Wish {
     bool allow = false;
@@ -27,7 +29,7 @@ using Wishes = std::map<Prefix, Wish>; // a covering prefix before those inside 
 
 PrefixEntry entry_of(const Scope& scope)
 {
-    const uint32_t verdict = scope.allow            ? XDPCTL_PREFIX_ALLOW
+    const uint32_t verdict = scope.allow             ? XDPCTL_PREFIX_ALLOW
                              : scope.deadline_ns > 0 ? XDPCTL_PREFIX_BLOCK
                                                      : 0;
     return {{.length = scope.prefix.length, .addr = scope.prefix.address.to_abi()},
@@ -64,6 +66,19 @@ void shield_ipv4(const Wishes& ipv4, const Wishes& ipv6, std::vector<PrefixEntry
 }
 
 } // namespace
+
+PolicySpec policy_of(const Config& config)
+{
+    PolicySpec spec;
+    spec.mode = config.mode;
+    spec.allow = config.allow;
+    for (const Prefix& prefix : config.block) {
+        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    spec.observed_reasons = config.observed_reasons;
+    spec.samples_per_second = config.samples_per_second;
+    return spec;
+}
 
 CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
 {

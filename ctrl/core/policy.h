@@ -7,9 +7,11 @@
 
 #include <xdpctl/abi/policy.h>
 
+#include "core/config.h"
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct PrefixBan {
     Prefix prefix;
@@ -22,9 +24,12 @@ struct PolicySpec {
     xdpctl_mode mode = XDPCTL_MODE_MONITOR;
     std::vector<Prefix> allow;
     std::vector<PrefixBan> block;
-    uint64_t observed_reasons = 0;  // bit r: count reason r, do not enforce it
+    uint64_t observed_reasons = 0;   // bit r: count reason r, do not enforce it
     uint32_t samples_per_second = 0; // of all CPUs together
 };
+
+// What the configuration alone says.
+PolicySpec policy_of(const Config& config);
 
 struct PrefixEntry {
     xdpctl_prefix_key key;

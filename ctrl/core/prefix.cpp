@@ -8,8 +8,10 @@
 #include <charconv>
 #include <cstring>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr std::array<uint8_t, 12> mapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 

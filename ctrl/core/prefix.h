@@ -13,7 +13,8 @@
 
 #include "base/result.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct Address {
     std::array<uint8_t, 16> bytes{}; // network byte order

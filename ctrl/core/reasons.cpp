@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/reasons.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 std::optional<ReasonInfo> find_reason(std::string_view name)
 {

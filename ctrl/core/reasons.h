@@ -9,7 +9,8 @@
 #include <xdpctl/abi/event.h>
 #include <xdpctl/abi/reasons.h>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct ReasonInfo {
     xdpctl_reason id;

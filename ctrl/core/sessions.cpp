@@ -3,8 +3,10 @@
 
 #include <netinet/in.h>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 SocketKey key_of_outgoing(const FrameInfo& frame)
 {

@@ -9,7 +9,8 @@
 
 #include "core/frame.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct SocketKey {
     uint8_t protocol = 0;
@@ -22,7 +23,8 @@ struct SocketKey {
 };
 
 // Where the sockets go. In replay this is the data path's own table.
-class SocketTable {
+class SocketTable
+{
   public:
     virtual ~SocketTable() = default;
     virtual Result<> open_socket(const SocketKey& key) = 0;
@@ -31,7 +33,8 @@ class SocketTable {
     virtual Result<> client_closed(const Address& client) = 0;
 };
 
-class SessionTracker {
+class SessionTracker
+{
   public:
     explicit SessionTracker(SocketTable& table) : table_(table) {}
 
@@ -55,7 +58,8 @@ class SessionTracker {
 };
 
 // First pass over a capture: which ports of the protected side answer.
-class ServiceFinder {
+class ServiceFinder
+{
   public:
     void from_protected(const FrameInfo& frame);
     void to_protected(const FrameInfo& frame);

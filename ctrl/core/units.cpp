@@ -4,8 +4,10 @@
 #include <array>
 #include <charconv>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 struct Unit {
     std::string_view name;
@@ -13,8 +15,7 @@ struct Unit {
 };
 
 constexpr std::array units = {Unit{"d", 86400 * ns_per_s}, Unit{"h", 3600 * ns_per_s},
-                              Unit{"m", 60 * ns_per_s}, Unit{"s", ns_per_s},
-                              Unit{"ms", ns_per_ms}};
+                              Unit{"m", 60 * ns_per_s}, Unit{"s", ns_per_s}, Unit{"ms", ns_per_ms}};
 
 } // namespace
 

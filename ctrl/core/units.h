@@ -8,7 +8,8 @@
 
 #include "base/result.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 inline constexpr uint64_t ns_per_ms = 1'000'000;
 inline constexpr uint64_t ns_per_s = 1'000'000'000;

@@ -8,8 +8,10 @@
 #include "base/file.h"
 #include "base/log.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
 constexpr uint64_t host_interval_ns = ns_per_s;
@@ -64,19 +66,13 @@ void Controller::note(const char* kind, std::string text)
 
 PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) const
 {
-    PolicySpec spec;
+    PolicySpec spec = policy_of(config);
     spec.mode = hand.mode.value_or(config.mode);
-    spec.allow = config.allow;
     spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
-    for (const Prefix& prefix : config.block) {
-        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
-    }
     const uint64_t now = plane_.now_ns();
     for (const HandBan& ban : hand.prefix_bans) {
         spec.block.push_back({ban.prefix, deadline_of(ban, now)});
     }
-    spec.observed_reasons = config.observed_reasons;
-    spec.samples_per_second = config.samples_per_second;
     return spec;
 }
 
@@ -164,10 +160,10 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
     if (!attachment) {
         return attachment.error();
     }
-    note("interface", fmt::format("{}: {} XDP, {}", interface,
-                                  attachment->native ? "native" : "generic",
-                                  attachment->shared ? "shared through libxdp's dispatcher"
-                                                     : "alone (no dispatcher on this kernel)"));
+    note("interface",
+         fmt::format("{}: {} XDP, {}", interface, attachment->native ? "native" : "generic",
+                     attachment->shared ? "shared through libxdp's dispatcher"
+                                        : "alone (no dispatcher on this kernel)"));
     refresh_attachments();
     return Done{};
 }
@@ -276,9 +272,8 @@ void Controller::sweep_bans()
     ban_entries_ = table->size() - forgotten.size();
 
     HandState kept = hand_;
-    std::erase_if(kept.prefix_bans, [now](const HandBan& ban) {
-        return deadline_of(ban, now) <= now;
-    });
+    std::erase_if(kept.prefix_bans,
+                  [now](const HandBan& ban) { return deadline_of(ban, now) <= now; });
     for (const HandBan& ban : kept.prefix_bans) {
         counts.active[0][ban.prefix.is_ipv4() ? 0 : 1]++;
     }
@@ -297,17 +292,17 @@ void Controller::publish(const std::vector<ClientSample>& clients)
         log::error("{}", devices.error().message);
         return;
     }
-    const uint64_t prefixes = config_.allow.size() + config_.block.size() + hand_.allow.size() +
-                              hand_.prefix_bans.size();
-    snapshot_ = std::make_shared<const Snapshot>(sampler_.take(
-        {.time_ns = plane_.now_ns(),
-         .devices = std::move(*devices),
-         .clients = clients,
-         .bans = ban_counts_,
-         .maps = {{"bans", ban_entries_, plane_.max_bans()},
-                  {"clients", client_entries_, plane_.max_clients()},
-                  {"prefixes", prefixes, config_.maps.prefixes}}},
-        device_names_));
+    const uint64_t prefixes =
+        config_.allow.size() + config_.block.size() + hand_.allow.size() + hand_.prefix_bans.size();
+    snapshot_ = std::make_shared<const Snapshot>(
+        sampler_.take({.time_ns = plane_.now_ns(),
+                       .devices = std::move(*devices),
+                       .clients = clients,
+                       .bans = ban_counts_,
+                       .maps = {{"bans", ban_entries_, plane_.max_bans()},
+                                {"clients", client_entries_, plane_.max_clients()},
+                                {"prefixes", prefixes, config_.maps.prefixes}}},
+                      device_names_));
 }
 
 void Controller::drain_locked()
@@ -336,8 +331,9 @@ Status Controller::status()
     status.config_error = config_error_;
     status.attachments = attachments_;
     for (const std::string& name : wanted_) {
-        const bool present = std::any_of(attachments_.begin(), attachments_.end(),
-                                         [&name](const Attachment& a) { return a.interface == name; });
+        const bool present =
+            std::any_of(attachments_.begin(), attachments_.end(),
+                        [&name](const Attachment& a) { return a.interface == name; });
         if (!present) {
             status.missing_interfaces.push_back(name);
         }
@@ -356,7 +352,8 @@ TopLists Controller::top(size_t most)
     const std::lock_guard lock(mutex_);
     drain_locked();
     const uint64_t now = plane_.now_ns();
-    return {snapshot_->clients, log_.top_dropped(now > top_window_ns ? now - top_window_ns : 0, most)};
+    return {snapshot_->clients,
+            log_.top_dropped(now > top_window_ns ? now - top_window_ns : 0, most)};
 }
 
 std::vector<LogEvent> Controller::events(uint64_t since)
@@ -461,8 +458,8 @@ Result<BanResult> Controller::ban(const std::vector<Prefix>& prefixes,
             std::erase_if(hand.prefix_bans,
                           [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
             const auto until = [&]() -> std::optional<uint64_t> {
-                return ttl_ns ? std::optional(unix_ms() / 1000 + std::max<uint64_t>(
-                                                                     *ttl_ns / ns_per_s, 1))
+                return ttl_ns ? std::optional(unix_ms() / 1000 +
+                                              std::max<uint64_t>(*ttl_ns / ns_per_s, 1))
                               : std::nullopt;
             };
             hand.prefix_bans.push_back({prefix, until()});
@@ -516,9 +513,8 @@ Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes)
     if (total == 0) {
         return failure(ErrorKind::not_found, "none of these is banned by hand or heuristic");
     }
-    note("unban", fmt::format("{} by the operator",
-                              total == 1 ? to_string(prefixes.front())
-                                         : fmt::format("{} entries", total)));
+    note("unban", fmt::format("{} by the operator", total == 1 ? to_string(prefixes.front())
+                                                               : fmt::format("{} entries", total)));
     return total;
 }
 

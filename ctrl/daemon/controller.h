@@ -14,10 +14,12 @@
 #include "dataplane/dataplane.h"
 #include "telemetry/sampler.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // The program on the interfaces, as the controller sees it.
-class Interfaces {
+class Interfaces
+{
   public:
     virtual ~Interfaces() = default;
     virtual Result<Attachment> attach(const std::string& name, AttachMode mode) = 0;
@@ -36,7 +38,8 @@ struct ControllerSetup {
     ReadHostFacts read_host;
 };
 
-class Controller final : public Control {
+class Controller final : public Control
+{
   public:
     Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup);
 

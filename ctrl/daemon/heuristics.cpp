@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/heuristics.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 Heuristics::Heuristics(const HeuristicsConfig& config)
     : config_(config), detector_(config.client_packets_per_second, config.window_ns)
 {
 }
 
-Result<std::vector<BanOrder>> Heuristics::tick(Dataplane& plane,
-                                               const std::vector<ClientSample>& clients,
-                                               const BanGuard& guard)
+Result<std::vector<BanOrder>>
+Heuristics::tick(Dataplane& plane, const std::vector<ClientSample>& clients, const BanGuard& guard)
 {
     if (!config_.enabled) {
         return std::vector<BanOrder>{};

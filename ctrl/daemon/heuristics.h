@@ -10,9 +10,11 @@
 #include "core/detector.h"
 #include "dataplane/dataplane.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
-class Heuristics {
+class Heuristics
+{
   public:
     explicit Heuristics(const HeuristicsConfig& config);
 

@@ -11,8 +11,10 @@
 
 #include "base/log.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr uint64_t tick_us = tick_ns / 1000;
 

@@ -5,7 +5,8 @@
 #include "base/result.h"
 #include "daemon/controller.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Runs until SIGTERM or SIGINT. SIGHUP reloads. `events_fd` wakes the loop when
 // the ring buffer fills. Tells systemd when ready and keeps its watchdog fed.

@@ -13,10 +13,13 @@
 #include "dataplane/bpf_dataplane.h"
 #include "exporter/exporter.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
-class RealInterfaces final : public Interfaces {
+class RealInterfaces final : public Interfaces
+{
   public:
     explicit RealInterfaces(BpfObject& object) : object_(object) {}
     void set_dataplane(BpfDataplane* plane) { plane_ = plane; }
@@ -113,9 +116,8 @@ Result<> run(const Options& options)
     }
     tell_origin(**object);
 
-    ControllerSetup setup{XDPCTL_VERSION, options.config_path, *config, {}, [] {
-                              return read_host_facts();
-                          }};
+    ControllerSetup setup{
+        XDPCTL_VERSION, options.config_path, *config, {}, [] { return read_host_facts(); }};
     for (const std::string& mismatch : (*object)->size_mismatches()) {
         setup.warnings.push_back("map size kept until the data path is loaded anew: " + mismatch);
         log::warning("{}", setup.warnings.back());
@@ -134,10 +136,15 @@ Result<> run(const Options& options)
     if (auto done = controller.attach_configured(); !done) {
         return done;
     }
-    auto api = ApiServer::start(controller, config->socket_path, config->socket_group);
+    auto api = ApiServer::bind(controller, config->socket_path, config->socket_group);
     if (!api) {
         return api.error();
     }
+    // Capabilities belong to threads: give them up before any is made.
+    if (auto done = drop_privileges(); !done) {
+        return done;
+    }
+    (*api)->serve();
     std::unique_ptr<Exporter> exporter;
     if (!config->metrics_listen.empty()) {
         auto started = Exporter::start(controller, config->metrics_listen);
@@ -145,9 +152,6 @@ Result<> run(const Options& options)
             return started.error();
         }
         exporter = std::move(*started);
-    }
-    if (auto done = drop_privileges(); !done) {
-        return done;
     }
     controller.tick();
     log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),

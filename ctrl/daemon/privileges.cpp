@@ -6,7 +6,8 @@
 
 #include <cerrno>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 Result<> drop_privileges()
 {

@@ -3,7 +3,8 @@
 
 #include "base/result.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Keeps CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, gives up every other capability
 // for good, and forbids new ones through exec.

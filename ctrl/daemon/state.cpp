@@ -5,8 +5,10 @@
 
 #include "base/file.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 using nlohmann::json;
 

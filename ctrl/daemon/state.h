@@ -10,7 +10,8 @@
 #include "core/config.h"
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct HandBan {
     Prefix prefix;
@@ -26,7 +27,8 @@ struct HandState {
 std::string encode_state(const HandState& state);
 Result<HandState> decode_state(const std::string& text);
 
-class StateFile {
+class StateFile
+{
   public:
     explicit StateFile(std::string directory) : directory_(std::move(directory)) {}
 

@@ -21,8 +21,10 @@
 
 #include "base/log.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr const char* clients_link_pin = "clients_link";
 
@@ -70,8 +72,7 @@ Multiprog dispatcher_on(uint32_t ifindex)
 xdp_program* behind_dispatcher(const Multiprog& multiprog, uint32_t program_id)
 {
     xdp_program* program = nullptr;
-    while (multiprog &&
-           (program = xdp_multiprog__next_prog(program, multiprog.get())) != nullptr) {
+    while (multiprog && (program = xdp_multiprog__next_prog(program, multiprog.get())) != nullptr) {
         if (xdp_program__id(program) == program_id) {
             return program;
         }
@@ -127,30 +128,61 @@ Result<> replace_alone(const BpfObject& object, uint32_t ifindex, bool native)
 {
     LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = object.previous_program());
     const uint32_t flags = (native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE) | XDP_FLAGS_REPLACE;
-    const int code =
-        bpf_xdp_attach(static_cast<int>(ifindex), object.program(), flags, &opts);
+    const int code = bpf_xdp_attach(static_cast<int>(ifindex), object.program(), flags, &opts);
     return code == 0 ? Result<>(Done{}) : Result<>(system_failure(code, "replacing the program"));
+}
+
+// The two ways to attach: with libxdp, which loads the program behind its
+// dispatcher where the kernel can and alone where not; and, once it was loaded
+// alone, directly. Both return 0 or a negative errno.
+int attach_with_libxdp(xdp_program* program, uint32_t ifindex, bool native)
+{
+    return xdp_program__attach(program, static_cast<int>(ifindex),
+                               native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
+}
+
+int attach_alone(int program_fd, uint32_t ifindex, bool native)
+{
+    const uint32_t mode = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+    return bpf_xdp_attach(static_cast<int>(ifindex), program_fd, mode | XDP_FLAGS_UPDATE_IF_NOEXIST,
+                          nullptr);
+}
+
+bool is_loaded_alone(const BpfObject& object)
+{
+    bpf_prog_info info{};
+    uint32_t length = sizeof(info);
+    return object.in_kernel() && bpf_obj_get_info_by_fd(object.program(), &info, &length) == 0 &&
+           info.type == BPF_PROG_TYPE_XDP;
 }
 
 Result<> attach_new(BpfObject& object, const std::string& interface, uint32_t ifindex,
                     AttachMode mode)
 {
-    auto program = object.attachable();
-    if (!program) {
-        return program.error();
+    xdp_program* program = nullptr;
+    if (!is_loaded_alone(object)) {
+        auto attachable = object.attachable();
+        if (!attachable) {
+            return attachable.error();
+        }
+        program = *attachable;
+        if (!object.in_kernel()) {
+            xdp_program__set_run_prio(program, dispatcher_priority);
+            xdp_program__set_chain_call_enabled(program, XDP_PASS, true);
+        }
     }
-    if (!object.in_kernel()) {
-        xdp_program__set_run_prio(*program, dispatcher_priority);
-        xdp_program__set_chain_call_enabled(*program, XDP_PASS, true);
-    }
+    const auto try_to = [&](bool native) {
+        return program != nullptr ? attach_with_libxdp(program, ifindex, native)
+                                  : attach_alone(object.program(), ifindex, native);
+    };
     int code = -EOPNOTSUPP;
     if (mode != AttachMode::generic) {
-        code = xdp_program__attach(*program, static_cast<int>(ifindex), XDP_MODE_NATIVE, 0);
+        code = try_to(true);
     }
     const bool busy = code == -EBUSY || code == -EEXIST;
     if (code != 0 && !busy && mode != AttachMode::native) {
         log::debug("{}: native attach: {}", interface, code);
-        code = xdp_program__attach(*program, static_cast<int>(ifindex), XDP_MODE_SKB, 0);
+        code = try_to(false);
     }
     if (code == -EBUSY || code == -EEXIST) {
         return occupied(interface, ifindex);
@@ -184,8 +216,7 @@ bool needs_frags(const std::string& interface)
     const Fd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};
     interface.copy(request.ifr_name, IFNAMSIZ - 1);
-    return ioctl(socket_fd.get(), SIOCGIFMTU, &request) == 0 &&
-           request.ifr_mtu > single_buffer_mtu;
+    return ioctl(socket_fd.get(), SIOCGIFMTU, &request) == 0 && request.ifr_mtu > single_buffer_mtu;
 }
 
 Result<Attachment> attach(BpfObject& object, const std::string& interface, AttachMode mode)
@@ -246,12 +277,13 @@ Result<> detach(int program_fd, const std::string& interface)
     }
     const Multiprog multiprog = dispatcher_on(*ifindex);
     xdp_program* program = behind_dispatcher(multiprog, program_id_of(program_fd));
-    const int code = xdp_program__detach(
-        program, static_cast<int>(*ifindex), present->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
-    return code == 0 ? Result<>(Done{})
-                     : Result<>(system_failure(code, fmt::format("detaching from {} (behind libxdp's "
-                                                                 "dispatcher this needs root)",
-                                                                 interface)));
+    const int code = xdp_program__detach(program, static_cast<int>(*ifindex),
+                                         present->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
+    return code == 0
+               ? Result<>(Done{})
+               : Result<>(system_failure(code, fmt::format("detaching from {} (behind libxdp's "
+                                                           "dispatcher this needs root)",
+                                                           interface)));
 }
 
 std::vector<Attachment> attachments(uint32_t program_id)
@@ -306,8 +338,8 @@ Result<std::vector<std::string>> panic(const std::string& pin_directory)
                              pin_directory)
                    : system_failure(errno, "opening the pins in " + pin_directory);
     }
-    void* memory = mmap(nullptr, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
-                        control.get(), 0);
+    void* memory =
+        mmap(nullptr, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, control.get(), 0);
     if (memory == MAP_FAILED) {
         return system_failure(errno, "mapping the control words");
     }

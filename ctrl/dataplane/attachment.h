@@ -10,7 +10,8 @@
 #include "core/config.h"
 #include "dataplane/bpf_object.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct Attachment {
     std::string interface;

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <bit>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr int tag_bits = 16;
 
@@ -23,9 +25,8 @@ uint32_t shift_of(uint32_t index)
 
 uint32_t BanStore::buckets_for(uint32_t bans)
 {
-    const uint64_t slots = static_cast<uint64_t>(std::max(bans, 1U)) * 5 / 4;
-    return static_cast<uint32_t>(
-        std::bit_ceil((slots + XDPCTL_BAN_LANES - 1) / XDPCTL_BAN_LANES));
+    const uint64_t slots = static_cast<uint64_t>(std::max(bans, 1U)) * 2;
+    return static_cast<uint32_t>(std::bit_ceil((slots + XDPCTL_BAN_LANES - 1) / XDPCTL_BAN_LANES));
 }
 
 uint16_t BanStore::tag_at(uint32_t index) const

@@ -11,9 +11,11 @@
 
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
-class BanStore {
+class BanStore
+{
   public:
     // Over memory that the caller owns: a power of two of buckets, and
     // XDPCTL_BAN_LANES slots for each.
@@ -37,12 +39,13 @@ class BanStore {
         }
     }
 
-    // Buckets for so many bans: a power of two, at most four fifths full.
+    // Buckets for so many bans: a power of two, at most half full, where two
+    // choices of eight slots leave nobody without a place.
     static uint32_t buckets_for(uint32_t bans);
     // How many bans so many buckets are meant for.
     static uint32_t capacity(size_t buckets)
     {
-        return static_cast<uint32_t>(buckets * XDPCTL_BAN_LANES / 5 * 4);
+        return static_cast<uint32_t>(buckets * XDPCTL_BAN_LANES / 2);
     }
 
   private:

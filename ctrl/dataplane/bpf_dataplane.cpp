@@ -14,8 +14,10 @@
 
 #include "core/units.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr uint32_t batch_entries = 4096;
 
@@ -259,9 +261,8 @@ Result<size_t> BpfDataplane::unban(std::span<const Address> sources)
 Result<BanTable> BpfDataplane::bans() const
 {
     BanTable table;
-    bans_->for_each([&table](const Address& source, const xdpctl_ban& ban) {
-        table.emplace(source, ban);
-    });
+    bans_->for_each(
+        [&table](const Address& source, const xdpctl_ban& ban) { table.emplace(source, ban); });
     return table;
 }
 
@@ -353,8 +354,7 @@ Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t
     }
     FrameVerdict verdict{.action = opts.retval};
     const uint32_t zero = 0;
-    if (const int code =
-            bpf_map_lookup_elem(object_.map("judgement"), &zero, &verdict.judgement);
+    if (const int code = bpf_map_lookup_elem(object_.map("judgement"), &zero, &verdict.judgement);
         code != 0) {
         return system_failure(code, "reading the judgement");
     }

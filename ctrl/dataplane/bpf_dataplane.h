@@ -11,14 +11,16 @@
 
 struct ring_buffer;
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct FrameVerdict {
     uint32_t action = 0; // enum xdp_action, as the program returned it
     xdpctl_judgement judgement{};
 };
 
-class BpfDataplane final : public Dataplane, public SocketTable {
+class BpfDataplane final : public Dataplane, public SocketTable
+{
   public:
     // The object must be in the kernel. Keeps a reference to it. `prefixes` is
     // the size of each generation's prefix table.

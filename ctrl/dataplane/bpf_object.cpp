@@ -22,8 +22,10 @@
 #include "dataplane/layout.h"
 #include "xdpctl.skel.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr const char* program_pin = "program";
 constexpr const char* judge_pin = "judge";
@@ -117,7 +119,8 @@ Result<> ensure_bpffs(const std::string& pin_directory)
         return failure(ErrorKind::invalid_config, "paths.pins: {} is not below {}", pin_directory,
                        root);
     }
-    struct statfs fs {};
+    struct statfs fs {
+    };
     if (statfs(root.c_str(), &fs) != 0 || fs.f_type != BPF_FS_MAGIC) {
         if (mount("bpf", root.c_str(), "bpf", 0, "mode=0700") != 0) {
             return failure(errno == EPERM ? ErrorKind::permission : ErrorKind::failed,
@@ -340,16 +343,14 @@ Result<> BpfObject::finish()
         {{program_pin, program_.get()}, {judge_pin, judge_.get()}, {clients_pin, clients_.get()}}};
     for (const auto& [name, fd] : pins) {
         if (bpf_obj_pin(fd, pin_path(options_.pin_directory, name).c_str()) != 0) {
-            return system_failure(errno, fmt::format("pinning {} in {}", name,
-                                                     options_.pin_directory));
+            return system_failure(errno,
+                                  fmt::format("pinning {} in {}", name, options_.pin_directory));
         }
     }
     // Last: its presence says that the pins are complete.
     const uint32_t zero = 0;
-    const xdpctl_meta meta = {.layout = layout_hash(),
-                              .object = object_hash(),
-                              .frags = options_.frags,
-                              .unused = 0};
+    const xdpctl_meta meta = {
+        .layout = layout_hash(), .object = object_hash(), .frags = options_.frags, .unused = 0};
     if (bpf_map_update_elem(map("meta"), &zero, &meta, BPF_ANY) != 0) {
         return system_failure(errno, "writing the map meta");
     }

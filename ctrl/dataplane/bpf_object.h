@@ -14,7 +14,8 @@
 struct xdp_program;
 struct xdpctl_bpf;
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct LoadOptions {
     MapsConfig maps;
@@ -30,7 +31,8 @@ enum class Origin {
     replaced, // the pinned layout did not fit: new maps, counters and bans restart
 };
 
-class BpfObject {
+class BpfObject
+{
   public:
     // Adopts the pins where they fit, else opens the object. An object that was
     // opened is not in the kernel until load() or until libxdp loads it.

@@ -18,7 +18,8 @@
 #include "core/detector.h"
 #include "core/policy.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // The kernel's absolute counts of one device, over all CPUs.
 struct DeviceCounters {
@@ -40,7 +41,8 @@ struct BanEntry {
     xdpctl_ban ban;
 };
 
-class Dataplane {
+class Dataplane
+{
   public:
     virtual ~Dataplane() = default;
 

@@ -8,8 +8,10 @@
 
 #include <xdpctl/abi/maps.h>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 // FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
 constexpr uint64_t fnv_offset = 0xcbf29ce484222325ULL;

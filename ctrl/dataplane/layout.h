@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <span>
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Over the contract in <xdpctl/abi/>: names, sizes and order of everything
 // that lives in a map. Equal means that the maps can be shared.

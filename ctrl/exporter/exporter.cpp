@@ -7,8 +7,10 @@
 
 #include "core/reasons.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
@@ -16,7 +18,8 @@ using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 using CellField = __u64 xdpctl_cell::*;
 
-class Family {
+class Family
+{
   public:
     Family(std::string name, std::string help, MetricType type)
     {
@@ -55,10 +58,10 @@ void add_flow(std::vector<MetricFamily>& out, const Snapshot& snapshot, const Fl
               CellField field, std::string_view unit, xdpctl_disposition disposition,
               xdpctl_verdict verdict)
 {
-    Family family(fmt::format("xdpctl_{}_{}_total", flow.name, unit),
-                  fmt::format("{} {}, by reason.", unit == "packets" ? "Packets" : "Bytes",
-                              flow.what),
-                  MetricType::Counter);
+    Family family(
+        fmt::format("xdpctl_{}_{}_total", flow.name, unit),
+        fmt::format("{} {}, by reason.", unit == "packets" ? "Packets" : "Bytes", flow.what),
+        MetricType::Counter);
     for (const DeviceSnapshot& device : snapshot.devices) {
         for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
             for (const ReasonInfo& reason : reasons) {
@@ -75,13 +78,13 @@ void add_flow(std::vector<MetricFamily>& out, const Snapshot& snapshot, const Fl
     out.push_back(family.take());
 }
 
-void add_received(std::vector<MetricFamily>& out, const Snapshot& snapshot,
-                  CellField field, std::string_view unit)
+void add_received(std::vector<MetricFamily>& out, const Snapshot& snapshot, CellField field,
+                  std::string_view unit)
 {
-    Family family(fmt::format("xdpctl_received_{}_total", unit),
-                  fmt::format("{} that entered the data path.",
-                              unit == "packets" ? "Packets" : "Bytes"),
-                  MetricType::Counter);
+    Family family(
+        fmt::format("xdpctl_received_{}_total", unit),
+        fmt::format("{} that entered the data path.", unit == "packets" ? "Packets" : "Bytes"),
+        MetricType::Counter);
     for (const DeviceSnapshot& device : snapshot.devices) {
         for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
             uint64_t sum = 0;
@@ -139,7 +142,8 @@ void add_maps(std::vector<MetricFamily>& out, const Snapshot& snapshot)
 
 void add_state(std::vector<MetricFamily>& out, const Status& status)
 {
-    const auto gauge = [&out](const char* name, const char* help, double value, Labels labels = {}) {
+    const auto gauge = [&out](const char* name, const char* help, double value,
+                              Labels labels = {}) {
         Family family(name, help, MetricType::Gauge);
         family.add(value, std::move(labels));
         out.push_back(family.take());
@@ -172,7 +176,8 @@ void add_state(std::vector<MetricFamily>& out, const Status& status)
     out.push_back(lost.take());
 }
 
-class StatusCollector final : public prometheus::Collectable {
+class StatusCollector final : public prometheus::Collectable
+{
   public:
     explicit StatusCollector(Control& control) : control_(control) {}
     std::vector<MetricFamily> Collect() const override { return metrics_of(control_.status()); }

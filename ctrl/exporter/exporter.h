@@ -11,16 +11,19 @@
 
 #include "api/control.h"
 
-namespace prometheus {
+namespace prometheus
+{
 class Exposer;
 }
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // The families, from one status. Pure.
 std::vector<prometheus::MetricFamily> metrics_of(const Status& status);
 
-class Exporter {
+class Exporter
+{
   public:
     // Serves http://LISTEN/metrics, LISTEN is ADDRESS:PORT. `control` must outlive it.
     static Result<std::unique_ptr<Exporter>> start(Control& control, const std::string& listen);

@@ -9,7 +9,8 @@
 #include "core/frame.h"
 #include "host/netlink.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 std::string to_string(const Service& service)
 {

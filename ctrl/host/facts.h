@@ -9,7 +9,8 @@
 #include "core/bans.h"
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct Service {
     uint8_t protocol = 0; // IPPROTO_TCP or IPPROTO_UDP

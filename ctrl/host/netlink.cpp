@@ -16,8 +16,10 @@
 
 #include "base/fd.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 using OnMessage = std::function<void(const nlmsghdr&)>;
 
@@ -121,17 +123,16 @@ Result<std::vector<Address>> own_addresses()
     std::vector<Address> found;
     auto done = dump(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{}, [&](const nlmsghdr& message) {
         auto* info = static_cast<ifaddrmsg*>(payload(message));
-        for_each_attribute(IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)),
-                           [&](const rtattr& attribute) {
-                               // IFA_LOCAL is ours; IFA_ADDRESS is the peer on point-to-point.
-                               const bool ours = attribute.rta_type == IFA_LOCAL ||
-                                                 (info->ifa_family == AF_INET6 &&
-                                                  attribute.rta_type == IFA_ADDRESS);
-                               if (ours) {
-                                   found.push_back(
-                                       address_of(info->ifa_family, RTA_DATA(&attribute)));
-                               }
-                           });
+        for_each_attribute(
+            IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)), [&](const rtattr& attribute) {
+                // IFA_LOCAL is ours; IFA_ADDRESS is the peer on point-to-point.
+                const bool ours =
+                    attribute.rta_type == IFA_LOCAL ||
+                    (info->ifa_family == AF_INET6 && attribute.rta_type == IFA_ADDRESS);
+                if (ours) {
+                    found.push_back(address_of(info->ifa_family, RTA_DATA(&attribute)));
+                }
+            });
     });
     return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
 }
@@ -144,10 +145,9 @@ Result<std::vector<Address>> gateways()
         if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) {
             return;
         }
-        for_each_attribute(RTM_RTA(info), static_cast<int>(RTM_PAYLOAD(&message)),
-                           [&](const rtattr& attribute) {
-                               add_gateway(attribute, info->rtm_family, found);
-                           });
+        for_each_attribute(
+            RTM_RTA(info), static_cast<int>(RTM_PAYLOAD(&message)),
+            [&](const rtattr& attribute) { add_gateway(attribute, info->rtm_family, found); });
     });
     return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
 }

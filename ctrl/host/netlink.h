@@ -6,7 +6,8 @@
 
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 Result<std::vector<Address>> own_addresses();
 Result<std::vector<Address>> gateways();

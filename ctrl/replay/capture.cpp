@@ -10,8 +10,10 @@
 
 #include "core/units.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr size_t sll_bytes = 16;
 constexpr size_t sll2_bytes = 20;
@@ -80,7 +82,8 @@ Result<Capture> Capture::open(const std::string& path)
                            path.c_str(), PCAP_TSTAMP_PRECISION_NANO, problem.data()),
                        pcap_close};
     if (!capture.handle_) {
-        struct stat info {};
+        struct stat info {
+        };
         const bool absent = stat(path.c_str(), &info) != 0 && errno == ENOENT;
         const std::string why(problem.data());
         return failure(absent ? ErrorKind::not_found : ErrorKind::failed, "{}",
@@ -93,7 +96,8 @@ Result<Capture> Capture::open(const std::string& path)
                        "are",
                        path, capture.link_, name != nullptr ? name : "unknown");
     }
-    struct stat info {};
+    struct stat info {
+    };
     if (stat(path.c_str(), &info) == 0) {
         capture.file_bytes_ = static_cast<uint64_t>(info.st_size);
     }

@@ -10,15 +10,17 @@
 
 struct pcap;
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct CapturedFrame {
-    uint64_t time_ns = 0; // since 1970, as captured
-    Bytes bytes;          // from the Ethernet header on, as long as on the wire
+    uint64_t time_ns = 0;   // since 1970, as captured
+    Bytes bytes;            // from the Ethernet header on, as long as on the wire
     bool completed = false; // cut by the snap length; zeros were added
 };
 
-class Capture {
+class Capture
+{
   public:
     // Ethernet, raw IP and Linux cooked (SLL, SLL2) links; others are an error.
     static Result<Capture> open(const std::string& path);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replay/clock.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 uint64_t CaptureClock::advance(uint64_t captured_ns)
 {

@@ -6,11 +6,13 @@
 
 #include "core/units.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Where a timestamp is absent, equal to zero, or earlier than the one before,
 // packets follow each other at `fallback_packets_per_second`.
-class CaptureClock {
+class CaptureClock
+{
   public:
     static constexpr uint64_t fallback_packets_per_second = 100'000;
     static constexpr uint64_t start_ns = ns_per_s; // 0 would mean "never" in the data path

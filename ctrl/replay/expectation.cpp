@@ -5,8 +5,10 @@
 
 #include "core/reasons.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 std::string_view strip(std::string_view text)
 {

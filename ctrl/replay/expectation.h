@@ -7,11 +7,12 @@
 
 #include "base/result.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct Expectation {
     std::string text;
-    std::string metric; // "drop", "pass" or the name of a reason
+    std::string metric;   // "drop", "pass" or the name of a reason
     std::string relation; // >= <= > < ==
     double bound = 0;
     bool percent = false; // of the judged packets

@@ -17,16 +17,22 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include "base/fd.h"
 #include "replay/capture.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr const char* sender = "xdpctl-send";
 constexpr const char* receiver = "xdpctl-recv";
+constexpr size_t mtu = 3498; // the largest that one buffer takes
+constexpr const char* mtu_text = "3498";
+constexpr uint64_t progress_every = 4096;
 
 Result<> run_command(std::vector<const char*> words)
 {
@@ -48,9 +54,11 @@ Result<> make_lab()
     if (unshare(CLONE_NEWNET) != 0) {
         return system_failure(errno, "making a network namespace");
     }
+    // Else the kernel's own neighbour discovery would be judged too.
+    std::ofstream("/proc/sys/net/ipv6/conf/default/disable_ipv6") << 1;
     const std::array<std::vector<const char*>, 3> commands = {
-        {{"ip", "link", "add", sender, "mtu", "3498", "type", "veth", "peer", "name", receiver,
-          "mtu", "3498"},
+        {{"ip", "link", "add", sender, "mtu", mtu_text, "type", "veth", "peer", "name", receiver,
+          "mtu", mtu_text},
          {"ip", "link", "set", sender, "up"},
          {"ip", "link", "set", receiver, "up"}}};
     for (const auto& command : commands) {
@@ -89,8 +97,6 @@ Result<> send_frame(int fd, const Bytes& bytes)
     return system_failure(errno, "sending a frame");
 }
 
-// Frames of ours among the noise of the new interface (IPv6 neighbour
-// discovery and the like) are told apart by the counters before and after.
 Result<std::vector<DeviceCounters>> settled_counters(const BpfDataplane& plane, uint64_t wanted)
 {
     for (int tries = 0;; tries++) {
@@ -133,6 +139,56 @@ void add_counters(ReplayReport& report, const std::vector<DeviceCounters>& devic
     }
 }
 
+Result<> attach_receiver(const BpfObject& object)
+{
+    const int code = bpf_xdp_attach(static_cast<int>(if_nametoindex(receiver)), object.program(),
+                                    XDP_FLAGS_DRV_MODE, nullptr);
+    return code == 0 ? Result<>(Done{}) : system_failure(code, "attaching to the veth pair");
+}
+
+// Returns how many frames were sent.
+Result<uint64_t> send_capture(const std::string& path, const Orientation& orientation,
+                              const Progress& progress, ReplayReport& report)
+{
+    auto fd = open_sender();
+    if (!fd) {
+        return fd.error();
+    }
+    auto capture = Capture::open(path);
+    if (!capture) {
+        return capture.error();
+    }
+    uint64_t sent = 0;
+    while (true) {
+        auto frame = capture->next();
+        if (!frame) {
+            return frame.error();
+        }
+        if (!*frame) {
+            return sent;
+        }
+        if (++report.frames % progress_every == 0 && progress && capture->file_bytes() > 0) {
+            progress(static_cast<double>(capture->read_bytes()) /
+                     static_cast<double>(capture->file_bytes()));
+        }
+        const Bytes& bytes = (*frame)->bytes;
+        const auto info = read_frame(bytes);
+        if (info && orientation.is_outgoing(*info)) {
+            report.outgoing++;
+        } else if (bytes.size() > mtu + ETH_HLEN) {
+            report.too_large++;
+        } else if (bytes.size() <= ETH_HLEN) {
+            report.too_short++;
+        } else {
+            report.completed += (*frame)->completed ? 1 : 0;
+            if (auto done = send_frame(fd->get(), bytes); !done) {
+                return done.error();
+            }
+            sent++;
+        }
+    }
+}
+
 } // namespace
 
 Result<ReplayReport> replay_live(const Config& config, const std::string& path,
@@ -145,7 +201,9 @@ Result<ReplayReport> replay_live(const Config& config, const std::string& path,
     if (auto made = make_lab(); !made) {
         return made.error();
     }
-    auto object = BpfObject::open({config.maps, false, false, ""});
+    LoadOptions load;
+    load.maps = config.maps;
+    auto object = BpfObject::open(load);
     if (!object) {
         return object.error();
     }
@@ -156,65 +214,24 @@ Result<ReplayReport> replay_live(const Config& config, const std::string& path,
     if (!plane) {
         return plane.error();
     }
-    PolicySpec spec;
+    PolicySpec spec = policy_of(config);
     spec.mode = XDPCTL_MODE_ENFORCE;
-    spec.allow = config.allow;
-    for (const Prefix& prefix : config.block) {
-        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
-    }
-    spec.observed_reasons = config.observed_reasons;
     if (auto committed = (*plane)->commit(compile_policy(spec, 1)); !committed) {
         return committed.error();
     }
-    const int ifindex = static_cast<int>(if_nametoindex(receiver));
-    if (const int code =
-            bpf_xdp_attach(ifindex, (*object)->program(), XDP_FLAGS_DRV_MODE, nullptr);
-        code != 0) {
-        return system_failure(code, "attaching to the veth pair");
-    }
-    auto fd = open_sender();
-    if (!fd) {
-        return fd.error();
+    if (auto done = attach_receiver(**object); !done) {
+        return done.error();
     }
     ReplayReport report;
     report.file = path;
     report.live = true;
     report.protects = surveyed->orientation.describe();
-    auto capture = Capture::open(path);
-    if (!capture) {
-        return capture.error();
-    }
-    uint64_t sent = 0;
     const auto begin = std::chrono::steady_clock::now();
-    while (true) {
-        auto frame = capture->next();
-        if (!frame) {
-            return frame.error();
-        }
-        if (!*frame) {
-            break;
-        }
-        if (++report.frames % 4096 == 0 && progress && capture->file_bytes() > 0) {
-            progress(static_cast<double>(capture->read_bytes()) /
-                     static_cast<double>(capture->file_bytes()));
-        }
-        const Bytes& bytes = (*frame)->bytes;
-        const auto info = read_frame(bytes);
-        if (info && surveyed->orientation.is_outgoing(*info)) {
-            report.outgoing++;
-        } else if (bytes.size() > 3498 + ETH_HLEN) {
-            report.too_large++;
-        } else if (bytes.size() < test_run_frame_min + 1) {
-            report.too_short++;
-        } else {
-            report.completed += (*frame)->completed ? 1 : 0;
-            if (auto done = send_frame(fd->get(), bytes); !done) {
-                return done.error();
-            }
-            sent++;
-        }
+    auto sent = send_capture(path, surveyed->orientation, progress, report);
+    if (!sent) {
+        return sent.error();
     }
-    auto counters = settled_counters(**plane, sent);
+    auto counters = settled_counters(**plane, *sent);
     if (!counters) {
         return counters.error();
     }

@@ -5,7 +5,8 @@
 #include "core/config.h"
 #include "replay/replay.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Leaves this process in a network namespace of its own that is gone with the
 // process; run it in a child. Frames are sent as fast as the kernel takes them;

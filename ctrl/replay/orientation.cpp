@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 bool is_syn(const FrameInfo& frame, uint8_t wanted)
 {

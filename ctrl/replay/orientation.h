@@ -8,7 +8,8 @@
 
 #include "core/frame.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Prefixes of the protected side; empty: every packet counts as coming in.
 struct Orientation {
@@ -24,7 +25,8 @@ struct Orientation {
 // Guesses from the traffic, per family: the one address that receives the most,
 // where that is at least a quarter of it; of two ends that talk to each other, the
 // one that is connected to. Where no address stands out, all are protected.
-class OrientationGuess {
+class OrientationGuess
+{
   public:
     void see(const FrameInfo& frame);
     Orientation result() const;

@@ -2,15 +2,32 @@
 #include "replay/replay.h"
 
 #include <linux/bpf.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
 
 #include "daemon/heuristics.h"
 #include "host/facts.h"
 #include "replay/capture.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr uint64_t progress_every = 4096;
+
+// Counters and sampling are per CPU: moving about would make runs differ.
+Result<> stay_on_one_cpu()
+{
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(static_cast<size_t>(std::max(sched_getcpu(), 0)), &cpus);
+    return sched_setaffinity(0, sizeof(cpus), &cpus) == 0
+               ? Result<>(Done{})
+               : system_failure(errno, "staying on one CPU");
+}
 
 template <typename Visit> Result<> for_each_frame(const std::string& path, Visit visit)
 {
@@ -68,6 +85,9 @@ Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protec
 
 Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
 {
+    if (auto done = stay_on_one_cpu(); !done) {
+        return done.error();
+    }
     std::unique_ptr<Replayer> replayer(new Replayer(config));
     LoadOptions load;
     load.maps = config.maps;
@@ -91,13 +111,8 @@ Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
 
 Result<> Replayer::prepare(const Orientation& orientation)
 {
-    PolicySpec spec;
+    PolicySpec spec = policy_of(config_);
     spec.mode = XDPCTL_MODE_ENFORCE; // what would be lost is the question
-    spec.allow = config_.allow;
-    for (const Prefix& prefix : config_.block) {
-        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
-    }
-    spec.observed_reasons = config_.observed_reasons;
     HostFacts host;
     for (const Prefix& prefix : orientation.protect) {
         if (prefix.is_host()) {

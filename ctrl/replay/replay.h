@@ -13,14 +13,17 @@
 #include "replay/orientation.h"
 #include "replay/report.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // Called now and then with the share of the file that is done, 0 to 1.
 using Progress = std::function<void(double)>;
 
 // A data path of its own, loaded for replay: not attached, not pinned.
-class Replayer {
+class Replayer
+{
   public:
+    // Keeps the calling thread on one CPU from now on.
     static Result<std::unique_ptr<Replayer>> create(const Config& config);
 
     // `protect` empty: inferred. Files run one after the other on one clock and

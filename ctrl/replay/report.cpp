@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replay/report.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 using nlohmann::json;
 
@@ -52,9 +54,9 @@ uint64_t ReplayReport::metric(const std::string& name) const
 Check check(const ReplayReport& report, const Expectation& expectation)
 {
     const uint64_t count = report.metric(expectation.metric);
-    const double percent = report.judged == 0 ? 0
-                                              : static_cast<double>(count) * 100 /
-                                                    static_cast<double>(report.judged);
+    const double percent =
+        report.judged == 0 ? 0
+                           : static_cast<double>(count) * 100 / static_cast<double>(report.judged);
     return {report.file, expectation, expectation.holds(count, report.judged), percent, count};
 }
 
@@ -106,8 +108,9 @@ std::string to_junit(const std::vector<ReplayReport>& reports, const std::vector
     size_t failures = 0;
     std::string cases;
     for (const ReplayReport& report : reports) {
-        cases += fmt::format("  <testcase classname=\"xdpctl.replay\" name=\"{}\" time=\"{:.3f}\"/>\n",
-                             escape_xml(report.file), report.seconds);
+        cases +=
+            fmt::format("  <testcase classname=\"xdpctl.replay\" name=\"{}\" time=\"{:.3f}\"/>\n",
+                        escape_xml(report.file), report.seconds);
     }
     for (const Check& check : checks) {
         cases += fmt::format("  <testcase classname=\"xdpctl.replay\" name=\"{}: {}\">",

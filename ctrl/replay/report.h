@@ -12,7 +12,8 @@
 #include "core/reasons.h"
 #include "replay/expectation.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct ReplayReport {
     std::string file;

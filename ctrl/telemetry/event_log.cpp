@@ -9,8 +9,10 @@
 #include "core/frame.h"
 #include "core/reasons.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 std::string endpoint(const xdpctl_addr& addr, __be16 port, bool with_port)
 {

@@ -12,7 +12,8 @@
 
 #include "core/prefix.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct LogEvent {
     uint64_t sequence = 0; // from 1, without gaps
@@ -29,7 +30,8 @@ struct DroppedSource {
     uint64_t samples = 0;
 };
 
-class EventLog {
+class EventLog
+{
   public:
     explicit EventLog(size_t capacity) : capacity_(capacity) {}
 

@@ -5,8 +5,10 @@
 
 #include "core/units.h"
 
-namespace xdpctl {
-namespace {
+namespace xdpctl
+{
+namespace
+{
 
 constexpr uint64_t rate_span_ns = ns_per_s;
 
@@ -24,7 +26,7 @@ void add_totals(Snapshot& snapshot, const DeviceCounters& device)
                 const xdpctl_cell& cell = family[d][reason.id];
                 add(snapshot.by_reason[d][reason.id], cell);
                 add(snapshot.received, cell);
-                add(d == XDPCTL_WOULD_DROP                    ? snapshot.would_drop
+                add(d == XDPCTL_WOULD_DROP                  ? snapshot.would_drop
                     : reason.verdict == XDPCTL_VERDICT_DROP ? snapshot.dropped
                                                             : snapshot.passed,
                     cell);
@@ -52,11 +54,11 @@ Snapshot Sampler::take(const Reading& reading, const std::map<uint32_t, std::str
     snapshot.maps = reading.maps;
     for (const DeviceCounters& device : reading.devices) {
         const auto name = device_names.find(device.ifindex);
-        snapshot.devices.push_back(
-            {name != device_names.end() ? name->second
-             : device.ifindex == 0     ? "other"
-                                       : fmt::format("ifindex{}", device.ifindex),
-             device});
+        snapshot.devices.push_back({name != device_names.end() ? name->second
+                                    : device.ifindex == 0
+                                        ? "other"
+                                        : fmt::format("ifindex{}", device.ifindex),
+                                    device});
         snapshot.events_lost += device.events_lost;
         add_totals(snapshot, device);
     }
@@ -72,8 +74,7 @@ void Sampler::add_rates(Snapshot& snapshot)
     }
     if (!marks_.empty() && snapshot.time_ns > marks_.front().time_ns) {
         const Snapshot& then = marks_.front().snapshot;
-        const double seconds =
-            static_cast<double>(snapshot.time_ns - marks_.front().time_ns) / 1e9;
+        const double seconds = static_cast<double>(snapshot.time_ns - marks_.front().time_ns) / 1e9;
         for (size_t d = 0; d < snapshot.by_reason.size(); d++) {
             for (size_t r = 0; r < snapshot.by_reason[d].size(); r++) {
                 set_rate(snapshot.by_reason[d][r], then.by_reason[d][r], seconds);

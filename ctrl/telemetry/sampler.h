@@ -7,7 +7,8 @@
 
 #include "telemetry/snapshot.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 // What one tick read from the data path.
 struct Reading {
@@ -19,7 +20,8 @@ struct Reading {
 };
 
 // Pure. Rates are taken over about a second, so that one busy tick is not a trend.
-class Sampler {
+class Sampler
+{
   public:
     Snapshot take(const Reading& reading, const std::map<uint32_t, std::string>& device_names);
 

@@ -10,7 +10,8 @@
 #include "core/reasons.h"
 #include "dataplane/dataplane.h"
 
-namespace xdpctl {
+namespace xdpctl
+{
 
 struct DeviceSnapshot {
     std::string name; // "other" for devices that nobody registered

@@ -22,7 +22,8 @@
 
 using namespace xdpctl;
 
-namespace {
+namespace
+{
 
 constexpr uint32_t repeat = 1'000'000;
 constexpr int rounds = 9;
@@ -78,8 +79,8 @@ struct Row {
 
 // Ours and the bare program take turns, so that a drift of the machine's speed
 // meets both.
-Row measure(const std::string& name, BpfDataplane& plane, int program, int bare,
-            const Bytes& frame, double aim_ns)
+Row measure(const std::string& name, BpfDataplane& plane, int program, int bare, const Bytes& frame,
+            double aim_ns)
 {
     Row row{name, "", 0, 0, aim_ns};
     row.reason = reason_info(must(plane.judge(frame, 0)).reason).name;
@@ -128,13 +129,19 @@ void fill_bans(BpfDataplane& plane, size_t count, std::mt19937_64& random)
                                               static_cast<uint8_t>(bits >> 8),
                                               static_cast<uint8_t>(bits >> 16)};
         entries.push_back({Address::from_ipv4(bytes.data()),
-                           {.deadline_ns = XDPCTL_NO_DEADLINE, .added_ns = 0, .hits = 0,
-                            .origin = 0, .strikes = 0}});
+                           {.deadline_ns = XDPCTL_NO_DEADLINE,
+                            .added_ns = 0,
+                            .hits = 0,
+                            .origin = 0,
+                            .strikes = 0}});
     }
     for (const char* text : {"198.51.100.66", "2001:db8::66"}) {
         entries.push_back({addr(text),
-                           {.deadline_ns = XDPCTL_NO_DEADLINE, .added_ns = 0, .hits = 0,
-                            .origin = 0, .strikes = 0}});
+                           {.deadline_ns = XDPCTL_NO_DEADLINE,
+                            .added_ns = 0,
+                            .hits = 0,
+                            .origin = 0,
+                            .strikes = 0}});
     }
     must(plane.ban(entries));
 }
@@ -217,8 +224,7 @@ void attach_to(const char* device, int program)
 {
     const int ifindex = static_cast<int>(if_nametoindex(device));
     bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, nullptr);
-    if (const int code = bpf_xdp_attach(ifindex, program, XDP_FLAGS_DRV_MODE, nullptr);
-        code != 0) {
+    if (const int code = bpf_xdp_attach(ifindex, program, XDP_FLAGS_DRV_MODE, nullptr); code != 0) {
         must(Result<>(system_failure(code, fmt::format("attaching to {}", device))));
     }
 }
@@ -258,9 +264,9 @@ void print(const std::vector<Row>& rows, const std::vector<LiveRow>& live)
 {
     fmt::print("{:<48} {:<16} {:>8} {:>11} {:>7}\n", "PACKET", "REASON", "NS", "OVER EMPTY", "AIM");
     for (const Row& row : rows) {
-        const std::string aim =
-            row.aim_ns > 0 ? fmt::format("{:.0f}{}", row.aim_ns, row.over_ns <= row.aim_ns ? "" : " !")
-                           : "";
+        const std::string aim = row.aim_ns > 0 ? fmt::format("{:.0f}{}", row.aim_ns,
+                                                             row.over_ns <= row.aim_ns ? "" : " !")
+                                               : "";
         fmt::print("{:<48} {:<16} {:>8.1f} {:>11.1f} {:>7}\n", row.name, row.reason, row.ns,
                    row.over_ns, aim);
     }
@@ -286,11 +292,16 @@ int main(int argc, char** argv)
     const auto live = measure_live(*object);
     fmt::print(stderr, "\r\033[K");
     print(rows, live);
-    nlohmann::json out = {{"seed", seed}, {"stages", nlohmann::json::array()},
-                          {"live", nlohmann::json::array()}, {"schema_version", 1}};
+    nlohmann::json out = {{"seed", seed},
+                          {"stages", nlohmann::json::array()},
+                          {"live", nlohmann::json::array()},
+                          {"schema_version", 1}};
     for (const Row& row : rows) {
-        out["stages"].push_back({{"packet", row.name}, {"reason", row.reason}, {"ns", row.ns},
-                                 {"over_empty_ns", row.over_ns}, {"aim_ns", row.aim_ns}});
+        out["stages"].push_back({{"packet", row.name},
+                                 {"reason", row.reason},
+                                 {"ns", row.ns},
+                                 {"over_empty_ns", row.over_ns},
+                                 {"aim_ns", row.aim_ns}});
     }
     for (const LiveRow& row : live) {
         out["live"].push_back({{"flood", row.name}, {"mpps", row.mpps}, {"ratio", row.ratio}});

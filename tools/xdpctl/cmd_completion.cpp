@@ -3,8 +3,10 @@
 #include "output.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 std::vector<std::string> words_of(const CLI::App& app)
 {

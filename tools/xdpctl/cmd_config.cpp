@@ -5,8 +5,10 @@
 #include "output.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 using nlohmann::json;
 
@@ -67,14 +69,18 @@ Outcome diff(const Context& context, const std::string& file)
     return changes.empty() ? 0 : exit_differs;
 }
 
+Result<json> send_config(const Context& context, const std::string& file)
+{
+    if (file.empty()) {
+        return context.api().post("/v1/reload", json::object());
+    }
+    auto body = config_body(context, file);
+    return body ? context.api().post("/v1/apply", *body) : body.error();
+}
+
 Outcome apply(const Context& context, const std::string& file)
 {
-    auto body = config_body(context, file);
-    if (!body) {
-        return body.error();
-    }
-    auto answer = file.empty() ? context.api().post("/v1/reload", json::object())
-                               : context.api().post("/v1/apply", *body);
+    auto answer = send_config(context, file);
     if (!answer) {
         return answer.error();
     }

@@ -6,8 +6,10 @@
 #include "replay/capture.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 using nlohmann::json;
 
@@ -96,7 +98,9 @@ void print_explanation(const json& answer)
     const bool drop = answer["action"] == "drop";
     const bool spared = !drop && answer["verdict"] == "drop";
     fmt::print("{}: {}, {}\n",
-               paint(drop ? Color::red : spared ? Color::yellow : Color::green,
+               paint(drop     ? Color::red
+                     : spared ? Color::yellow
+                              : Color::green,
                      drop     ? "drop"
                      : spared ? "pass (monitored only; enforce would drop)"
                               : "pass"),
@@ -104,10 +108,9 @@ void print_explanation(const json& answer)
     Table table({"STAGE", "QUESTION", "OUTCOME"});
     for (const json& row : answer["path"]) {
         const std::string outcome = row["outcome"];
-        table.add({row["stage"], row["question"], outcome},
-                  outcome == "not reached" ? Color::dim
-                  : outcome == "next"      ? Color::none
-                                           : Color::bold);
+        table.add({row["stage"], row["question"], outcome}, outcome == "not reached" ? Color::dim
+                                                            : outcome == "next"      ? Color::none
+                                                                                     : Color::bold);
     }
     table.print();
     fmt::print("session {}; source {} here; policy generation {}\n",
@@ -134,8 +137,8 @@ Outcome list_reasons(const Context& context)
                         {"stage", stage},
                         {"verdict", verdict},
                         {"text", reason.text}});
-        table.add({std::string(reason.name), std::string(stage), verdict,
-                   std::string(reason.text)});
+        table.add(
+            {std::string(reason.name), std::string(stage), verdict, std::string(reason.text)});
     }
     if (context.json) {
         print_json({{"reasons", rows}, {"schema_version", schema_version}});

@@ -5,8 +5,10 @@
 #include "output.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 using nlohmann::json;
 

@@ -9,8 +9,10 @@
 #include "replay/replay.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 using nlohmann::json;
 
@@ -229,16 +231,18 @@ Action setup_replay(CLI::App& app)
     const auto options = std::make_shared<Options>();
     app.add_option("FILE", options->files, "pcap or pcapng; Ethernet, raw IP or Linux cooked")
         ->required();
-    app.add_option("--benign", options->benign, "legitimate traffic, replayed after the files "
-                                                "into the same state: the collateral");
+    app.add_option("--benign", options->benign,
+                   "legitimate traffic, replayed after the files "
+                   "into the same state: the collateral");
     app.add_option("--protect", options->protect,
                    "the protected side (default: inferred from each file, and printed)");
     app.add_option("--expect", options->expect,
                    "for each file, such as 'drop>=98%' or 'tcp_null>=10'; else exit code 1");
     app.add_option("--expect-benign", options->expect_benign,
                    "for each benign file, such as 'drop<=0.1%'");
-    app.add_option("--policy", options->config, "configuration file whose lists and heuristics "
-                                                "judge (default: an empty one)");
+    app.add_option("--policy", options->config,
+                   "configuration file whose lists and heuristics "
+                   "judge (default: an empty one)");
     app.add_option("--junit", options->junit, "write the results as JUnit XML");
     app.add_flag("--live", options->live,
                  "real frames through a veth pair in a namespace of its own");

@@ -9,8 +9,10 @@
 #include "output.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 using nlohmann::json;
 
@@ -67,10 +69,9 @@ std::string interfaces_line(const json& status)
 {
     std::string text;
     for (const json& interface : status["interfaces"]) {
-        text += fmt::format("{}{} ({} XDP{})", text.empty() ? "" : ", ",
-                            interface["name"].get<std::string>(),
-                            interface["xdp"].get<std::string>(),
-                            interface["shared"].get<bool>() ? ", shared" : "");
+        text += fmt::format(
+            "{}{} ({} XDP{})", text.empty() ? "" : ", ", interface["name"].get<std::string>(),
+            interface["xdp"].get<std::string>(), interface["shared"].get<bool>() ? ", shared" : "");
     }
     for (const json& name : status["missing_interfaces"]) {
         text += (text.empty() ? "" : ", ") +
@@ -82,8 +83,8 @@ std::string interfaces_line(const json& status)
 void print_status(const json& status)
 {
     const bool enforcing = status["mode"] == "enforce";
-    std::string mode = paint(enforcing ? Color::green : Color::yellow,
-                             status["mode"].get<std::string>());
+    std::string mode =
+        paint(enforcing ? Color::green : Color::yellow, status["mode"].get<std::string>());
     if (!enforcing) {
         mode += " (nothing is dropped; `xdpctl mode enforce` begins)";
     }
@@ -113,18 +114,18 @@ void print_status(const json& status)
         services += (services.empty() ? "" : ", ") + service.get<std::string>();
     }
     fmt::print("services    {}\n", services.empty() ? "none found" : services);
-    fmt::print("daemon      {}, up {}, policy generation {}, {}\n",
-               status["version"].get<std::string>(),
-               format_duration(
-                   static_cast<uint64_t>(status["uptime_seconds"].get<double>()) * ns_per_s),
-               status["generation"].get<uint64_t>(), status["config"]["path"].get<std::string>());
+    fmt::print(
+        "daemon      {}, up {}, policy generation {}, {}\n", status["version"].get<std::string>(),
+        format_duration(static_cast<uint64_t>(status["uptime_seconds"].get<double>()) * ns_per_s),
+        status["generation"].get<uint64_t>(), status["config"]["path"].get<std::string>());
     if (!status["config"]["ok"].get<bool>()) {
         fmt::print("{}\n", paint(Color::red, "last reload refused: " +
                                                  status["config"]["error"].get<std::string>()));
     }
     if (status["events_lost"].get<uint64_t>() > 0) {
-        fmt::print("{}\n", paint(Color::yellow, fmt::format("{} packet events were lost",
-                                                            status["events_lost"].get<uint64_t>())));
+        fmt::print("{}\n",
+                   paint(Color::yellow, fmt::format("{} packet events were lost",
+                                                    status["events_lost"].get<uint64_t>())));
     }
     for (const json& warning : status["warnings"]) {
         fmt::print("{}\n", paint(Color::yellow, "warning: " + warning.get<std::string>()));

@@ -9,7 +9,8 @@
 #include "output.h"
 #include "verbs.h"
 
-namespace xdpctl::cli {
+namespace xdpctl::cli
+{
 
 const std::vector<Verb>& verbs()
 {
@@ -78,7 +79,8 @@ std::unique_ptr<Program> make_program()
     return program;
 }
 
-namespace {
+namespace
+{
 
 int report(const Context& context, const Error& error)
 {
@@ -92,9 +94,8 @@ int report(const Context& context, const Error& error)
 
 bool asks_for_json(int argc, char** argv)
 {
-    return std::any_of(argv, argv + argc, [](std::string_view word) {
-        return word == "-j" || word == "--json";
-    });
+    return std::any_of(argv, argv + argc,
+                       [](std::string_view word) { return word == "-j" || word == "--json"; });
 }
 
 } // namespace

@@ -10,8 +10,10 @@
 
 #include "core/units.h"
 
-namespace xdpctl::cli {
-namespace {
+namespace xdpctl::cli
+{
+namespace
+{
 
 bool use_color()
 {

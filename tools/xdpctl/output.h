@@ -7,7 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
-namespace xdpctl::cli {
+namespace xdpctl::cli
+{
 
 enum class Color { none, red, green, yellow, bold, dim };
 
@@ -16,7 +17,8 @@ std::string paint(Color color, const std::string& text);
 
 // Columns are as wide as their widest cell; a header that begins with '>' is
 // for numbers and goes to the right.
-class Table {
+class Table
+{
   public:
     explicit Table(std::vector<std::string> headers);
     void add(std::vector<std::string> cells, Color color = Color::none);
@@ -41,7 +43,8 @@ std::string rate(double per_second);
 std::string bit_rate(double per_second);
 
 // A line that rewrites itself on a terminal's stderr; silent elsewhere.
-class ProgressLine {
+class ProgressLine
+{
   public:
     explicit ProgressLine(std::string what);
     ~ProgressLine();

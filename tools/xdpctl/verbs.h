@@ -12,7 +12,8 @@
 #include "api/client.h"
 #include "base/result.h"
 
-namespace xdpctl::cli {
+namespace xdpctl::cli
+{
 
 // What every verb gets: the options before the verb.
 struct Context {

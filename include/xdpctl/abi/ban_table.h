@@ -13,7 +13,7 @@
 
 #include "policy.h"
 
-#define XDPCTL_BAN_LANES 8	  /* slots of a bucket */
+#define XDPCTL_BAN_LANES 8	/* slots of a bucket */
 #define XDPCTL_BAN_WORD_LANES 4 /* tags of a word */
 
 struct xdpctl_ban_tags {

@@ -39,7 +39,7 @@ struct xdpctl_cell {
 };
 
 enum xdpctl_disposition {
-	XDPCTL_EFFECTIVE = 0, /* the reason's verdict was carried out */
+	XDPCTL_EFFECTIVE = 0,  /* the reason's verdict was carried out */
 	XDPCTL_WOULD_DROP = 1, /* monitored only: the packet was passed */
 	XDPCTL_DISPOSITION_COUNT,
 };
@@ -47,7 +47,7 @@ enum xdpctl_disposition {
 /* Per CPU and device slot. */
 struct xdpctl_counters {
 	__u64 next_sample_ns;
-	__u64 events_lost; /* the ring buffer had no room */
+	__u64 events_lost;	/* the ring buffer had no room */
 	__u32 client_countdown; /* TCP packets until the next one is looked up */
 	__u32 client_random;	/* state of the generator that sets it */
 	struct xdpctl_cell cells[XDPCTL_FAMILY_COUNT][XDPCTL_DISPOSITION_COUNT]
@@ -65,7 +65,7 @@ struct xdpctl_client {
 
 /* Of TCP packets one in so many, on average, is looked up among the clients and
  * in the socket table, and stands for all; a power of two. */
-#define XDPCTL_CLIENT_SAMPLE 16
+#define XDPCTL_CLIENT_SAMPLE 32
 
 /* The stand-in for the kernel's socket table in replay; ports as on the wire. */
 struct xdpctl_socket_key {
@@ -80,15 +80,15 @@ struct xdpctl_socket_key {
  * X(name, type, key, value, default entries, flags, sized)
  * sized: SIZED where the configuration may set the entries, else FIXED.
  */
-#define XDPCTL_MAPS(X)                                                         \
-	X(control, ARRAY, __u32, struct xdpctl_control, 1, BPF_F_MMAPABLE, FIXED) \
-	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                 \
-	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED) \
+#define XDPCTL_MAPS(X)                                                                          \
+	X(control, ARRAY, __u32, struct xdpctl_control, 1, BPF_F_MMAPABLE, FIXED)               \
+	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                                  \
+	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED)          \
 	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED) \
-	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED) \
-	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED) \
-	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED) \
-	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED) \
+	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED)             \
+	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED)            \
+	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED)         \
+	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                        \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
 
 /* Two tables whose values are not plain structs. */
@@ -97,7 +97,7 @@ struct xdpctl_socket_key {
 #define XDPCTL_EVENTS_MAP "events" /* ring buffer of struct xdpctl_event */
 #define XDPCTL_EVENTS_BYTES (1 << 20)
 #define XDPCTL_REPLAY_SOCKETS 65536
-#define XDPCTL_BANS 200000 /* decides the sizes of ban_tags and ban_slots */
+#define XDPCTL_BANS 131072 /* decides the sizes of ban_tags and ban_slots */
 
 #define XDPCTL_NO_DEADLINE (~0ULL)
 

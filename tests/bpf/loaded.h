@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The production data path, loaded for one test, with its policy.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "dataplane/bpf_dataplane.h"
+
+namespace xdpctl::testing
+{
+
+struct Loaded {
+    std::unique_ptr<BpfObject> object;
+    std::unique_ptr<BpfDataplane> plane;
+    PolicySpec spec;
+
+    explicit Loaded(LoadOptions options = {})
+    {
+        auto opened = BpfObject::open(options);
+        REQUIRE(opened);
+        object = std::move(*opened);
+        const auto done = object->load();
+        INFO((done ? "" : done.error().message));
+        REQUIRE(done);
+        auto created = BpfDataplane::create(*object, 1000, options.replay);
+        REQUIRE(created);
+        plane = std::move(*created);
+        spec.mode = XDPCTL_MODE_ENFORCE;
+        commit();
+    }
+
+    void commit() { REQUIRE(plane->commit(compile_policy(spec, 1))); }
+
+    // The reason under which the program counted the frame, by its counters, and
+    // the action it took.
+    struct Outcome {
+        std::string reason;
+        uint32_t action;
+        size_t disposition;
+        size_t family;
+        uint64_t bytes;
+    };
+    Outcome run(const Bytes& frame);
+
+    uint64_t events_lost() const { return plane->counters()->at(0).events_lost; }
+};
+
+// Every reason that some test of this program met.
+std::set<uint32_t>& reasons_met();
+
+} // namespace xdpctl::testing

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <pcap/pcap.h>
+#include <unistd.h>
+
+#include "harness/literals.h"
+#include "replay/replay.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+class CaptureFile
+{
+  public:
+    CaptureFile()
+        : handle_(pcap_open_dead(DLT_EN10MB, 65535)), dumper_(pcap_dump_open(handle_, path.c_str()))
+    {
+    }
+    ~CaptureFile()
+    {
+        close();
+        std::filesystem::remove(path);
+    }
+    void add(uint64_t time_us, const Bytes& frame)
+    {
+        pcap_pkthdr header{};
+        header.ts.tv_sec = static_cast<time_t>(time_us / 1000000);
+        header.ts.tv_usec = static_cast<suseconds_t>(time_us % 1000000);
+        header.caplen = header.len = static_cast<uint32_t>(frame.size());
+        pcap_dump(reinterpret_cast<u_char*>(dumper_), &header, frame.data());
+    }
+    void close()
+    {
+        if (dumper_ != nullptr) {
+            pcap_dump_close(dumper_);
+            pcap_close(handle_);
+            dumper_ = nullptr;
+        }
+    }
+    const std::string path = fmt::format("/tmp/xdpctl-replay-{}.pcap", getpid());
+
+  private:
+    pcap_t* handle_;
+    pcap_dumper_t* dumper_;
+};
+
+ReplayReport replay(const std::string& path, const Config& config = {},
+                    std::vector<Prefix> protect = {})
+{
+    auto replayer = Replayer::create(config);
+    INFO((replayer ? "" : replayer.error().message));
+    REQUIRE(replayer);
+    auto report = (*replayer)->run(path, protect, {});
+    INFO((report ? "" : report.error().message));
+    REQUIRE(report);
+    return *report;
+}
+
+Address real_client(bool ipv6)
+{
+    return ipv6 ? "2001:db8:c::1"_ip : "198.51.100.7"_ip;
+}
+
+Address the_server(bool ipv6)
+{
+    return ipv6 ? "2001:db8::80"_ip : "192.0.2.80"_ip;
+}
+
+// A client that shakes hands and then sends `packets` in ten seconds.
+void add_busy_client(CaptureFile& file, bool ipv6, uint64_t packets)
+{
+    const Address client = real_client(ipv6);
+    const Address server = the_server(ipv6);
+    file.add(1'000'000, FrameBuilder(client, server).tcp(4000, 80, tcp_syn).build());
+    file.add(1'000'001, FrameBuilder(server, client).tcp(80, 4000, tcp_syn | tcp_ack).build());
+    for (uint64_t i = 0; i < packets; i++) {
+        file.add(1'000'002 + i * 10'000'000 / packets,
+                 FrameBuilder(client, server).tcp(4000, 80, tcp_ack).build());
+    }
+}
+
+} // namespace
+
+TEST_CASE("the heuristic bans in replay as it does on a host, in both families")
+{
+    Config config;
+    config.heuristics.client_packets_per_second = 1000;
+    for (const bool ipv6 : {false, true}) {
+        CaptureFile busy;
+        add_busy_client(busy, ipv6, 30000);
+        busy.close();
+        const ReplayReport report = replay(busy.path, config);
+        CHECK(report.outgoing == 1);
+        REQUIRE(report.bans.size() == 1);
+        CHECK(report.bans[0].source == real_client(ipv6));
+        CHECK(report.packets[XDPCTL_BANNED] > 20000);
+        CHECK(report.dropped_in_session == report.dropped);
+
+        CaptureFile calm;
+        add_busy_client(calm, ipv6, 5000);
+        calm.close();
+        CHECK(replay(calm.path, config).dropped == 0);
+    }
+}
+
+TEST_CASE("somebody who only uses a client's address does not get it banned")
+{
+    Config config;
+    config.heuristics.client_packets_per_second = 1000;
+    CaptureFile file;
+    add_busy_client(file, false, 100);
+    for (uint64_t i = 0; i < 30000; i++) {
+        file.add(12'000'000 + i * 100,
+                 FrameBuilder(real_client(false), the_server(false))
+                     .tcp(static_cast<uint16_t>(20000 + i % 20000), 80, tcp_ack)
+                     .build());
+    }
+    file.close();
+    const ReplayReport report = replay(file.path, config);
+    CHECK(report.bans.empty());
+    CHECK(report.dropped == 0);
+}
+
+TEST_CASE("replay is deterministic")
+{
+    Config config;
+    config.heuristics.client_packets_per_second = 1000;
+    CaptureFile file;
+    add_busy_client(file, false, 20000);
+    file.close();
+    const std::string first = to_json(replay(file.path, config)).dump();
+    for (int i = 0; i < 3; i++) {
+        CHECK(to_json(replay(file.path, config)).dump() == first);
+    }
+}
+
+TEST_CASE("large and short frames are skipped and counted; nothing is left out")
+{
+    CaptureFile file;
+    file.add(1, FrameBuilder("198.51.100.7"_ip, "192.0.2.80"_ip).udp(1, 2).payload(9000).build());
+    file.add(2, Bytes(9));
+    file.add(3, FrameBuilder("198.51.100.7"_ip, "192.0.2.80"_ip).udp(1, 2).build());
+    file.add(4, FrameBuilder("192.0.2.80"_ip, "198.51.100.7"_ip).udp(2, 1).build());
+    file.close();
+    const ReplayReport report = replay(file.path, {}, {"192.0.2.0/24"_net});
+    CHECK(report.frames == 4);
+    CHECK(report.too_large == 1);
+    CHECK(report.too_short == 1);
+    CHECK(report.outgoing == 1);
+    CHECK(report.judged == 1);
+}
+
+TEST_CASE("every capture replays; legitimate ones lose only what no kernel would take")
+{
+    if (!std::filesystem::exists(CAPTURES "/INDEX.tsv")) {
+        WARN("SKIPPED: no captures at " CAPTURES);
+        return;
+    }
+    std::ifstream index(CAPTURES "/INDEX.tsv");
+    std::string line;
+    std::getline(index, line);
+    size_t files = 0;
+    while (std::getline(index, line)) {
+        const std::string name = line.substr(0, line.find('\t'));
+        INFO(name);
+        const ReplayReport report = replay(CAPTURES "/" + name);
+        files++;
+        CHECK(report.frames ==
+              report.judged + report.outgoing + report.too_large + report.too_short);
+        if (name.starts_with("legit_")) {
+            // Anonymised and loopback addresses, which ip_route_input refuses too.
+            CHECK(report.dropped == report.packets[XDPCTL_MARTIAN_SOURCE] +
+                                        report.packets[XDPCTL_MARTIAN_DESTINATION]);
+        }
+    }
+    CHECK(files > 50);
+}

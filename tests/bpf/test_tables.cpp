@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events, clients, counters by device, and what is full.
+#include <catch2/catch.hpp>
+
+#include <arpa/inet.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/fd.h"
+#include "bpf/loaded.h"
+#include "core/frame.h"
+#include "harness/literals.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+TEST_CASE("dropped packets become events, at the rate that was asked for")
+{
+    Loaded loaded;
+    const Bytes frame =
+        FrameBuilder("198.51.100.1"_ip, "192.0.2.1"_ip).tcp(1000, 80, 0).payload(200).build();
+    std::vector<xdpctl_event> events;
+    const auto drain = [&] {
+        events.clear();
+        loaded.plane->drain_events([&](const xdpctl_event& event) { events.push_back(event); });
+        return events.size();
+    };
+    REQUIRE(loaded.plane->run(frame));
+    CHECK(drain() == 0); // none was asked for
+
+    loaded.spec.samples_per_second = 1;
+    loaded.commit();
+    for (int i = 0; i < 100; i++) {
+        REQUIRE(loaded.plane->run(frame));
+    }
+    // One for each CPU that this thread ran on.
+    CHECK(drain() >= 1);
+    CHECK(events.size() <= std::thread::hardware_concurrency());
+    const xdpctl_event& event = events.at(0);
+    CHECK(event.judgement.reason == XDPCTL_TCP_NULL);
+    CHECK(event.judgement.action == 1);
+    CHECK(event.judgement.session == XDPCTL_SESSION_NONE);
+    CHECK(Address::from_abi(event.src) == "198.51.100.1"_ip);
+    CHECK(Address::from_abi(event.dst) == "192.0.2.1"_ip);
+    CHECK(ntohs(event.dport) == 80);
+    CHECK(event.frame_bytes == frame.size());
+    REQUIRE(event.captured_bytes == XDPCTL_EVENT_BYTES);
+    CHECK(std::equal(event.bytes, event.bytes + event.captured_bytes, frame.begin()));
+}
+
+TEST_CASE("events without room are counted as lost")
+{
+    MapsConfig maps;
+    maps.events_bytes = 4096;
+    Loaded loaded({maps, false, true, ""}); // a clock that the test moves
+    loaded.spec.samples_per_second = 1'000;
+    loaded.commit();
+    const Bytes frame = FrameBuilder("2001:db8::1"_ip, "2001:db8::2"_ip).tcp(1000, 80, 0).build();
+    for (uint64_t i = 1; i <= 100; i++) {
+        loaded.plane->set_clock(i * ns_per_s);
+        REQUIRE(loaded.plane->run(frame));
+    }
+    CHECK(loaded.events_lost() > 0);
+    CHECK(loaded.events_lost() < 100);
+}
+
+TEST_CASE("a full ban table refuses the whole batch and names itself")
+{
+    MapsConfig maps;
+    maps.bans = 100;
+    Loaded loaded({maps, false, false, ""});
+    std::vector<BanEntry> entries;
+    for (uint32_t i = 0; i <= loaded.plane->max_bans(); i++) {
+        Address address = "10.0.0.0"_ip;
+        address.bytes[14] = static_cast<uint8_t>(i >> 8);
+        address.bytes[15] = static_cast<uint8_t>(i);
+        entries.push_back({address, {XDPCTL_NO_DEADLINE, 0, 0, 0, 0}});
+    }
+    const auto refused = loaded.plane->ban(entries);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().message,
+               Catch::Contains("ban_slots is full") && Catch::Contains("maps.bans"));
+    CHECK(loaded.plane->bans()->empty());
+    entries.pop_back();
+    CHECK(loaded.plane->ban(entries));
+    CHECK(loaded.plane->bans()->size() == loaded.plane->max_bans());
+}
+
+TEST_CASE("session packets are those of the client's own sockets, not those in its name")
+{
+    // A real connection over loopback, which is the device of a test run.
+    const Fd listener(socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    REQUIRE(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(listen(listener.get(), 1) == 0);
+    REQUIRE(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const Fd peer(socket(AF_INET, SOCK_STREAM, 0));
+    REQUIRE(connect(peer.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+    const Fd accepted(accept(listener.get(), nullptr, nullptr));
+    REQUIRE(accepted.valid());
+    sockaddr_in local{};
+    REQUIRE(getsockname(peer.get(), reinterpret_cast<sockaddr*>(&local), &size) == 0);
+
+    Loaded loaded;
+    const auto judged =
+        loaded.plane->judge(FrameBuilder("127.0.0.1"_ip, "127.0.0.1"_ip)
+                                .tcp(ntohs(local.sin_port), ntohs(address.sin_port), tcp_ack)
+                                .build(),
+                            0);
+    REQUIRE(judged);
+    CHECK(judged->session == XDPCTL_SESSION_ESTABLISHED);
+    const auto forged = loaded.plane->judge(FrameBuilder("127.0.0.1"_ip, "127.0.0.1"_ip)
+                                                .tcp(9, ntohs(address.sin_port), tcp_ack)
+                                                .build(),
+                                            0);
+    REQUIRE(forged);
+    CHECK(forged->session == XDPCTL_SESSION_LISTENER);
+    const auto nowhere = loaded.plane->judge(
+        FrameBuilder("127.0.0.1"_ip, "127.0.0.1"_ip).tcp(9, 1, tcp_ack).build(), 0);
+    REQUIRE(nowhere);
+    CHECK(nowhere->session == XDPCTL_SESSION_NONE);
+}
+
+TEST_CASE("clients are counted by sampling, within the stated error")
+{
+    Loaded loaded({{}, false, true, ""}); // sockets of a capture stand in
+    loaded.plane->set_clock(ns_per_s);
+    for (const auto& [client, server] : {std::pair{"198.51.100.1"_ip, "192.0.2.1"_ip},
+                                         std::pair{"2001:db8::1"_ip, "2001:db8::2"_ip}}) {
+        REQUIRE(loaded.plane->client_opened(client));
+        REQUIRE(loaded.plane->open_socket({6, server, 80, client, 1000}));
+        const Bytes own = FrameBuilder(client, server).tcp(1000, 80, tcp_ack).build();
+        const Bytes forged = FrameBuilder(client, server).tcp(1001, 80, tcp_ack).build();
+        constexpr int packets = 20000;
+        for (int i = 0; i < packets; i++) {
+            REQUIRE(loaded.plane->run(own));
+            REQUIRE(loaded.plane->run(forged));
+        }
+        for (const ClientSample& sample : *loaded.plane->clients()) {
+            if (sample.source != client) {
+                continue;
+            }
+            CHECK(sample.connections == 1);
+            // About 1250 samples: three standard deviations are 9 %.
+            CHECK(static_cast<double>(sample.packets) == Approx(2 * packets).epsilon(0.09));
+            CHECK(static_cast<double>(sample.session_packets) == Approx(packets).epsilon(0.13));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# The verbs: exit codes, JSON, errors, batches.
+set -euo pipefail
+. "$(dirname "$0")/../harness/lab.sh"
+need curl jq tcpreplay
+lab_up
+check_code 3 "no daemon" xdpctl status
+check "one line" test "$(wc -l < "$DIR/err")" = 1
+check_code 3 "no daemon, as JSON" xdpctl -j status
+check "an error object" test "$(jq -r .error.kind "$DIR/err")" = unreachable
+check_code 2 "no such verb" xdpctl nonsense
+check_code 2 "no verb" xdpctl
+check_code 0 "help" xdpctl --help
+check_code 0 "version" xdpctl version
+
+write_config monitor
+daemon_up
+for verb in status stats top "ban list" "allow list" "mode" "explain --reasons" version; do
+    check_code 0 "$verb" xdpctl $verb
+    check_code 0 "$verb -j" xdpctl -j $verb
+    check "$verb has a schema version" test "$(jq .schema_version "$DIR/out")" = 1
+done
+check_code 0 "events -j" xdpctl -j events
+check "one object per line" jq -e .sequence "$DIR/out"
+
+check_code 0 "check" xdpctl check "$DIR/xdpctl.toml"
+check_code 0 "diff, the same" xdpctl diff "$DIR/xdpctl.toml"
+sed 's/monitor/enforce/' "$DIR/xdpctl.toml" > "$DIR/new.toml"
+check_code 10 "diff, different" xdpctl diff "$DIR/new.toml"
+check "says what" grep -q "mode: monitor -> enforce" "$DIR/out"
+check_code 0 "apply" xdpctl apply "$DIR/new.toml"
+check "enforces" grep -q "^enforce" <(xdpctl mode)
+echo "x = 1" > "$DIR/wrong.toml"
+check_code 6 "check, wrong" xdpctl check "$DIR/wrong.toml"
+check "line and key" grep -q "wrong.toml:1: x: unknown key" "$DIR/err"
+check_code 6 "apply, wrong" xdpctl apply "$DIR/wrong.toml"
+check_code 4 "check, absent" xdpctl check "$DIR/nosuch.toml"
+check_code 0 "apply, the daemon's own file" xdpctl apply
+check "back to monitor" grep -q "^monitor" <(xdpctl mode)
+check_code 2 "mode, wrong" xdpctl mode drop
+check_code 0 "mode" xdpctl mode enforce
+
+awk 'BEGIN { for (i = 0; i < 100000; i++) printf "10.%d.%d.%d # n\n", i / 65536, i / 256 % 256, i % 256 }' > "$DIR/list"
+check_code 0 "ban import of 100000" xdpctl ban import - --ttl 1h < "$DIR/list"
+check_equal "all of them" "$(cat "$DIR/out")" "100000 added"
+check_equal "listed" "$(xdpctl -j ban | jq '.bans | length')" 100000
+check_code 2 "import, wrong line" xdpctl ban import - < <(printf '192.0.2.1\n192.0.2.300\n')
+check "named" grep -q "standard input:2: '192.0.2.300'" "$DIR/err"
+check_code 1 "import beyond the size" xdpctl ban import - < <(awk 'BEGIN { for (i = 0; i < 300000; i++) printf "11.%d.%d.%d\n", i / 65536, i / 256 % 256, i % 256 }')
+check "names the map" grep -q "ban_slots is full" "$DIR/err"
+check_equal "nothing of it was added" "$(xdpctl -j ban | jq '.bans | length')" 100000
+check_code 2 "host bits" xdpctl ban add 192.0.2.7/24
+check_code 4 "lifting what is not banned" xdpctl ban del 192.0.2.77
+
+check_code 0 "explain" xdpctl explain 10.0.0.5 $WEB4 --dport 80
+check "banned, in the block stage" grep -q "^drop: banned" "$DIR/out"
+check "later stages not reached" grep -Eq "sanity .*not reached" "$DIR/out"
+check_code 0 "explain, IPv6, null flags" xdpctl explain $CLIENT6 $WEB6 --flags .
+check "sanity" grep -q "^drop: tcp_null" "$DIR/out"
+"$BUILD/bin/mkpcap" "$DIR/one.pcap" 1 $CLIENT4 $WEB4 xmas
+check_code 0 "explain a capture" xdpctl explain --pcap "$DIR/one.pcap"
+check "xmas" grep -q tcp_xmas "$DIR/out"
+check_code 4 "explain a frame that is not there" xdpctl explain --pcap "$DIR/one.pcap" --number 2
+check_code 2 "explain, mixed families" xdpctl explain $CLIENT4 $WEB6
+check_code 2 "explain, not hex" xdpctl explain --hex zz
+
+for shell in bash zsh fish; do
+    check_code 0 "completion $shell" xdpctl completion $shell
+done
+xdpctl completion bash > "$DIR/completion"
+check "completes verbs" bash -c ". $DIR/completion; COMP_WORDS=(xdpctl sta); COMP_CWORD=1; _xdpctl; [[ \${COMPREPLY[*]} == *status* ]]"
+
+check "curl speaks to the socket" test "$(curl -s --unix-socket "$XDPCTL_SOCKET" http://x/v1/status | jq .schema_version)" = 1
+check "and lists the routes" test "$(curl -s --unix-socket "$XDPCTL_SOCKET" http://x/v1 | jq '.routes | length')" -gt 10
+check_equal "three capabilities are left, in every thread" \
+    "$(cat /proc/$DAEMON_PID/task/*/status | awk '/CapEff/ { print $2 }' | sort -u)" 000000c000001000
+check_code 0 "detach" xdpctl detach atk0
+check_code 4 "detach again" xdpctl detach atk0
+check_code 0 "attach" xdpctl attach atk0

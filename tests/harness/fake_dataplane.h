@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data path in memory, for the daemon's logic.
+#pragma once
+
+#include <map>
+
+#include "daemon/controller.h"
+#include "dataplane/dataplane.h"
+
+namespace xdpctl::testing
+{
+
+class FakeDataplane final : public Dataplane
+{
+  public:
+    uint64_t now = 1'000'000'000;
+    bool fail_commit = false;
+    bool bypassed = false;
+    uint32_t room = 100;
+    uint64_t commits = 0;
+    CompiledPolicy policy{};
+    BanTable table;
+    std::vector<ClientSample> samples;
+    std::vector<DeviceCounters> devices{1};
+    std::vector<xdpctl_event> waiting;
+
+    uint64_t now_ns() const override { return now; }
+    Result<uint64_t> commit(const CompiledPolicy& compiled) override
+    {
+        if (fail_commit) {
+            return failure("the kernel says no");
+        }
+        policy = compiled;
+        return ++commits;
+    }
+    uint64_t generation() const override { return commits; }
+    void set_bypass(bool on) override { bypassed = on; }
+    bool bypass() const override { return bypassed; }
+    Result<> ban(std::span<const BanEntry> entries) override
+    {
+        if (table.size() + entries.size() > room) {
+            return failure("the map ban_slots is full");
+        }
+        for (const BanEntry& entry : entries) {
+            table[entry.source] = entry.ban;
+        }
+        return Done{};
+    }
+    Result<size_t> unban(std::span<const Address> sources) override
+    {
+        size_t removed = 0;
+        for (const Address& source : sources) {
+            removed += table.erase(source);
+        }
+        return removed;
+    }
+    Result<BanTable> bans() const override { return table; }
+    BanTable find_bans(std::span<const Address> sources) const override
+    {
+        BanTable found;
+        for (const Address& source : sources) {
+            if (const auto it = table.find(source); it != table.end()) {
+                found.insert(*it);
+            }
+        }
+        return found;
+    }
+    Result<std::vector<DeviceCounters>> counters() const override { return devices; }
+    Result<std::vector<ClientSample>> clients() const override { return samples; }
+    Result<> seed_client(const Address&, uint32_t) override { return Done{}; }
+    Result<xdpctl_judgement> judge(std::span<const uint8_t>, uint32_t) override
+    {
+        return xdpctl_judgement{};
+    }
+    void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override
+    {
+        for (const xdpctl_event& event : waiting) {
+            on_event(event);
+        }
+        waiting.clear();
+    }
+    uint32_t max_bans() const override { return room; }
+    uint32_t max_clients() const override { return 100; }
+};
+
+class FakeInterfaces final : public Interfaces
+{
+  public:
+    std::map<std::string, Attachment> present;
+    std::string refuses; // the name of an interface that cannot be attached
+
+    Result<Attachment> attach(const std::string& name, AttachMode) override
+    {
+        if (name == refuses) {
+            return failure(ErrorKind::refused, "{} already runs a foreign program", name);
+        }
+        present[name] = {name, static_cast<uint32_t>(present.size() + 1), true, false};
+        return present[name];
+    }
+    Result<> detach(const std::string& name) override
+    {
+        if (present.erase(name) == 0) {
+            return failure(ErrorKind::not_found, "{} does not run xdpctl", name);
+        }
+        return Done{};
+    }
+    std::vector<Attachment> list() override
+    {
+        std::vector<Attachment> all;
+        for (const auto& [name, attachment] : present) {
+            all.push_back(attachment);
+        }
+        return all;
+    }
+};
+
+} // namespace xdpctl::testing

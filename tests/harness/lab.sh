@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+# A lab of network namespaces without a route out, for the end-to-end tests and
+# the demo: source it. Addresses are of the documentation ranges.
+#
+#   client   198.51.100.2  2001:db8:c::2 --- cli0  host  198.51.100.1  2001:db8:c::1
+#   attacker 203.0.113.2   2001:db8:a::2 --- atk0  host  203.0.113.1   2001:db8:a::1
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${BUILD:-$ROOT/build}
+LAB=xl$$
+HOST=$LAB-host CLIENT=$LAB-client ATTACKER=$LAB-attacker
+DIR=$(mktemp -d /tmp/xdpctl-lab.XXXXXX)
+PINS=/sys/fs/bpf/$LAB
+CLIENT4=198.51.100.2 CLIENT6=2001:db8:c::2
+ATTACKER4=203.0.113.2 ATTACKER6=2001:db8:a::2
+WEB4=198.51.100.1 WEB6=2001:db8:c::1
+TARGET4=203.0.113.1 TARGET6=2001:db8:a::1
+export XDPCTL_SOCKET=$DIR/xdpctl.sock XDPCTL_PINS=$PINS NO_COLOR=1
+DAEMON_PID= NGINX_PID= EXTRA_PIDS=
+
+# `ip netns exec` would remount /sys and hide bpffs.
+in_host() { nsenter --net=/run/netns/$HOST "$@"; }
+in_client() { nsenter --net=/run/netns/$CLIENT "$@"; }
+in_attacker() { nsenter --net=/run/netns/$ATTACKER "$@"; }
+xdpctl() { in_host "$BUILD/bin/xdpctl" "$@"; }
+
+skip() {
+    echo "SKIPPED: $*" >&2
+    exit 77
+}
+
+need() {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    local tool
+    for tool in ip nsenter "$@"; do
+        command -v "$tool" > /dev/null || skip "needs $tool"
+    done
+    ip netns add $LAB-probe 2> /dev/null || skip "cannot make network namespaces here"
+    ip netns del $LAB-probe
+}
+
+lab_up() { # [MTU]
+    local mtu=${1:-1500}
+    mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+    local ns
+    for ns in $HOST $CLIENT $ATTACKER; do
+        ip netns add $ns
+        nsenter --net=/run/netns/$ns sysctl -qw net.ipv6.conf.default.accept_dad=0 \
+            net.ipv6.conf.all.accept_dad=0
+        nsenter --net=/run/netns/$ns ip link set lo up
+    done
+    ip link add cli0 netns $HOST mtu $mtu type veth peer name eth0 netns $CLIENT mtu $mtu
+    ip link add atk0 netns $HOST mtu $mtu type veth peer name eth0 netns $ATTACKER mtu $mtu
+    in_host ip addr add $WEB4/24 dev cli0
+    in_host ip addr add $WEB6/64 dev cli0 nodad
+    in_host ip addr add $TARGET4/24 dev atk0
+    in_host ip addr add $TARGET6/64 dev atk0 nodad
+    in_host ip link set cli0 up
+    in_host ip link set atk0 up
+    in_client ip addr add $CLIENT4/24 dev eth0
+    in_client ip addr add $CLIENT6/64 dev eth0 nodad
+    in_client ip link set eth0 up
+    in_attacker ip addr add $ATTACKER4/24 dev eth0
+    in_attacker ip addr add $ATTACKER6/64 dev eth0 nodad
+    in_attacker ip link set eth0 up
+}
+
+lab_down() {
+    local pid
+    for pid in $DAEMON_PID $NGINX_PID $EXTRA_PIDS; do
+        kill "$pid" 2> /dev/null && wait "$pid" 2> /dev/null
+    done
+    rm -rf "$PINS"
+    for ns in $HOST $CLIENT $ATTACKER; do
+        ip netns del $ns 2> /dev/null
+    done
+    rm -rf "$DIR"
+}
+
+lab_exit() {
+    local code=$?
+    if [ $code != 0 ] && [ $code != 77 ] && [ -f "$DIR/daemon.log" ]; then
+        echo "--- xdpctld" >&2
+        tail -n 40 "$DIR/daemon.log" >&2
+    fi
+    lab_down
+    exit $code
+}
+trap lab_exit EXIT
+trap 'exit 130' INT TERM
+
+web_up() {
+    mkdir -p "$DIR/web"
+    echo "<h1>It works</h1>" > "$DIR/web/index.html"
+    head -c 4000000 /dev/zero > "$DIR/web/large"
+    chmod -R a+rX "$DIR"
+    cat > "$DIR/nginx.conf" << END
+daemon off;
+pid $DIR/nginx.pid;
+error_log $DIR/nginx.log;
+worker_processes 1;
+events { worker_connections 4096; }
+http {
+    access_log off;
+    keepalive_requests 1000000;
+    server { listen 80; listen [::]:80; root $DIR/web; }
+}
+END
+    # Not in_host: $! must be the server, not a shell around it.
+    nsenter --net=/run/netns/$HOST nginx -c "$DIR/nginx.conf" 2> "$DIR/nginx.err" &
+    NGINX_PID=$!
+    eventually "in_host curl -sf -o /dev/null http://127.0.0.1/"
+}
+
+# write_config [MODE] [MORE TOML]: what every daemon of the lab has in common.
+write_config() {
+    cat > "$DIR/xdpctl.toml" << END
+mode = "${1:-enforce}"
+interfaces = ["cli0", "atk0"]
+${2:-}
+[api]
+socket = "$XDPCTL_SOCKET"
+[paths]
+state = "$DIR/state"
+pins = "$PINS"
+END
+}
+
+daemon_up() {
+    nsenter --net=/run/netns/$HOST "$BUILD/bin/xdpctld" -c "$DIR/xdpctl.toml" \
+        >> "$DIR/daemon.log" 2>&1 &
+    DAEMON_PID=$!
+    eventually "xdpctl status > /dev/null 2>&1 || ! kill -0 $DAEMON_PID"
+    kill -0 $DAEMON_PID
+}
+
+daemon_kill() { # SIGNAL
+    kill -"$1" $DAEMON_PID
+    wait $DAEMON_PID 2> /dev/null || true
+    DAEMON_PID=
+}
+
+fetch() { # URL [more curl options]
+    in_client curl -sf -o /dev/null --connect-timeout 1 --max-time 3 "$@"
+}
+
+# --- checks -----------------------------------------------------------------
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+check() { # WHAT COMMAND...
+    local what=$1
+    shift
+    "$@" || fail "$what"
+    echo "ok: $what"
+}
+
+check_not() {
+    local what=$1
+    shift
+    if "$@"; then fail "$what"; fi
+    echo "ok: $what"
+}
+
+check_code() { # CODE WHAT COMMAND...
+    local wanted=$1 what=$2 code=0
+    shift 2
+    "$@" > "$DIR/out" 2> "$DIR/err" || code=$?
+    [ $code = "$wanted" ] || fail "$what: exit code $code, wanted $wanted: $(cat "$DIR/err")"
+    echo "ok: $what"
+}
+
+check_equal() { # WHAT IS WANTED
+    [ "$2" = "$3" ] || fail "$1: $2, wanted $3"
+    echo "ok: $1"
+}
+
+eventually() { # COMMAND: true within ten seconds
+    local tries
+    for tries in $(seq 100); do
+        if eval "$1"; then return 0; fi
+        sleep 0.1
+    done
+    fail "never became true: $1"
+}
+
+# Packets dropped for REASON, of both families and all devices.
+dropped() {
+    xdpctl -j stats | jq "[.counters[] | select(.disposition == \"dropped\" and .reason == \"$1\") | .packets] | add // 0"
+}
+
+# flood COUNT SOURCE DESTINATION KIND [PPS]: from the attacker's namespace.
+flood() {
+    local file=$DIR/flood-$4-$1.pcap
+    "$BUILD/bin/mkpcap" "$file" "$1" "$2" "$3" "$4"
+    local speed=--topspeed
+    [ -n "${5:-}" ] && speed=--pps=$5
+    in_attacker tcpreplay -q -i eth0 $speed "$file" > "$DIR/tcpreplay.log" 2>&1
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/client.h"
+#include "api/codec.h"
+#include "api/routes.h"
+#include "api/server.h"
+#include "harness/fake_dataplane.h"
+#include "harness/literals.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+using nlohmann::json;
+
+namespace
+{
+
+struct Served {
+    std::string directory = fmt::format("/tmp/xdpctl-test-api-{}", getpid());
+    std::string socket = directory + "/s.sock";
+    FakeDataplane plane;
+    FakeInterfaces interfaces;
+    std::unique_ptr<Controller> controller;
+    std::unique_ptr<ApiServer> server;
+
+    Served()
+    {
+        Config config;
+        config.state_directory = directory;
+        controller = std::make_unique<Controller>(
+            plane, interfaces, ControllerSetup{"1", directory + "/x.toml", config, {}, [] {
+                                                   return Result<HostFacts>(HostFacts{});
+                                               }});
+        REQUIRE(controller->start());
+        auto started = ApiServer::bind(*controller, socket, "");
+        REQUIRE(started);
+        server = std::move(*started);
+        server->serve();
+    }
+    ~Served()
+    {
+        server.reset();
+        std::filesystem::remove_all(directory);
+    }
+};
+
+} // namespace
+
+TEST_CASE("prefix requests are checked whole, and name what is wrong")
+{
+    const auto parsed =
+        parse_prefix_request(R"({"entries": ["192.0.2.1", "2001:db8::/32"], "ttl": "1h"})");
+    REQUIRE(parsed);
+    CHECK(parsed->prefixes.size() == 2);
+    CHECK(parsed->ttl_ns == 3600 * ns_per_s);
+    const auto why = [](const char* body) {
+        const auto request = parse_prefix_request(body);
+        REQUIRE_FALSE(request);
+        CHECK(request.error().kind == ErrorKind::usage);
+        return request.error().message;
+    };
+    CHECK_THAT(why(""), Catch::Contains("JSON object"));
+    CHECK_THAT(why("[]"), Catch::Contains("JSON object"));
+    CHECK_THAT(why("{}"), Catch::Contains("entries"));
+    CHECK_THAT(why(R"({"entries": []})"), Catch::Contains("at least one"));
+    CHECK_THAT(why(R"({"entries": ["192.0.2.1", 7]})"), Catch::Contains("entries[1]"));
+    CHECK_THAT(why(R"({"entries": ["192.0.2.300"]})"),
+               Catch::Contains("entries[0]: '192.0.2.300'"));
+    CHECK_THAT(why(R"({"entries": ["192.0.2.1"], "ttl": 5})"), Catch::Contains("ttl"));
+    CHECK_THAT(why(R"({"entries": ["192.0.2.1"], "ttl": "0s"})"), Catch::Contains("longer than 0"));
+}
+
+TEST_CASE("hexadecimal frames")
+{
+    CHECK(*parse_hex("00 ff:0A") == Bytes{0, 255, 10});
+    CHECK_FALSE(parse_hex("0"));
+    CHECK_THAT(parse_hex("00zz").error().message, Catch::Contains("byte 1"));
+    CHECK(to_hex(Bytes{0, 255}) == "00ff");
+}
+
+TEST_CASE("error kinds have names and HTTP statuses, and come back")
+{
+    for (const ErrorKind kind :
+         {ErrorKind::failed, ErrorKind::usage, ErrorKind::unreachable, ErrorKind::not_found,
+          ErrorKind::permission, ErrorKind::invalid_config, ErrorKind::refused}) {
+        CHECK(kind_from_name(kind_name(kind)) == kind);
+        CHECK(http_status(kind) >= 400);
+    }
+}
+
+TEST_CASE("the socket answers, and every answer carries the schema version")
+{
+    Served served;
+    const ApiClient client(served.socket);
+    for (const Route& route : routes()) {
+        if (route.method == "GET") {
+            INFO(route.path);
+            const auto answer = client.get(route.path);
+            REQUIRE(answer);
+            CHECK((*answer)["schema_version"] == schema_version);
+        }
+    }
+    REQUIRE(client.put("/v1/mode", {{"mode", "enforce"}}));
+    CHECK((*client.get("/v1/status"))["mode"] == "enforce");
+    REQUIRE(client.post("/v1/bans", {{"entries", {"203.0.113.7"}}, {"ttl", "1h"}}));
+    CHECK((*client.get("/v1/bans"))["bans"].size() == 1);
+    REQUIRE(client.remove("/v1/bans", {{"entries", {"203.0.113.7"}}}));
+    struct stat info {
+    };
+    REQUIRE(stat(served.socket.c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0660);
+}
+
+TEST_CASE("wrong requests get their kind back and change nothing")
+{
+    Served served;
+    const ApiClient client(served.socket);
+    CHECK(client.get("/v1/nonsense").error().kind == ErrorKind::not_found);
+    CHECK(client.put("/v1/mode", {{"mode", "drop"}}).error().kind == ErrorKind::usage);
+    CHECK(client.put("/v1/mode", json::object()).error().kind == ErrorKind::usage);
+    CHECK(client.post("/v1/apply", {{"config", "x = 1"}, {"name", "n"}}).error().message ==
+          "n:1: x: unknown key");
+    CHECK(client.get("/v1/events?since=x").error().kind == ErrorKind::usage);
+    CHECK((*client.get("/v1/status"))["generation"] == 1);
+    CHECK(ApiClient("/nonexistent").get("/v1").error().kind == ErrorKind::unreachable);
+}
+
+TEST_CASE("a second daemon on the same socket is refused")
+{
+    Served served;
+    const auto second = ApiServer::bind(*served.controller, served.socket, "");
+    REQUIRE_FALSE(second);
+    CHECK_THAT(second.error().message, Catch::Contains("already running"));
+    CHECK(ApiClient(served.socket).get("/v1/status"));
+}
+
+TEST_CASE("a peer that is neither root nor in the group is refused")
+{
+    if (geteuid() != 0) {
+        WARN("SKIPPED: needs root to become somebody else");
+        return;
+    }
+    Served served;
+    REQUIRE(chmod(served.socket.c_str(), 0666) == 0); // so that only the credentials decide
+    REQUIRE(chmod(served.directory.c_str(), 0755) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool stranger = setgid(65534) == 0 && setuid(65534) == 0;
+        const auto answer = ApiClient(served.socket).get("/v1/status");
+        _exit(stranger && !answer && answer.error().kind == ErrorKind::permission ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(WEXITSTATUS(status) == 0);
+}

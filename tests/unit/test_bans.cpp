@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "core/bans.h"
+#include "harness/literals.h"
+#include "host/facts.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+constexpr uint64_t minute = 60 * ns_per_s;
+constexpr uint64_t hour = 60 * minute;
+
+xdpctl_ban ban_until(uint64_t deadline, uint32_t strikes)
+{
+    return {.deadline_ns = deadline,
+            .added_ns = 0,
+            .hits = 0,
+            .origin = XDPCTL_BAN_HEURISTIC,
+            .strikes = strikes};
+}
+
+} // namespace
+
+TEST_CASE("the time to live doubles up to its maximum")
+{
+    CHECK(escalated_ttl(0, minute, hour) == minute);
+    CHECK(escalated_ttl(1, minute, hour) == 2 * minute);
+    CHECK(escalated_ttl(5, minute, hour) == 32 * minute);
+    CHECK(escalated_ttl(6, minute, hour) == hour);
+    CHECK(escalated_ttl(4000, minute, hour) == hour);
+}
+
+TEST_CASE("good behaviour forgives one strike at a time, beginning when the ban ends")
+{
+    const xdpctl_ban ban = ban_until(10 * hour, 3);
+    CHECK(strikes_left(ban, 0, hour) == 3);
+    CHECK(strikes_left(ban, 10 * hour, hour) == 3);
+    CHECK(strikes_left(ban, 11 * hour, hour) == 2);
+    CHECK(strikes_left(ban, 13 * hour, hour) == 0);
+    CHECK(strikes_left(ban, 99 * hour, hour) == 0);
+    CHECK_FALSE(is_forgotten(ban, 12 * hour, hour));
+    CHECK(is_forgotten(ban, 13 * hour, hour));
+    CHECK_FALSE(is_forgotten(ban_until(XDPCTL_NO_DEADLINE, 0), 99 * hour, hour));
+}
+
+TEST_CASE("an offender is banned longer each time")
+{
+    const HeuristicsConfig config;
+    const std::vector<Offender> offenders = {{"192.0.2.1"_ip, 1e6}};
+    BanTable table;
+    uint64_t now = hour;
+    auto orders = decide_bans(offenders, table, {}, config, now);
+    REQUIRE(orders.size() == 1);
+    CHECK(orders[0].ban.deadline_ns == now + config.ban_ttl_ns);
+    CHECK(orders[0].ban.strikes == 1);
+    table["192.0.2.1"_ip] = orders[0].ban;
+
+    CHECK(decide_bans(offenders, table, {}, config, now + 1).empty()); // still banned
+
+    now = orders[0].ban.deadline_ns;
+    orders = decide_bans(offenders, table, {}, config, now);
+    REQUIRE(orders.size() == 1);
+    CHECK(orders[0].ban.deadline_ns == now + 2 * config.ban_ttl_ns);
+    CHECK(orders[0].ban.strikes == 2);
+}
+
+TEST_CASE("no ban touches the allow list, own addresses, the gateway or a resolver")
+{
+    HostFacts host;
+    host.addresses = {"198.51.100.1"_ip, "2001:db8::1"_ip};
+    host.gateways = {"198.51.100.254"_ip};
+    host.resolvers = {"203.0.113.53"_ip};
+    const BanGuard guard = make_guard(host, {"192.0.2.0/24"_net});
+    const auto why = [&guard](const Prefix& prefix) { return guard.refuses(prefix).value_or(""); };
+
+    CHECK_THAT(why("192.0.2.7"_net), Catch::Contains("inside 192.0.2.0/24, on the allow list"));
+    CHECK_THAT(why("198.51.100.1"_net), Catch::Contains("an address of this host"));
+    CHECK_THAT(why("198.51.100.254"_net), Catch::Contains("a gateway"));
+    CHECK_THAT(why("203.0.113.53"_net), Catch::Contains("a resolver"));
+    CHECK_THAT(why("198.51.100.0/24"_net), Catch::Contains("it contains 198.51.100.1"));
+    CHECK_THAT(why("2001:db8::/32"_net), Catch::Contains("it contains 2001:db8::1"));
+    CHECK(why("192.0.0.0/16"_net).empty()); // allow beats block inside it
+    CHECK(why("203.0.113.54"_net).empty());
+
+    const std::vector<Offender> offenders = {{"192.0.2.7"_ip, 1e6}, {"198.51.100.254"_ip, 1e6}};
+    CHECK(decide_bans(offenders, {}, guard, {}, hour).empty());
+}
+
+TEST_CASE("resolv.conf is read as resolv.conf(5) says")
+{
+    CHECK(parse_resolvers("# nameserver 192.0.2.9\nnameserver 192.0.2.53\n"
+                          "  nameserver fe80::1%eth0\nsearch example.org\nnameserver x\n") ==
+          std::vector{"192.0.2.53"_ip, "fe80::1"_ip});
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "core/config.h"
+#include "base/file.h"
+#include "core/reasons.h"
+#include "harness/literals.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+std::string error_of(const std::string& toml)
+{
+    const auto config = parse_config(toml, "x.toml");
+    REQUIRE_FALSE(config);
+    CHECK(config.error().kind == ErrorKind::invalid_config);
+    return config.error().message;
+}
+
+} // namespace
+
+TEST_CASE("an empty configuration is the defaults, in monitor mode")
+{
+    const auto config = parse_config("", "x.toml");
+    REQUIRE(config);
+    CHECK(*config == Config{});
+    CHECK(config->mode == XDPCTL_MODE_MONITOR);
+}
+
+TEST_CASE("every key is read")
+{
+    const auto config = parse_config(R"(
+mode = "enforce"
+interfaces = ["eth0", "eth1"]
+attach = "generic"
+on_stop = "detach"
+[lists]
+allow = ["192.0.2.0/24", "2001:db8::1"]
+block = ["198.51.100.0/24"]
+[reasons]
+monitor = ["port_zero"]
+[events]
+samples_per_second = 5
+[heuristics]
+enabled = false
+client_packets_per_second = 100
+window = "3s"
+ban_ttl = "2m"
+ban_ttl_max = "1h"
+strike_decay = "10m"
+[maps]
+bans = 1000
+clients = 2000
+events_bytes = 8192
+prefixes = 10
+[metrics]
+listen = "127.0.0.1:1"
+[api]
+socket = "/tmp/s"
+group = "adm"
+[paths]
+state = "/tmp/state"
+pins = "/sys/fs/bpf/x"
+cgroup = "/sys/fs/cgroup"
+)",
+                                     "x.toml");
+    REQUIRE(config);
+    CHECK(config->mode == XDPCTL_MODE_ENFORCE);
+    CHECK(config->interfaces == std::vector<std::string>{"eth0", "eth1"});
+    CHECK(config->attach == AttachMode::generic);
+    CHECK(config->on_stop == OnStop::detach);
+    CHECK(config->allow == std::vector{"192.0.2.0/24"_net, "2001:db8::1"_net});
+    CHECK(config->block == std::vector{"198.51.100.0/24"_net});
+    CHECK(config->observed_reasons == 1ULL << XDPCTL_PORT_ZERO);
+    CHECK(config->samples_per_second == 5);
+    CHECK_FALSE(config->heuristics.enabled);
+    CHECK(config->heuristics.client_packets_per_second == 100);
+    CHECK(config->heuristics.window_ns == 3 * ns_per_s);
+    CHECK(config->heuristics.ban_ttl_ns == 120 * ns_per_s);
+    CHECK(config->heuristics.ban_ttl_max_ns == 3600 * ns_per_s);
+    CHECK(config->heuristics.strike_decay_ns == 600 * ns_per_s);
+    CHECK(config->maps == MapsConfig{1000, 2000, 8192, 10});
+    CHECK(config->metrics_listen == "127.0.0.1:1");
+    CHECK(config->socket_path == "/tmp/s");
+    CHECK(config->socket_group == "adm");
+    CHECK(config->state_directory == "/tmp/state");
+    CHECK(config->pin_directory == "/sys/fs/bpf/x");
+    CHECK(config->cgroup == "/sys/fs/cgroup");
+    // Each of them differs from its default, and diff knows each.
+    CHECK(diff_configs(Config{}, *config).size() == 24);
+}
+
+TEST_CASE("errors name the line, the key and the cause")
+{
+    CHECK(error_of("mode = \"enforce\"\nmood = 1\n") == "x.toml:2: mood: unknown key");
+    CHECK(error_of("\n[lists]\nalow = []\n") == "x.toml:3: lists.alow: unknown key");
+    CHECK(error_of("mode = \"drop\"") == "x.toml:1: mode: must be \"monitor\" or \"enforce\"");
+    CHECK(error_of("mode = 1") == "x.toml:1: mode: must be \"monitor\" or \"enforce\"");
+    CHECK_THAT(error_of("mode = \n"), Catch::StartsWith("x.toml:1: "));
+    CHECK_THAT(error_of("[lists]\nallow = [\n \"192.0.2.0/24\",\n \"192.0.2.1/24\"]"),
+               Catch::Contains("line 4") && Catch::Contains("192.0.2.0/24"));
+    CHECK_THAT(error_of("[heuristics]\nwindow = 5"), Catch::Contains("x.toml:2: heuristics.window: "
+                                                                     "must be a duration"));
+    CHECK_THAT(error_of("[heuristics]\nban_ttl = \"2h\"\nban_ttl_max = \"1h\""),
+               Catch::Contains("x.toml:3: heuristics.ban_ttl_max: must not be shorter"));
+    CHECK_THAT(error_of("[maps]\nevents_bytes = 5000"), Catch::Contains("power of two"));
+    CHECK_THAT(error_of("[maps]\nbans = -1"), Catch::Contains("whole number"));
+    CHECK_THAT(error_of("[maps]\nbans = 5000000000"), Catch::Contains("whole number"));
+    CHECK_THAT(error_of("interfaces = [\"a\", \"a\"]"), Catch::Contains("named twice"));
+    CHECK_THAT(error_of("interfaces = [\"a/b\"]"), Catch::Contains("not an interface name"));
+    CHECK_THAT(error_of("interfaces = \"eth0\""), Catch::Contains("array of strings"));
+    CHECK_THAT(error_of("[reasons]\nmonitor = [\"passed\"]"),
+               Catch::Contains("not a reason to drop"));
+    CHECK_THAT(error_of("[maps]\nprefixes = 1\n[lists]\nallow = [\"192.0.2.1\", \"192.0.2.2\"]"),
+               Catch::Contains("x.toml:2: maps.prefixes: is 1, but the lists hold 2"));
+}
+
+TEST_CASE("the configuration that is installed is valid and shows every key")
+{
+    const auto text = read_file(SOURCE_DIR "/tools/xdpctl.toml");
+    REQUIRE(text);
+    CHECK(parse_config(*text, "xdpctl.toml"));
+    for (const std::string& key : config_keys()) {
+        INFO(key);
+        CHECK(text->find(key.substr(key.rfind('.') + 1)) != std::string::npos);
+    }
+}
+
+TEST_CASE("diff tells what a reload cannot change")
+{
+    Config wanted;
+    wanted.maps.bans = 5;
+    wanted.mode = XDPCTL_MODE_ENFORCE;
+    CHECK(diff_configs(Config{}, wanted) ==
+          std::vector<std::string>{"mode: monitor -> enforce", "maps.bans: 0 -> 5"});
+    CHECK(needs_reload(Config{}, wanted) == std::vector<std::string>{"maps.bans"});
+}

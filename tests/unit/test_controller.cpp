@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "daemon/controller.h"
+#include "harness/fake_dataplane.h"
+#include "harness/literals.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+struct House {
+    std::string directory = fmt::format("/tmp/xdpctl-test-{}", getpid());
+    FakeDataplane plane;
+    FakeInterfaces interfaces;
+    std::unique_ptr<Controller> controller;
+
+    explicit House(Config config = {})
+    {
+        std::filesystem::remove_all(directory);
+        std::filesystem::create_directories(directory);
+        restart(std::move(config));
+    }
+    ~House() { std::filesystem::remove_all(directory); }
+
+    void restart(Config config)
+    {
+        config.state_directory = directory + "/state";
+        HostFacts host;
+        host.addresses = {"198.51.100.1"_ip};
+        controller = std::make_unique<Controller>(
+            plane, interfaces, ControllerSetup{"1", directory + "/x.toml", config, {}, [host] {
+                                                   return Result<HostFacts>(host);
+                                               }});
+        REQUIRE(controller->start());
+    }
+    void write_config(const std::string& text) const
+    {
+        std::ofstream(directory + "/x.toml")
+            << text << "\n[paths]\nstate = \"" << directory << "/state\"\n";
+    }
+    bool logged(const std::string& kind) const
+    {
+        const auto events = controller->events(0);
+        return std::any_of(events.begin(), events.end(),
+                           [&kind](const LogEvent& e) { return e.kind == kind; });
+    }
+};
+
+} // namespace
+
+TEST_CASE("a change that the data path refuses changes nothing")
+{
+    House house;
+    house.plane.fail_commit = true;
+    CHECK_FALSE(house.controller->set_mode(XDPCTL_MODE_ENFORCE));
+    CHECK_FALSE(house.controller->allow({"192.0.2.0/24"_net}));
+    CHECK_FALSE(house.controller->apply("mode = \"enforce\"", "x"));
+    house.plane.fail_commit = false;
+    CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
+    CHECK(house.controller->allowed().empty());
+}
+
+TEST_CASE("what is set by hand is in force and survives a restart")
+{
+    House house;
+    REQUIRE(house.controller->set_mode(XDPCTL_MODE_ENFORCE));
+    REQUIRE(*house.controller->allow({"192.0.2.0/24"_net, "192.0.2.0/24"_net}) == 1);
+    REQUIRE(house.controller->ban({"203.0.113.0/24"_net}, std::nullopt)->added == 1);
+    CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
+    CHECK(house.plane.policy.prefixes.size() == 2);
+    house.plane.policy = {};
+    house.restart({});
+    CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
+    CHECK(house.plane.policy.prefixes.size() == 2);
+    CHECK(house.controller->status().mode_overridden);
+}
+
+TEST_CASE("an invalid reload is refused whole and remembered for status")
+{
+    House house;
+    house.write_config("mode = \"enforce\"\n");
+    REQUIRE(house.controller->reload());
+    CHECK(house.controller->status().mode == XDPCTL_MODE_ENFORCE);
+    house.write_config("mode = \"monitor\"\nnonsense = 1\n");
+    const auto refused = house.controller->reload();
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().message, Catch::Contains("x.toml:2: nonsense: unknown key"));
+    CHECK(house.controller->status().mode == XDPCTL_MODE_ENFORCE);
+    CHECK_FALSE(house.controller->status().config_ok);
+    house.write_config("");
+    REQUIRE(house.controller->reload());
+    CHECK(house.controller->status().config_ok);
+}
+
+TEST_CASE("bans: guarded in parts, listed, lifted")
+{
+    House house;
+    REQUIRE(house.controller->allow({"192.0.2.0/24"_net}));
+    const auto result = house.controller->ban(
+        {"203.0.113.7"_net, "192.0.2.7"_net, "198.51.100.0/24"_net, "2001:db8::/48"_net},
+        ns_per_s * 90);
+    REQUIRE(result);
+    CHECK(result->added == 2);
+    REQUIRE(result->refused.size() == 2);
+    CHECK(result->refused[0].prefix == "192.0.2.7"_net);
+    CHECK(result->refused[1].prefix == "198.51.100.0/24"_net);
+    CHECK(house.plane.table.contains("203.0.113.7"_ip));
+    const auto list = house.controller->bans();
+    REQUIRE(list);
+    CHECK(list->size() == 2);
+    CHECK(*house.controller->unban({"203.0.113.7"_net, "2001:db8::/48"_net}) == 2);
+    CHECK(house.controller->bans()->empty());
+    CHECK(house.controller->unban({"203.0.113.7"_net}).error().kind == ErrorKind::not_found);
+}
+
+TEST_CASE("a full table refuses the batch and keeps what it had")
+{
+    House house;
+    house.plane.room = 2;
+    REQUIRE(house.controller->ban({"203.0.113.1"_net}, std::nullopt));
+    CHECK_FALSE(house.controller->ban({"203.0.113.2"_net, "203.0.113.3"_net}, std::nullopt));
+    CHECK(house.plane.table.size() == 1);
+}
+
+TEST_CASE("an offender is banned at the tick, expires, is forgotten")
+{
+    Config config;
+    config.heuristics.client_packets_per_second = 1000;
+    House house(config);
+    for (uint64_t i = 0; i < 8 && house.plane.table.empty(); i++) {
+        house.plane.samples = {{"203.0.113.7"_ip, i * 1000, i * 1000, 1},
+                               {"198.51.100.1"_ip, i * 1000, i * 1000, 1}}; // our own address
+        house.controller->tick();
+        house.plane.now += tick_ns;
+    }
+    REQUIRE(house.plane.table.size() == 1);
+    CHECK(house.plane.table.contains("203.0.113.7"_ip));
+    CHECK(house.logged("ban"));
+    house.plane.samples.clear();
+    house.plane.now += config.heuristics.ban_ttl_ns;
+    house.controller->tick();
+    CHECK(house.controller->bans()->empty());
+    CHECK(house.plane.table.size() == 1); // its strike is remembered
+    house.plane.now += 2 * config.heuristics.strike_decay_ns;
+    house.controller->tick();
+    CHECK(house.plane.table.empty());
+}
+
+TEST_CASE("interfaces follow the configuration; a foreign program is left alone")
+{
+    Config config;
+    config.interfaces = {"a", "b"};
+    House house(config);
+    house.interfaces.present["old"] = {"old", 9, true, false};
+    house.interfaces.refuses = "b";
+    REQUIRE(house.controller->attach_configured());
+    CHECK(house.interfaces.present.contains("a"));
+    CHECK_FALSE(house.interfaces.present.contains("old"));
+    CHECK(house.controller->status().missing_interfaces == std::vector<std::string>{"b"});
+    house.interfaces.refuses = "a";
+    house.interfaces.present.clear();
+    Config only_a;
+    only_a.interfaces = {"a"};
+    house.restart(only_a);
+    CHECK_FALSE(house.controller->attach_configured()); // nothing could be attached
+}
+
+TEST_CASE("after a panic a restart attaches nothing; attach ends the panic")
+{
+    Config config;
+    config.interfaces = {"a"};
+    House house(config);
+    house.plane.bypassed = true;
+    house.restart(config);
+    REQUIRE(house.controller->attach_configured());
+    CHECK(house.interfaces.present.empty());
+    CHECK(house.logged("panic"));
+    REQUIRE(house.controller->attach("a"));
+    CHECK_FALSE(house.plane.bypassed);
+}

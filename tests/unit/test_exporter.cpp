@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <map>
+
+#include <prometheus/metric_family.h>
+
+#include "exporter/exporter.h"
+
+using namespace xdpctl;
+
+namespace
+{
+
+Status busy_status()
+{
+    auto snapshot = std::make_shared<Snapshot>();
+    DeviceSnapshot device{"eth0", {}};
+    for (auto& family : device.counters.cells) {
+        for (size_t d = 0; d < family.size(); d++) {
+            for (const ReasonInfo& reason : reasons) {
+                if (d == XDPCTL_EFFECTIVE || reason.verdict == XDPCTL_VERDICT_DROP) {
+                    family[d][reason.id] = {2, 120};
+                }
+            }
+        }
+    }
+    snapshot->devices = {device};
+    snapshot->maps = {{"bans", 1, 2}};
+    Status status;
+    status.version = "1";
+    status.attachments = {{"eth0", 2, true, false}};
+    status.missing_interfaces = {"eth1"};
+    status.snapshot = snapshot;
+    return status;
+}
+
+} // namespace
+
+TEST_CASE("received is passed plus dropped plus would have been dropped")
+{
+    std::map<std::string, double> sums;
+    for (const auto& family : metrics_of(busy_status())) {
+        for (const auto& metric : family.metric) {
+            sums[family.name] += metric.counter.value;
+        }
+    }
+    for (const char* unit : {"packets", "bytes"}) {
+        const auto sum = [&](const char* flow) {
+            return sums[fmt::format("xdpctl_{}_{}_total", flow, unit)];
+        };
+        CHECK(sum("received") > 0);
+        CHECK(sum("received") == sum("passed") + sum("dropped") + sum("would_drop"));
+    }
+}
+
+TEST_CASE("even a host that met every reason has at most 500 series")
+{
+    size_t series = 0;
+    for (const auto& family : metrics_of(busy_status())) {
+        CHECK(family.name.rfind("xdpctl_", 0) == 0);
+        CHECK_FALSE(family.help.empty());
+        series += family.metric.size();
+    }
+    CHECK(series <= 500);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <map>
+
+#include "core/sessions.h"
+#include "harness/literals.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+struct Recorder final : SocketTable {
+    std::set<SocketKey> open;
+    std::map<Address, int> clients;
+    Result<> open_socket(const SocketKey& key) override { return open.insert(key), Done{}; }
+    Result<> close_socket(const SocketKey& key) override { return open.erase(key), Done{}; }
+    Result<> client_opened(const Address& client) override { return clients[client]++, Done{}; }
+    Result<> client_closed(const Address& client) override { return clients[client]--, Done{}; }
+};
+
+const Address server = "192.0.2.1"_ip;
+const Address client = "198.51.100.9"_ip;
+const SocketKey connection = {6, server, 80, client, 4000};
+
+FrameInfo in(uint8_t flags, uint8_t protocol = 6)
+{
+    return {client, server, protocol, flags, true, 4000, 80};
+}
+
+FrameInfo out(uint8_t flags, uint8_t protocol = 6)
+{
+    return {server, client, protocol, flags, true, 80, 4000};
+}
+
+} // namespace
+
+TEST_CASE("a whole handshake makes a client, less does not")
+{
+    Recorder table;
+    SessionTracker tracker(table);
+    REQUIRE(tracker.to_protected(in(tcp_syn)));
+    REQUIRE(tracker.to_protected(in(tcp_ack))); // no SYN-ACK went out
+    CHECK(table.clients.empty());
+    REQUIRE(tracker.from_protected(out(tcp_syn | tcp_ack)));
+    CHECK(table.open.empty());
+    REQUIRE(tracker.to_protected(in(tcp_ack)));
+    CHECK(table.open.contains(connection));
+    CHECK(table.clients[client] == 1);
+}
+
+TEST_CASE("both FINs, or one RST, end a connection")
+{
+    for (const bool reset : {false, true}) {
+        Recorder table;
+        SessionTracker tracker(table);
+        REQUIRE(tracker.from_protected(out(tcp_syn | tcp_ack)));
+        REQUIRE(tracker.to_protected(in(tcp_ack)));
+        if (reset) {
+            REQUIRE(tracker.to_protected(in(tcp_rst)));
+        } else {
+            REQUIRE(tracker.from_protected(out(tcp_fin | tcp_ack)));
+            CHECK(table.clients[client] == 1);
+            REQUIRE(tracker.to_protected(in(tcp_fin | tcp_ack)));
+        }
+        CHECK(table.open.empty());
+        CHECK(table.clients[client] == 0);
+    }
+}
+
+TEST_CASE("a connection from before the capture is a socket, its peer no proven client")
+{
+    Recorder table;
+    SessionTracker tracker(table);
+    REQUIRE(tracker.from_protected(out(tcp_ack | tcp_psh)));
+    CHECK(table.open.contains(connection));
+    CHECK(table.clients.empty());
+}
+
+TEST_CASE("UDP that the protected side sends waits for its answer")
+{
+    Recorder table;
+    SessionTracker tracker(table);
+    REQUIRE(tracker.from_protected(out(0, 17)));
+    CHECK(table.open.contains({17, server, 80, client, 4000}));
+}
+
+TEST_CASE("services are the ports that answer")
+{
+    ServiceFinder finder;
+    finder.to_protected(in(tcp_syn));
+    CHECK(finder.listeners().empty());
+    finder.from_protected(out(tcp_syn | tcp_ack));
+    CHECK(finder.listeners().contains({6, server, 80, {}, 0}));
+    finder.from_protected({server, client, 17, 0, true, 5000, 53}); // it asks: no service
+    CHECK(finder.listeners().size() == 1);
+    finder.to_protected({client, server, 17, 0, true, 5000, 53});
+    finder.from_protected({server, client, 17, 0, true, 53, 5000});
+    CHECK(finder.listeners().contains({17, server, 53, {}, 0}));
+}

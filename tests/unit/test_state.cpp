@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "daemon/state.h"
+#include "harness/literals.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+TEST_CASE("what was set by hand survives")
+{
+    HandState state;
+    state.mode = XDPCTL_MODE_ENFORCE;
+    state.allow = {"192.0.2.0/24"_net, "2001:db8::1"_net};
+    state.prefix_bans = {{"198.51.100.0/24"_net, 1700000000},
+                         {"2001:db8:1::/48"_net, std::nullopt}};
+    const auto read = decode_state(encode_state(state));
+    REQUIRE(read);
+    CHECK(read->mode == state.mode);
+    CHECK(read->allow == state.allow);
+    REQUIRE(read->prefix_bans.size() == 2);
+    CHECK(read->prefix_bans[0].until_unix_s == 1700000000);
+    CHECK_FALSE(read->prefix_bans[1].until_unix_s);
+    CHECK(decode_state(encode_state({}))->allow.empty());
+}
+
+TEST_CASE("a damaged state file is refused, not guessed at")
+{
+    for (const char* text :
+         {"", "[]", "{}", R"({"version": 2})", R"({"version": 1, "allow": ["x"]})",
+          R"({"version": 1, "allow": [5]})", R"({"version": 1, "mode": "drop"})",
+          R"({"version": 1, "prefix_bans": [7]})",
+          R"({"version": 1, "prefix_bans": [{"prefix": "192.0.2.1", "until": "soon"}]})"}) {
+        INFO(text);
+        CHECK_FALSE(decode_state(text));
+    }
+}
