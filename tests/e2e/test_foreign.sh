@@ -4,9 +4,14 @@ set -euo pipefail
 . "$(dirname "$0")/../harness/lab.sh"
 need clang curl jq
 lab_up
-printf '%s\n' '__attribute__((section("xdp"), used)) int foreign(void *ctx) { return 2; }' \
-    'char license[] __attribute__((section("license"), used)) = "GPL";' > "$DIR/foreign.c"
-clang -O2 -g -target bpf -c "$DIR/foreign.c" -o "$DIR/foreign.o"
+cat > "$DIR/foreign.c" << 'END'
+__attribute__((section("xdp"), used)) int foreign(void *ctx)
+{
+	return 2;
+}
+char _license[] __attribute__((section("license"), used)) = "GPL";
+END
+clang -O2 -g -target bpf -Wno-everything -c "$DIR/foreign.c" -o "$DIR/foreign.o"
 in_host ip link set dev atk0 xdp obj "$DIR/foreign.o" sec xdp
 foreign=$(in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id')
 

@@ -79,6 +79,7 @@ lab_down() {
 
 lab_exit() {
     local code=$?
+    set +e
     if [ $code != 0 ] && [ $code != 77 ] && [ -f "$DIR/daemon.log" ]; then
         echo "--- xdpctld" >&2
         tail -n 40 "$DIR/daemon.log" >&2
@@ -103,7 +104,9 @@ events { worker_connections 4096; }
 http {
     access_log off;
     keepalive_requests 1000000;
-    server { listen 80; listen [::]:80; root $DIR/web; }
+    server { listen 80; listen [::]:80; root $DIR/web;
+        # Takes the whole body before it answers.
+        location /upload { client_max_body_size 10m; proxy_pass http://127.0.0.1/; } }
 }
 END
     # Not in_host: $! must be the server, not a shell around it.
