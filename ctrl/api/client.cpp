@@ -56,17 +56,17 @@ Result<json> ApiClient::get(const std::string& path) const
 
 Result<json> ApiClient::post(const std::string& path, const json& body) const
 {
-    return send("POST", path, body.dump());
+    return send("POST", path, to_text(body));
 }
 
 Result<json> ApiClient::put(const std::string& path, const json& body) const
 {
-    return send("PUT", path, body.dump());
+    return send("PUT", path, to_text(body));
 }
 
 Result<json> ApiClient::remove(const std::string& path, const json& body) const
 {
-    return send("DELETE", path, body.dump());
+    return send("DELETE", path, to_text(body));
 }
 
 } // namespace xdpctl

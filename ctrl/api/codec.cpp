@@ -76,6 +76,11 @@ Result<json> parse_object(const std::string& body)
 
 } // namespace
 
+std::string to_text(const json& value, int indent)
+{
+    return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
 std::string_view kind_name(ErrorKind kind)
 {
     const auto* row = std::find_if(kinds.begin(), kinds.end(),

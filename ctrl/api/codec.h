@@ -24,6 +24,9 @@ nlohmann::json to_json(const Attachment& attachment);
 nlohmann::json to_json(const xdpctl_judgement& judgement, uint64_t now_ns);
 nlohmann::json to_json(const Error& error);
 
+// Text of any JSON, also where a string in it is not UTF-8. indent < 0: one line.
+std::string to_text(const nlohmann::json& value, int indent = -1);
+
 std::string_view kind_name(ErrorKind kind);
 ErrorKind kind_from_name(std::string_view name);
 int http_status(ErrorKind kind);

@@ -14,13 +14,12 @@ using nlohmann::json;
 
 ApiResponse reply(const json& body)
 {
-    return {200, body.dump(-1, ' ', false, json::error_handler_t::replace)};
+    return {200, to_text(body)};
 }
 
 ApiResponse reply(const Error& error)
 {
-    return {http_status(error.kind),
-            to_json(error).dump(-1, ' ', false, json::error_handler_t::replace)};
+    return {http_status(error.kind), to_text(to_json(error))};
 }
 
 template <typename T, typename Encode> ApiResponse reply(const Result<T>& result, Encode encode)

@@ -103,7 +103,7 @@ void answer(httplib::Response& response, const ApiResponse& api)
 
 void answer(httplib::Response& response, const Error& error)
 {
-    answer(response, ApiResponse{http_status(error.kind), to_json(error).dump()});
+    answer(response, ApiResponse{http_status(error.kind), to_text(to_json(error))});
 }
 
 void add_route(httplib::Server& server, Control& control, const Route& route)
@@ -145,13 +145,9 @@ void configure(UnixServer& server, Control& control)
     server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
         if (response.body.empty()) {
             const ErrorKind kind = response.status == 404 ? ErrorKind::not_found : ErrorKind::usage;
-            answer(response,
-                   ApiResponse{response.status,
-                               to_json(failure(kind,
-                                               "{} {}: no such route, or not HTTP; see GET "
-                                               "/v1",
-                                               request.method, request.path))
-                                   .dump()});
+            const Error error = failure(kind, "{} {}: no such route, or not HTTP; see GET /v1",
+                                        request.method, request.path);
+            answer(response, ApiResponse{response.status, to_text(to_json(error))});
         }
     });
     for (const Route& route : routes()) {

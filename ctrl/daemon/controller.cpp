@@ -466,13 +466,17 @@ Result<BanResult> Controller::ban(const std::vector<Prefix>& prefixes,
         }
     }
     const size_t networks = prefixes.size() - hosts.size() - result.refused.size();
-    if (auto done = ban_hosts(hosts, ttl_ns); !done) {
-        return done.error();
-    }
+    const HandState before = hand_;
     if (networks > 0) {
         if (auto done = change(config_, std::move(hand)); !done) {
             return done.error();
         }
+    }
+    if (auto done = ban_hosts(hosts, ttl_ns); !done) {
+        if (networks > 0) {
+            (void)change(config_, before); // all or nothing
+        }
+        return done.error();
     }
     result.added = hosts.size() + networks;
     next_sweep_ns_ = 0;

@@ -2,7 +2,7 @@
 # kill -9 under traffic: no packet, no counter and no ban is lost.
 set -euo pipefail
 . "$(dirname "$0")/../harness/lab.sh"
-need nginx curl tcpreplay jq
+need nginx curl tcpreplay jq bpftool
 lab_up
 web_up
 write_config enforce
@@ -33,6 +33,33 @@ check_equal "the program never changed" "$(in_host ip -j link show dev atk0 | jq
 check "adopted, not loaded" grep -q "adopted the running data path" "$DIR/daemon.log"
 check "the ban is still there" grep -q "$ATTACKER6" <(xdpctl ban)
 check "the allow list is still there" grep -q "192.0.2.0/24" <(xdpctl allow)
+
+# Another build of the same layout: a new program takes over the maps; another
+# layout: everything is made anew. `meta` is layout, object, frags, each little-endian.
+program_id() { in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id'; }
+spoil_meta() { # OFFSET
+    local bytes
+    bytes=$(bpftool -j map lookup pinned "$PINS/meta" key hex 00 00 00 00 |
+        jq -r "[.value[] | ltrimstr(\"0x\")] | .[$1] = \"00\" | .[$1 + 1] = \"01\" | join(\" \")")
+    bpftool map update pinned "$PINS/meta" key hex 00 00 00 00 value hex $bytes
+}
+daemon_kill KILL
+spoil_meta 8
+daemon_up
+check "another build replaces the program" test "$(program_id)" != "$program"
+check "on the pinned maps" grep -q "loaded a new program on the pinned maps" "$DIR/daemon.log"
+check_equal "counters went on" "$(dropped tcp_null)" 40000
+check "bans went on" grep -q "$ATTACKER6" <(xdpctl ban)
+check "pages" fetch "http://[$WEB6]/"
+program=$(program_id)
+daemon_kill KILL
+spoil_meta 0
+daemon_up
+check "another layout is loaded anew" grep -q "another layout than this version" "$DIR/daemon.log"
+check "in place of the old program" test "$(program_id)" != "$program"
+check_equal "with new counters" "$(dropped tcp_null)" 0
+check "pages" fetch "http://$WEB4/"
+program=$(program_id)
 
 daemon_kill TERM
 check "on_stop = keep keeps the program" test "$(in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id')" = "$program"

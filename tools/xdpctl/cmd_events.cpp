@@ -3,6 +3,7 @@
 #include <ctime>
 #include <thread>
 
+#include "api/codec.h"
 #include "output.h"
 #include "verbs.h"
 
@@ -54,7 +55,7 @@ void print_events(const Context& context, const Options& options, const json& ev
     }
     const size_t skip = all || shown.size() <= options.last ? 0 : shown.size() - options.last;
     for (size_t i = skip; i < shown.size(); i++) {
-        context.json ? fmt::print("{}\n", shown[i].dump()) : print_event(shown[i]);
+        context.json ? fmt::print("{}\n", to_text(shown[i])) : print_event(shown[i]);
     }
     std::fflush(stdout);
 }

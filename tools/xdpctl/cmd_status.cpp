@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/units.h"
+#include "api/codec.h"
 #include "output.h"
 #include "verbs.h"
 
@@ -44,7 +45,7 @@ Outcome show(const Context& context, const char* path, const WatchOptions& optio
             return answer.error();
         }
         if (context.json) {
-            options.watch ? fmt::print("{}\n", answer->dump()) : print_json(*answer);
+            options.watch ? fmt::print("{}\n", to_text(*answer)) : print_json(*answer);
         } else {
             if (options.watch && isatty(STDOUT_FILENO) == 1) {
                 fmt::print("\033[H\033[2J");

@@ -85,11 +85,22 @@ namespace
 int report(const Context& context, const Error& error)
 {
     if (context.json) {
-        fmt::print(stderr, "{}\n", to_json(error).dump());
+        fmt::print(stderr, "{}\n", to_text(to_json(error)));
     } else {
         fmt::print(stderr, "xdpctl: {}\n", error.message);
     }
     return static_cast<int>(error.kind);
+}
+
+// The JSON library throws where an answer lacks what the verb wants to show.
+Outcome run(const Action& action, const Context& context)
+{
+    try {
+        return action(context);
+    } catch (const nlohmann::json::exception& problem) {
+        return failure("the daemon's answer is not understood, is it of another version? ({})",
+                       problem.what());
+    }
 }
 
 bool asks_for_json(int argc, char** argv)
@@ -117,7 +128,7 @@ int main(int argc, char** argv)
     }
     for (size_t i = 0; i < verbs().size(); i++) {
         if (program->app->got_subcommand(verbs()[i].name)) {
-            const Outcome outcome = program->actions[i](program->context);
+            const Outcome outcome = run(program->actions[i], program->context);
             return outcome ? *outcome : report(program->context, outcome.error());
         }
     }

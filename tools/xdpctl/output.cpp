@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "api/codec.h"
 #include "core/units.h"
 
 namespace xdpctl::cli
@@ -94,7 +95,7 @@ void Table::print() const
 
 void print_json(const nlohmann::json& value)
 {
-    fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", to_text(value, 2));
 }
 
 std::string rate(double per_second)
