@@ -45,7 +45,12 @@ static __always_inline void client_opened(const struct xdpctl_addr *addr)
 		return;
 	}
 	fresh.established_ns = kernel_now_ns();
-	bpf_map_update_elem(&clients, addr, &fresh, BPF_NOEXIST);
+	if (bpf_map_update_elem(&clients, addr, &fresh, BPF_NOEXIST)) {
+		/* Another CPU was first. */
+		client = bpf_map_lookup_elem(&clients, addr);
+		if (client)
+			__sync_fetch_and_add(&client->connections, 1);
+	}
 }
 
 static __always_inline void client_closed(const struct xdpctl_addr *addr)
@@ -53,8 +58,8 @@ static __always_inline void client_closed(const struct xdpctl_addr *addr)
 	struct xdpctl_client *client = bpf_map_lookup_elem(&clients, addr);
 
 	/* 0 where the entry is younger than the connection. */
-	if (client && client->connections)
-		__sync_fetch_and_add(&client->connections, -1);
+	if (client && __sync_fetch_and_add(&client->connections, -1) == 0)
+		__sync_fetch_and_add(&client->connections, 1);
 }
 
 #endif

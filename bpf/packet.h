@@ -28,13 +28,11 @@ struct headers {
 	struct xdpctl_addr src;
 	struct xdpctl_addr dst;
 	__u32 frame_bytes;
-	__u32 family;	/* enum xdpctl_family */
-	__u32 l4_bytes; /* transport header and payload, by the IP length */
+	__u32 family; /* enum xdpctl_family */
 	__be16 sport;
 	__be16 dport;
 	__u8 protocol; /* of the transport header */
 	__u8 tcp_flags;
-	__u8 fragment;	/* 1: a first or later fragment */
 	__u8 has_ports; /* 1: a whole TCP or UDP header was read */
 };
 

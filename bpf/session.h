@@ -8,12 +8,35 @@
 
 #include "maps.h"
 
-static __always_inline enum xdpctl_session session_of_socket(struct bpf_sock *sk, bool listening)
+/* States in which the peer has shown that it receives what we send. A request
+ * socket or TIME_WAIT proves nothing: one forged SYN makes the former. */
+#define TCP_PROVEN_STATES                                                             \
+	(1 << BPF_TCP_ESTABLISHED | 1 << BPF_TCP_FIN_WAIT1 | 1 << BPF_TCP_FIN_WAIT2 | \
+	 1 << BPF_TCP_CLOSE_WAIT | 1 << BPF_TCP_LAST_ACK | 1 << BPF_TCP_CLOSING)
+
+static __always_inline enum xdpctl_session session_of_tcp(struct bpf_sock *sk)
 {
+	__u32 state;
+
 	if (!sk)
 		return XDPCTL_SESSION_NONE;
+	state = sk->state;
 	bpf_sk_release(sk);
-	return listening ? XDPCTL_SESSION_LISTENER : XDPCTL_SESSION_ESTABLISHED;
+	if (state == BPF_TCP_LISTEN)
+		return XDPCTL_SESSION_LISTENER;
+	return TCP_PROVEN_STATES >> (state & 31) & 1 ? XDPCTL_SESSION_ESTABLISHED
+						     : XDPCTL_SESSION_HALF_OPEN;
+}
+
+static __always_inline enum xdpctl_session session_of_udp(struct bpf_sock *sk)
+{
+	bool connected;
+
+	if (!sk)
+		return XDPCTL_SESSION_NONE;
+	connected = sk->dst_port;
+	bpf_sk_release(sk);
+	return connected ? XDPCTL_SESSION_ESTABLISHED : XDPCTL_SESSION_LISTENER;
 }
 
 static __always_inline enum xdpctl_session kernel_session(const struct packet *pkt)
@@ -43,7 +66,7 @@ static __always_inline enum xdpctl_session kernel_session(const struct packet *p
 		else
 			sk = bpf_skc_lookup_tcp(pkt->ctx, &tuple, sizeof(tuple.ipv6),
 						BPF_F_CURRENT_NETNS, 0);
-		return session_of_socket(sk, sk && sk->state == BPF_TCP_LISTEN);
+		return session_of_tcp(sk);
 	}
 	if (size == sizeof(tuple.ipv4))
 		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS,
@@ -51,7 +74,7 @@ static __always_inline enum xdpctl_session kernel_session(const struct packet *p
 	else
 		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS,
 				       0);
-	return session_of_socket(sk, sk && !sk->dst_port);
+	return session_of_udp(sk);
 }
 
 static __always_inline enum xdpctl_session replay_session(const struct packet *pkt)

@@ -110,9 +110,7 @@ static __always_inline enum xdpctl_reason parse_icmp(const struct cursor *cur,
 static __always_inline enum xdpctl_reason
 parse_transport(struct headers *hdr, const struct cursor *cur, const struct payload *l4)
 {
-	hdr->l4_bytes = l4->bytes;
 	if (l4->fragment_offset || l4->more_fragments) {
-		hdr->fragment = 1;
 		if (l4->fragment_offset + l4->bytes > IP_BYTES_MAX)
 			return XDPCTL_FRAGMENT_OVERSIZE;
 		if (l4->fragment_offset)

@@ -18,7 +18,8 @@ Result<json> ApiClient::send(const char* method, const std::string& path,
 {
     httplib::Client client(socket_path_);
     client.set_address_family(AF_UNIX);
-    client.set_read_timeout(60);
+    client.set_connection_timeout(3);
+    client.set_read_timeout(10);
     httplib::Request request;
     request.method = method;
     request.path = path;

@@ -194,6 +194,9 @@ Result<std::unique_ptr<ApiServer>> ApiServer::bind(Control& control, const std::
     if (entry != nullptr) {
         impl.server.group = entry->gr_gid;
     }
+    if (!group.empty() && entry == nullptr) {
+        log::info("no group {} here: only root can use {} (groupadd -r {})", group, path, group);
+    }
     configure(impl.server, control);
 
     unlink(path.c_str());

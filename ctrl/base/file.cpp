@@ -11,6 +11,12 @@
 
 namespace xdpctl
 {
+namespace
+{
+
+constexpr size_t file_bytes_max = 64UL << 20;
+
+} // namespace
 
 Result<std::string> read_file(const std::string& path)
 {
@@ -24,6 +30,9 @@ Result<std::string> read_file(const std::string& path)
     ssize_t got = 0;
     while ((got = ::read(fd.get(), buffer, sizeof(buffer))) > 0) {
         content.append(buffer, static_cast<size_t>(got));
+        if (content.size() > file_bytes_max) {
+            return failure("{}: larger than {} bytes", path, file_bytes_max);
+        }
     }
     if (got < 0) {
         return system_failure(errno, path);

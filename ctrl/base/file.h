@@ -8,6 +8,7 @@
 namespace xdpctl
 {
 
+// Of at most 64 MiB: nothing that is configured is larger.
 Result<std::string> read_file(const std::string& path);
 
 // The file has either its old or its new content, also after a crash.

@@ -258,7 +258,7 @@ const std::vector<Key>& keys()
         nested("maps.bans", &Config::maps, &M::bans, true),
         nested("maps.clients", &Config::maps, &M::clients, true),
         nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
-        nested("maps.prefixes", &Config::maps, &M::prefixes, false),
+        nested("maps.prefixes", &Config::maps, &M::prefixes, true),
         plain("metrics.listen", &Config::metrics_listen, true),
         plain("api.socket", &Config::socket_path, true),
         plain("api.group", &Config::socket_group, true),
@@ -324,6 +324,13 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     }
     if (heuristics.window_ns < ns_per_s) {
         return fault("heuristics.window", "must be at least 1s");
+    }
+    constexpr uint32_t entries_max = 1U << 22; // half a gigabyte of bans
+    if (config.maps.bans > entries_max) {
+        return fault("maps.bans", fmt::format("must be at most {}", entries_max));
+    }
+    if (config.maps.clients > entries_max) {
+        return fault("maps.clients", fmt::format("must be at most {}", entries_max));
     }
     if (config.maps.events_bytes < 4096 || !std::has_single_bit(config.maps.events_bytes)) {
         return fault("maps.events_bytes", "must be a power of two, at least 4096");

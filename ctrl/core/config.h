@@ -21,9 +21,9 @@ enum class OnStop { keep, detach };
 
 struct HeuristicsConfig {
     bool enabled = true;
-    uint64_t client_packets_per_second = 20000; // of one proven TCP source
-    uint64_t window_ns = 2 * ns_per_s;          // over which the rate is taken
-    uint64_t ban_ttl_ns = 60 * ns_per_s;        // of the first offence; doubles
+    uint64_t client_packets_per_second = 100000; // of one proven TCP source
+    uint64_t window_ns = 2 * ns_per_s;           // over which the rate is taken
+    uint64_t ban_ttl_ns = 60 * ns_per_s;         // of the first offence; doubles
     uint64_t ban_ttl_max_ns = 86400 * ns_per_s;
     uint64_t strike_decay_ns = 3600 * ns_per_s; // good behaviour that forgives one offence
 

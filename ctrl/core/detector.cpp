@@ -9,13 +9,8 @@ namespace xdpctl
 std::vector<Offender> RateDetector::observe(const std::vector<ClientSample>& clients,
                                             uint64_t now_ns)
 {
-    const double allowance =
-        static_cast<double>(packets_per_second_) * static_cast<double>(window_ns_) / 1e9;
     std::vector<Offender> offenders;
     for (const ClientSample& client : clients) {
-        if (client.connections == 0) {
-            continue;
-        }
         auto [entry, is_new] =
             windows_.try_emplace(client.source, Window{now_ns, client.session_packets, now_ns});
         Window& window = entry->second;
@@ -26,7 +21,10 @@ std::vector<Offender> RateDetector::observe(const std::vector<ClientSample>& cli
         }
         const uint64_t sent = client.session_packets - window.session_packets;
         const uint64_t elapsed_ns = now_ns - window.start_ns;
-        // Judge as soon as the whole window's allowance is used up.
+        // Judge as soon as the whole window's allowance is used up; a late look
+        // allows for the longer time.
+        const double allowance = static_cast<double>(packets_per_second_) *
+                                 static_cast<double>(std::max(elapsed_ns, window_ns_)) / 1e9;
         const bool exceeded = static_cast<double>(sent) > allowance;
         if (exceeded) {
             offenders.push_back(

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/controller.h"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <ctime>
 #include <thread>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -36,7 +39,10 @@ uint64_t deadline_of(const HandBan& ban, uint64_t now_ns)
         return XDPCTL_NO_DEADLINE;
     }
     const uint64_t wall_s = unix_ms() / 1000;
-    return *ban.until_unix_s <= wall_s ? 1 : now_ns + (*ban.until_unix_s - wall_s) * ns_per_s;
+    constexpr uint64_t century_s = 100ULL * 365 * 86400;
+    return *ban.until_unix_s <= wall_s
+               ? 1
+               : now_ns + std::min(*ban.until_unix_s - wall_s, century_s) * ns_per_s;
 }
 
 const char* origin_name(uint32_t origin)
@@ -95,9 +101,11 @@ Result<> Controller::change(Config config, HandState hand)
     config_ = std::move(config);
     hand_ = std::move(hand);
     rebuild_guard();
-    if (auto saved = state_file_.save(hand_); !saved) {
-        // In force, but a restart would forget it: that must be known.
-        return saved.error().in("the change is in force but could not be saved");
+    // A failure to save does not undo what is in force; but it must be known.
+    const auto saved = state_file_.save(hand_);
+    state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
+    if (!saved) {
+        log::error("{}", state_problem_);
     }
     return Done{};
 }
@@ -112,8 +120,7 @@ Result<> Controller::start()
     refresh_host();
     was_bypassed_ = plane_.bypass();
     if (was_bypassed_) {
-        note("panic", "panic is in force since an earlier run: every packet passes until "
-                      "`xdpctl attach` ends it");
+        note("panic", "in force since an earlier run: every packet passes until `xdpctl attach`");
     }
     if (auto clients = connected_clients(host_)) {
         for (const auto& [source, connections] : *clients) {
@@ -128,10 +135,9 @@ Result<> Controller::attach_configured()
     const std::lock_guard lock(mutex_);
     wanted_ = {config_.interfaces.begin(), config_.interfaces.end()};
     for (const Attachment& attachment : interfaces_.list()) {
-        if (!wanted_.contains(attachment.interface)) {
-            if (auto done = interfaces_.detach(attachment.interface); done) {
-                note("interface", attachment.interface + " is no longer configured: detached");
-            }
+        if (wanted_.insert(attachment.interface).second) {
+            log::info("{}: attached, though not configured; `xdpctl detach` frees it",
+                      attachment.interface);
         }
     }
     if (plane_.bypass()) {
@@ -140,7 +146,7 @@ Result<> Controller::attach_configured()
     }
     size_t attached = 0;
     std::optional<Error> problem;
-    for (const std::string& name : config_.interfaces) {
+    for (const std::string& name : wanted_) {
         if (auto done = attach_locked(name, config_.attach); done) {
             attached++;
         } else {
@@ -170,9 +176,33 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
 
 void Controller::refresh_attachments()
 {
-    attachments_ = interfaces_.list();
+    const std::vector<Attachment> before = std::exchange(attachments_, interfaces_.list());
+    for (const Attachment& old : before) {
+        const bool present =
+            std::any_of(attachments_.begin(), attachments_.end(),
+                        [&old](const Attachment& now) { return now.interface == old.interface; });
+        if (!present && wanted_.contains(old.interface)) {
+            note("interface", old.interface + ": no longer filtered");
+        }
+    }
     for (const Attachment& attachment : attachments_) {
         device_names_[attachment.ifindex] = attachment.interface;
+    }
+}
+
+// An interface that went away and came back is protected again.
+void Controller::attach_missing()
+{
+    if (plane_.bypass()) {
+        return;
+    }
+    for (const std::string& name : wanted_) {
+        const bool present =
+            std::any_of(attachments_.begin(), attachments_.end(),
+                        [&name](const Attachment& a) { return a.interface == name; });
+        if (!present && attach_locked(name, config_.attach)) {
+            return; // attachments_ changed; the next one in a second
+        }
     }
 }
 
@@ -207,12 +237,13 @@ void Controller::tick()
     if (now >= next_host_ns_) {
         refresh_host();
         refresh_attachments();
+        attach_missing();
     }
     if (now >= next_sweep_ns_) {
         sweep_bans();
     }
     if (plane_.bypass() && !was_bypassed_) {
-        note("panic", "panic: every packet passes until `xdpctl attach`");
+        note("panic", "every packet passes until `xdpctl attach`");
     }
     was_bypassed_ = plane_.bypass();
 
@@ -228,9 +259,11 @@ void Controller::tick()
 
 void Controller::run_heuristics(const std::vector<ClientSample>& clients)
 {
-    auto orders = heuristics_.tick(plane_, clients, guard_);
+    auto orders = heuristics_.tick(plane_, clients, guard_,
+                                   mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass());
     if (!orders) {
         log::error("banning: {}", orders.error().message);
+        (void)make_room(plane_.max_bans()); // forget offences that are over
         return;
     }
     for (const BanOrder& order : *orders) {
@@ -343,6 +376,9 @@ Status Controller::status()
     status.block_prefixes = config_.block.size() + hand_.prefix_bans.size();
     status.max_bans = plane_.max_bans();
     status.warnings = setup_.warnings;
+    if (!state_problem_.empty()) {
+        status.warnings.push_back(state_problem_);
+    }
     status.snapshot = snapshot_;
     return status;
 }
@@ -628,6 +664,26 @@ Result<std::vector<std::string>> Controller::diff(const std::string& toml, const
     return diff_configs(config_, *config);
 }
 
+// Attaches the interfaces that were not configured before: all, or none and why.
+Result<std::vector<std::string>>
+Controller::attach_fresh(const std::vector<std::string>& interfaces, AttachMode mode)
+{
+    std::vector<std::string> fresh;
+    for (const std::string& interface : interfaces) {
+        if (plane_.bypass() || wanted_.contains(interface)) {
+            continue;
+        }
+        if (auto done = attach_locked(interface, mode); !done) {
+            for (const std::string& undone : fresh) {
+                (void)interfaces_.detach(undone);
+            }
+            return done.error().in("nothing was changed");
+        }
+        fresh.push_back(interface);
+    }
+    return fresh;
+}
+
 Result<Control::Applied> Controller::apply_locked(const std::string& toml, const std::string& name)
 {
     auto parsed = parse_config(toml, name);
@@ -636,38 +692,50 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
     }
     Applied applied{diff_configs(config_, *parsed), {}};
     for (const std::string& key : needs_reload(config_, *parsed)) {
-        applied.warnings.push_back(key + " takes effect when the data path is loaded anew: "
-                                         "`xdpctl detach` every interface, then restart xdpctld "
-                                         "with on_stop = \"detach\"");
+        applied.warnings.push_back(key + " takes effect when xdpctld starts again; the size of a "
+                                         "map only after a stop with on_stop = \"detach\"");
     }
     if (hand_.mode && *hand_.mode != parsed->mode) {
         applied.warnings.push_back(fmt::format(
             "the mode stays {}, set by hand; `xdpctl mode {}` follows the configuration",
             to_string(*hand_.mode), to_string(parsed->mode)));
     }
+    for (const Prefix& prefix : parsed->block) {
+        if (auto why = guard_.refuses(prefix)) {
+            applied.warnings.push_back(fmt::format("lists.block: {}: {}", to_string(prefix), *why));
+        }
+    }
     const std::vector<std::string> before = config_.interfaces;
+    auto fresh = attach_fresh(parsed->interfaces, parsed->attach);
+    if (!fresh) {
+        return fresh.error();
+    }
     if (auto done = change(*parsed, hand_); !done) {
+        for (const std::string& interface : *fresh) {
+            (void)interfaces_.detach(interface);
+        }
         return done.error();
     }
+    wanted_.insert(fresh->begin(), fresh->end());
     for (const std::string& interface : before) {
         const auto& now = config_.interfaces;
         if (std::find(now.begin(), now.end(), interface) == now.end()) {
             wanted_.erase(interface);
-            if (auto done = interfaces_.detach(interface); !done) {
+            if (auto done = interfaces_.detach(interface);
+                !done && done.error().kind != ErrorKind::not_found) {
                 applied.warnings.push_back(done.error().message);
             }
         }
     }
-    for (const std::string& interface : config_.interfaces) {
-        if (std::find(before.begin(), before.end(), interface) == before.end()) {
-            wanted_.insert(interface);
-            if (auto done = attach_locked(interface, config_.attach); !done) {
-                applied.warnings.push_back(done.error().message);
-            }
-        }
+    if (config_.interfaces.empty()) {
+        applied.warnings.emplace_back("no interface is configured: nothing is filtered");
+    }
+    if (plane_.bypass()) {
+        applied.warnings.emplace_back("panic is in force: every packet passes until `xdpctl "
+                                      "attach`");
     }
     refresh_attachments();
-    note("config", fmt::format("{} applied: {} changes", name, applied.changes.size()));
+    note("config", fmt::format("{} applied, {} keys changed", name, applied.changes.size()));
     return applied;
 }
 

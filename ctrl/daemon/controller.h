@@ -45,8 +45,8 @@ class Controller final : public Control
 
     // Takes over what was set by hand and commits the first policy.
     Result<> start();
-    // Attaches what is configured and frees what is not; problems become warnings
-    // unless nothing at all could be attached.
+    // Attaches what is configured and keeps what is attached already; an error
+    // only where nothing at all could be attached.
     Result<> attach_configured();
 
     void tick();
@@ -85,6 +85,9 @@ class Controller final : public Control
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
     void refresh_host();
+    Result<std::vector<std::string>> attach_fresh(const std::vector<std::string>& interfaces,
+                                                  AttachMode mode);
+    void attach_missing();
     void rebuild_guard();
     void refresh_attachments();
     void sweep_bans();
@@ -115,6 +118,7 @@ class Controller final : public Control
     uint64_t next_host_ns_ = 0;
     bool config_ok_ = true;
     std::string config_error_;
+    std::string state_problem_;
     bool was_bypassed_ = false;
     std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
 };

@@ -9,8 +9,9 @@ Heuristics::Heuristics(const HeuristicsConfig& config)
 {
 }
 
-Result<std::vector<BanOrder>>
-Heuristics::tick(Dataplane& plane, const std::vector<ClientSample>& clients, const BanGuard& guard)
+Result<std::vector<BanOrder>> Heuristics::tick(Dataplane& plane,
+                                               const std::vector<ClientSample>& clients,
+                                               const BanGuard& guard, bool enforcing)
 {
     if (!config_.enabled) {
         return std::vector<BanOrder>{};
@@ -27,7 +28,11 @@ Heuristics::tick(Dataplane& plane, const std::vector<ClientSample>& clients, con
     std::vector<BanOrder> orders =
         decide_bans(offenders, plane.find_bans(sources), guard, config_, now);
     std::vector<BanEntry> entries;
-    for (const BanOrder& order : orders) {
+    for (BanOrder& order : orders) {
+        if (!enforcing) {
+            order.ban.strikes = 0;
+            order.ban.deadline_ns = now + config_.ban_ttl_ns;
+        }
         entries.push_back({order.source, order.ban});
     }
     if (auto done = plane.ban(entries); !done) {

@@ -19,8 +19,9 @@ class Heuristics
     explicit Heuristics(const HeuristicsConfig& config);
 
     // Bans the offenders among the clients; returns the bans that were made.
+    // Where nothing is enforced, an offence is not held against them later.
     Result<std::vector<BanOrder>> tick(Dataplane& plane, const std::vector<ClientSample>& clients,
-                                       const BanGuard& guard);
+                                       const BanGuard& guard, bool enforcing);
 
   private:
     HeuristicsConfig config_;

@@ -83,6 +83,37 @@ Result<> bring_into_kernel(BpfObject& object, const Config& config)
     return problem ? Result<>(*problem) : object.load();
 }
 
+// Interfaces that still run the program of an earlier build, which are those
+// that are not configured any more.
+void free_previous(BpfObject& object)
+{
+    for (const Attachment& attachment : attachments(object.previous_program_id())) {
+        if (auto done = detach(object.previous_program(), attachment.interface); !done) {
+            log::error("{}", done.error().message);
+            return; // its pin stays, so that panic can reach it
+        }
+        log::info("{}: detached, it is not configured", attachment.interface);
+    }
+    object.discard_previous();
+}
+
+void detach_all(RealInterfaces& interfaces, const std::string& pin_directory)
+{
+    bool freed = true;
+    for (const Attachment& attachment : interfaces.list()) {
+        if (auto done = interfaces.detach(attachment.interface); !done) {
+            log::error("{}", done.error().message);
+            freed = false;
+        }
+    }
+    if (!freed) {
+        log::error("an interface still filters: its pins are kept, `xdpctl panic` frees it");
+        return;
+    }
+    BpfObject::unpin(pin_directory);
+    log::info("stopped; detached, nothing filters now");
+}
+
 struct Options {
     std::string config_path = "/etc/xdpctl/xdpctl.toml";
     bool verbose = false;
@@ -103,6 +134,13 @@ Result<> run(const Options& options)
     }
     LoadOptions load{config->maps, false, false, config->pin_directory};
     load.frags = std::any_of(config->interfaces.begin(), config->interfaces.end(), needs_frags);
+    if (auto done = ensure_bpffs(config->pin_directory); !done) {
+        return done;
+    }
+    const auto lock = lock_pins(config->pin_directory);
+    if (!lock) {
+        return lock.error();
+    }
     auto object = BpfObject::open(load);
     if (!object) {
         return object.error();
@@ -136,6 +174,7 @@ Result<> run(const Options& options)
     if (auto done = controller.attach_configured(); !done) {
         return done;
     }
+    free_previous(**object);
     auto api = ApiServer::bind(controller, config->socket_path, config->socket_group);
     if (!api) {
         return api.error();
@@ -158,14 +197,9 @@ Result<> run(const Options& options)
               controller.status().attachments.size());
     auto ended = run_loop(controller, (*plane)->events_epoll_fd());
 
+    api->reset(); // nobody changes anything any more
     if (controller.config().on_stop == OnStop::detach) {
-        for (const Attachment& attachment : interfaces.list()) {
-            if (auto done = interfaces.detach(attachment.interface); !done) {
-                log::error("{}", done.error().message);
-            }
-        }
-        BpfObject::unpin(config->pin_directory);
-        log::info("stopped; detached, nothing filters now");
+        detach_all(interfaces, config->pin_directory);
     } else {
         log::info("stopped; the data path goes on filtering");
     }
@@ -182,7 +216,12 @@ int main(int argc, char** argv)
     app.add_option("-c,--config", options.config_path, "configuration file")->capture_default_str();
     app.add_flag("-v,--verbose", options.verbose, "log details");
     app.set_version_flag("--version", XDPCTL_VERSION);
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& problem) {
+        const int code = app.exit(problem);
+        return code == 0 ? 0 : static_cast<int>(xdpctl::ErrorKind::usage);
+    }
     if (options.verbose) {
         xdpctl::log::set_level(xdpctl::log::Level::debug);
     }

@@ -26,8 +26,6 @@ namespace xdpctl
 namespace
 {
 
-constexpr const char* clients_link_pin = "clients_link";
-
 // 4096 - XDP_PACKET_HEADROOM 256 - sizeof(skb_shared_info) 320 - Ethernet 14 -
 // two VLAN tags 8: what netdevs such as veth and virtio allow one buffer.
 constexpr int single_buffer_mtu = 3498;
@@ -310,7 +308,7 @@ Result<std::string> attach_clients(const BpfObject& object, const std::string& c
                        "no cgroup v2 is mounted, so clients cannot be learned: run "
                        "`mount -t cgroup2 none /sys/fs/cgroup` or set paths.cgroup");
     }
-    const std::string pin = BpfObject::pin_path(pin_directory, clients_link_pin);
+    const std::string pin = BpfObject::pin_path(pin_directory, pin::clients_link);
     if (!pin_directory.empty() && access(pin.c_str(), F_OK) == 0) {
         return directory;
     }
@@ -328,38 +326,71 @@ Result<std::string> attach_clients(const BpfObject& object, const std::string& c
     return directory;
 }
 
-Result<std::vector<std::string>> panic(const std::string& pin_directory)
+namespace
 {
-    const Fd control(bpf_obj_get(BpfObject::pin_path(pin_directory, "control").c_str()));
-    const Fd program(bpf_obj_get(BpfObject::pin_path(pin_directory, "program").c_str()));
-    if (!control.valid() || !program.valid()) {
-        return errno == ENOENT
-                   ? failure(ErrorKind::not_found, "nothing is pinned in {}: xdpctl is not loaded",
-                             pin_directory)
-                   : system_failure(errno, "opening the pins in " + pin_directory);
-    }
-    void* memory =
-        mmap(nullptr, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, control.get(), 0);
+
+Result<> set_bypass(int control)
+{
+    const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
     if (memory == MAP_FAILED) {
         return system_failure(errno, "mapping the control words");
     }
-    // First the switch, which takes effect at once on every interface.
     __atomic_store_n(&static_cast<xdpctl_control*>(memory)->bypass, 1, __ATOMIC_SEQ_CST);
-    munmap(memory, sysconf(_SC_PAGESIZE));
+    munmap(memory, bytes);
+    return Done{};
+}
 
+// Takes the program off every interface; goes on where one refuses.
+Result<> detach_everywhere(int program, std::vector<std::string>& freed)
+{
+    std::optional<Error> problem;
+    for (const Attachment& attachment : attachments(program_id_of(program))) {
+        if (auto done = detach(program, attachment.interface); !done) {
+            problem = done.error();
+        } else {
+            freed.push_back(attachment.interface);
+        }
+    }
+    return problem ? Result<>(*problem) : Result<>(Done{});
+}
+
+} // namespace
+
+Result<std::vector<std::string>> panic(const std::string& pin_directory)
+{
+    const auto open_pin = [&pin_directory](const char* name) {
+        return Fd(bpf_obj_get(BpfObject::pin_path(pin_directory, name).c_str()));
+    };
+    // First the switch, which takes effect at once on every interface.
+    bool found = false;
+    int code = ENOENT;
+    for (const char* name : {"control", pin::previous_control}) {
+        if (const Fd control = open_pin(name); control.valid()) {
+            found = true;
+            if (auto done = set_bypass(control.get()); !done) {
+                return done.error();
+            }
+        } else if (errno != ENOENT) {
+            code = errno;
+        }
+    }
+    if (!found) {
+        return code == ENOENT
+                   ? failure(ErrorKind::not_found, "nothing is pinned in {}: xdpctl is not loaded",
+                             pin_directory)
+                   : system_failure(code, "opening the pins in " + pin_directory);
+    }
     std::vector<std::string> freed;
     std::optional<Error> problem;
-    for (const Attachment& attachment : attachments(program_id_of(program.get()))) {
-        if (auto done = detach(program.get(), attachment.interface); !done) {
-            problem = done.error();
-            continue;
+    for (const char* name : {pin::program, pin::previous_program}) {
+        if (const Fd program = open_pin(name); program.valid()) {
+            if (auto done = detach_everywhere(program.get(), freed); !done) {
+                problem = done.error();
+            }
         }
-        freed.push_back(attachment.interface);
     }
-    if (problem) {
-        return *problem;
-    }
-    return freed;
+    return problem ? Result<std::vector<std::string>>(*problem) : freed;
 }
 
 } // namespace xdpctl

@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <net/if.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <random>
 
 #include "core/units.h"
@@ -135,7 +137,18 @@ uint64_t BpfDataplane::now_ns() const
     // Only a BPF program can read the kernel's jiffies: ask one.
     const std::array<uint8_t, test_run_frame_min + 1> frame{};
     const auto verdict = test_run(object_.judge(), frame, 0);
-    return verdict ? verdict->judgement.time_ns : 0;
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const uint64_t monotonic_ns =
+        static_cast<uint64_t>(now.tv_sec) * ns_per_s + static_cast<uint64_t>(now.tv_nsec);
+    const std::lock_guard lock(clock_mutex_);
+    if (verdict) {
+        last_now_ns_ = verdict->judgement.time_ns;
+    } else { // no memory for a test run: go on from the last answer
+        last_now_ns_ += monotonic_ns - last_monotonic_ns_;
+    }
+    last_monotonic_ns_ = monotonic_ns;
+    return last_now_ns_;
 }
 
 Result<> BpfDataplane::map_bans()
@@ -227,7 +240,7 @@ bool BpfDataplane::bypass() const
     return control_->bypass != 0;
 }
 
-// All or nothing: what was added before one did not fit is taken back.
+// What was added before one did not fit is taken back.
 Result<> BpfDataplane::ban(std::span<const BanEntry> entries)
 {
     std::vector<Address> fresh;
@@ -236,9 +249,10 @@ Result<> BpfDataplane::ban(std::span<const BanEntry> entries)
         const bool fits = known || ban_entries_ + fresh.size() < max_bans();
         if (!fits || !bans_->put(entry.source, entry.ban)) {
             (void)unban(fresh);
-            return failure("the map ban_slots is full: room for {} bans, {} are in it; raise "
-                           "maps.bans",
-                           max_bans(), ban_entries_);
+            return failure(
+                "the map ban_slots is full: it has room for {} bans and holds {}, {} more "
+                "do not fit; raise maps.bans",
+                max_bans(), ban_entries_, entries.size());
         }
         if (!known) {
             fresh.push_back(entry.source);
@@ -386,10 +400,15 @@ Result<> BpfDataplane::register_device(uint32_t ifindex)
         return Done{};
     }
     uint32_t* const free = std::find(begin, end, 0U);
-    if (free == end) {
+    uint32_t* const gone = std::find_if(begin, end, [](uint32_t index) {
+        char name[IF_NAMESIZE];
+        return if_indextoname(index, name) == nullptr;
+    });
+    uint32_t* const slot = free != end ? free : gone;
+    if (slot == end) {
         return failure("more than {} interfaces", XDPCTL_DEVICE_SLOTS - 1);
     }
-    __atomic_store_n(free, ifindex, __ATOMIC_SEQ_CST);
+    __atomic_store_n(slot, ifindex, __ATOMIC_SEQ_CST);
     return Done{};
 }
 

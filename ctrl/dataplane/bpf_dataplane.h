@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
 #include "core/sessions.h"
 #include "dataplane/ban_store.h"
@@ -47,7 +48,6 @@ class BpfDataplane final : public Dataplane, public SocketTable
 
     // Counters of this interface get a slot of their own.
     Result<> register_device(uint32_t ifindex);
-    void set_prefixes(uint32_t entries) { prefixes_ = entries; }
     int events_epoll_fd() const;
 
     // Replay only. The attached program itself, with all its side effects.
@@ -83,6 +83,9 @@ class BpfDataplane final : public Dataplane, public SocketTable
 
     ring_buffer* ring_ = nullptr;
     std::function<void(const xdpctl_event&)> on_event_;
+    mutable std::mutex clock_mutex_;
+    mutable uint64_t last_now_ns_ = 0;       // of the data path's clock
+    mutable uint64_t last_monotonic_ns_ = 0; // when it was asked
 };
 
 // The longest frame that BPF_PROG_TEST_RUN takes in one buffer.

@@ -3,7 +3,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -12,6 +14,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <ctime>
 
 #include <xdpctl/abi/maps.h>
@@ -26,11 +29,6 @@ namespace xdpctl
 {
 namespace
 {
-
-constexpr const char* program_pin = "program";
-constexpr const char* judge_pin = "judge";
-constexpr const char* clients_pin = "clients_program";
-constexpr const char* clients_link_pin = "clients_link";
 
 // Every map of the contract, by name.
 const std::vector<std::string>& map_names()
@@ -131,6 +129,21 @@ Result<> ensure_bpffs(const std::string& pin_directory)
     return make_directories(pin_directory);
 }
 
+Result<Fd> lock_pins(const std::string& pin_directory)
+{
+    Fd directory(::open(pin_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.valid()) {
+        return system_failure(errno, pin_directory);
+    }
+    if (flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK
+                   ? failure(ErrorKind::refused, "another xdpctld already runs on the pins in {}",
+                             pin_directory)
+                   : system_failure(errno, "locking " + pin_directory);
+    }
+    return directory;
+}
+
 std::string BpfObject::pin_path(const std::string& directory, const std::string& name)
 {
     return directory + "/" + name;
@@ -139,7 +152,8 @@ std::string BpfObject::pin_path(const std::string& directory, const std::string&
 void BpfObject::unpin(const std::string& directory)
 {
     std::vector<std::string> names = map_names();
-    names.insert(names.end(), {program_pin, judge_pin, clients_pin, clients_link_pin});
+    names.insert(names.end(), {pin::program, pin::judge, pin::clients, pin::clients_link,
+                               pin::previous_program, pin::previous_control});
     for (const std::string& name : names) {
         unlink(pin_path(directory, name).c_str());
     }
@@ -190,33 +204,24 @@ Result<std::unique_ptr<BpfObject>> BpfObject::open(const LoadOptions& options)
 Result<> BpfObject::adopt()
 {
     const std::string& directory = options_.pin_directory;
-    const Fd meta_fd(bpf_obj_get(pin_path(directory, "meta").c_str()));
+    const auto at = [&directory](const char* name) { return pin_path(directory, name); };
+    // Left where an earlier start was interrupted while it replaced a program.
+    previous_program_ = Fd(bpf_obj_get(at(pin::previous_program).c_str()));
+    previous_program_id_ = program_id_of(previous_program_.get());
+
+    const Fd meta_fd(bpf_obj_get(at("meta").c_str()));
     if (!meta_fd.valid()) {
-        if (errno == ENOENT) {
-            unpin(directory); // what an interrupted start may have left
-            return make_directories(directory);
-        }
-        return system_failure(errno, "opening the pins in " + directory);
+        return errno == ENOENT ? Result<>(Done{})
+                               : system_failure(errno, "opening the pins in " + directory);
     }
     const uint32_t zero = 0;
     xdpctl_meta meta{};
     bpf_map_lookup_elem(meta_fd.get(), &zero, &meta);
-    previous_program_ = Fd(bpf_obj_get(pin_path(directory, program_pin).c_str()));
-    previous_program_id_ = program_id_of(previous_program_.get());
-
-    if (meta.layout != layout_hash()) {
-        log::warning("the pinned maps have another layout than this version: counters and bans "
-                     "start anew");
-        origin_ = Origin::replaced;
-        unpin(directory);
-        return make_directories(directory);
-    }
-    if (meta.object != object_hash() || meta.frags != options_.frags || previous_program_id_ == 0) {
-        origin_ = Origin::upgraded;
-        for (const char* name : {program_pin, judge_pin, clients_pin, clients_link_pin}) {
-            unlink(pin_path(directory, name).c_str());
-        }
-        return Done{};
+    program_ = Fd(bpf_obj_get(at(pin::program).c_str()));
+    const bool same_layout = meta.layout == layout_hash();
+    const bool same_object = meta.object == object_hash() && meta.frags == options_.frags;
+    if (!same_layout || !same_object || !program_.valid()) {
+        return make_way(same_layout);
     }
     origin_ = Origin::adopted;
     for (const std::string& name : map_names()) {
@@ -225,14 +230,49 @@ Result<> BpfObject::adopt()
             return system_failure(errno, "opening the pinned map " + name);
         }
     }
-    program_ = Fd(bpf_obj_get(pin_path(directory, program_pin).c_str()));
-    judge_ = Fd(bpf_obj_get(pin_path(directory, judge_pin).c_str()));
-    clients_ = Fd(bpf_obj_get(pin_path(directory, clients_pin).c_str()));
+    judge_ = Fd(bpf_obj_get(pin_path(directory, pin::judge).c_str()));
+    clients_ = Fd(bpf_obj_get(pin_path(directory, pin::clients).c_str()));
     if (!judge_.valid() || !clients_.valid()) {
         return system_failure(errno, "opening the pinned programs in " + directory);
     }
     note_sizes();
     return Done{};
+}
+
+// Keeps the running program in reach under another name, and frees the rest.
+Result<> BpfObject::make_way(bool keep_maps)
+{
+    const std::string& directory = options_.pin_directory;
+    const auto at = [&directory](const std::string& name) { return pin_path(directory, name); };
+    if (program_.valid()) {
+        std::rename(at(pin::program).c_str(), at(pin::previous_program).c_str());
+        previous_program_ = std::move(program_);
+        program_ = Fd();
+        previous_program_id_ = program_id_of(previous_program_.get());
+    }
+    for (const char* name : {pin::judge, pin::clients, pin::clients_link}) {
+        unlink(at(name).c_str());
+    }
+    if (keep_maps) {
+        origin_ = Origin::upgraded;
+        return Done{};
+    }
+    log::warning("the pinned maps have another layout than this version: counters and bans "
+                 "start anew");
+    origin_ = Origin::replaced;
+    std::rename(at("control").c_str(), at(pin::previous_control).c_str());
+    for (const std::string& name : map_names()) {
+        unlink(at(name).c_str());
+    }
+    return Done{};
+}
+
+void BpfObject::discard_previous()
+{
+    unlink(pin_path(options_.pin_directory, pin::previous_program).c_str());
+    unlink(pin_path(options_.pin_directory, pin::previous_control).c_str());
+    previous_program_ = Fd();
+    previous_program_id_ = 0;
 }
 
 Result<> BpfObject::prepare()
@@ -339,8 +379,9 @@ Result<> BpfObject::finish()
     if (options_.pin_directory.empty()) {
         return Done{};
     }
-    const std::array<std::pair<const char*, int>, 3> pins = {
-        {{program_pin, program_.get()}, {judge_pin, judge_.get()}, {clients_pin, clients_.get()}}};
+    const std::array<std::pair<const char*, int>, 3> pins = {{{pin::program, program_.get()},
+                                                              {pin::judge, judge_.get()},
+                                                              {pin::clients, clients_.get()}}};
     for (const auto& [name, fd] : pins) {
         if (bpf_obj_pin(fd, pin_path(options_.pin_directory, name).c_str()) != 0) {
             return system_failure(errno,

@@ -17,6 +17,17 @@ struct xdpctl_bpf;
 namespace xdpctl
 {
 
+namespace pin
+{
+inline constexpr const char* program = "program";
+inline constexpr const char* judge = "judge";
+inline constexpr const char* clients = "clients_program";
+inline constexpr const char* clients_link = "clients_link";
+// Of a program that is being replaced.
+inline constexpr const char* previous_program = "previous_program";
+inline constexpr const char* previous_control = "previous_control";
+} // namespace pin
+
 struct LoadOptions {
     MapsConfig maps;
     bool frags = false;        // frames of several buffers (jumbo MTU)
@@ -64,6 +75,10 @@ class BpfObject
     // Sizes that differ from the wanted ones after adoption: "bans: 1000, configured 2000".
     const std::vector<std::string>& size_mismatches() const { return size_mismatches_; }
 
+    // The program of an earlier build or layout is not needed any more. Until
+    // then its pin stays, so that nothing that filters is out of reach.
+    void discard_previous();
+
     static std::string pin_path(const std::string& directory, const std::string& name);
     // Removes every pin of ours below the directory; foreign files stay.
     static void unpin(const std::string& directory);
@@ -72,6 +87,7 @@ class BpfObject
     BpfObject() = default;
 
     Result<> adopt();
+    Result<> make_way(bool keep_maps);
     Result<> prepare();
     Result<> take_descriptors();
     void note_sizes();
@@ -91,6 +107,10 @@ class BpfObject
 
 // Bpffs at /sys/fs/bpf, mounted where it is missing and we may.
 Result<> ensure_bpffs(const std::string& pin_directory);
+
+// One daemon per pin directory: holds until the descriptor is closed. refused
+// where another one holds it.
+Result<Fd> lock_pins(const std::string& pin_directory);
 
 // Of a program descriptor; 0 where it is invalid.
 uint32_t program_id_of(int fd);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/facts.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -11,6 +14,21 @@
 
 namespace xdpctl
 {
+
+namespace
+{
+
+// ip_local_port_range of ip(7); an empty range where it cannot be read.
+std::pair<uint16_t, uint16_t> ephemeral_ports()
+{
+    std::ifstream file("/proc/sys/net/ipv4/ip_local_port_range");
+    uint16_t low = 1;
+    uint16_t high = 0;
+    file >> low >> high;
+    return file ? std::pair(low, high) : std::pair<uint16_t, uint16_t>(1, 0);
+}
+
+} // namespace
 
 std::string to_string(const Service& service)
 {
@@ -58,12 +76,19 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
         return sockets.error().in("listening sockets");
     }
     facts.addresses = *addresses;
-    facts.gateways = *routers;
+    const std::set<Address> distinct(routers->begin(), routers->end()); // one per route
+    facts.gateways.assign(distinct.begin(), distinct.end());
     if (const auto text = read_file(resolv_conf)) {
         facts.resolvers = parse_resolvers(*text);
     }
     std::set<Service> services;
+    const auto [low, high] = ephemeral_ports();
     for (const SocketInfo& socket : *sockets) {
+        // A UDP socket there is somebody who asks, not a service.
+        if (socket.protocol == IPPROTO_UDP && socket.local_port >= low &&
+            socket.local_port <= high) {
+            continue;
+        }
         // 0.0.0.0 comes as a mapped address; "any" is one thing here.
         const bool any = socket.local == all_ipv4().address;
         services.insert(

@@ -175,6 +175,8 @@ Result<uint64_t> send_capture(const std::string& path, const Orientation& orient
         const auto info = read_frame(bytes);
         if (info && orientation.is_outgoing(*info)) {
             report.outgoing++;
+        } else if (info && !orientation.is_incoming(*info)) {
+            report.elsewhere++;
         } else if (bytes.size() > mtu + ETH_HLEN) {
             report.too_large++;
         } else if (bytes.size() <= ETH_HLEN) {

@@ -40,6 +40,15 @@ bool Orientation::is_outgoing(const FrameInfo& frame) const
     return is_protected(frame.src) && !is_protected(frame.dst);
 }
 
+bool Orientation::is_incoming(const FrameInfo& frame) const
+{
+    const bool has_family =
+        std::any_of(protect.begin(), protect.end(), [&frame](const Prefix& prefix) {
+            return prefix.is_ipv4() == frame.dst.is_ipv4();
+        });
+    return is_protected(frame.dst) || is_group(frame.dst) || (inferred && !has_family);
+}
+
 std::string Orientation::describe() const
 {
     if (protect.empty()) {

@@ -19,6 +19,9 @@ struct Orientation {
     bool is_protected(const Address& address) const;
     // A packet from the protected side tells, but is not judged.
     bool is_outgoing(const FrameInfo& frame) const;
+    // Reaches the protected side: to one of its addresses or to a group. Where
+    // a family has no prefix by inference, all of it counts.
+    bool is_incoming(const FrameInfo& frame) const;
     std::string describe() const;
 };
 

@@ -136,7 +136,7 @@ Result<> Replayer::tick_until(uint64_t now_ns, ReplayReport& report)
         if (!clients) {
             return clients.error();
         }
-        auto orders = heuristics_.tick(*plane_, *clients, guard_);
+        auto orders = heuristics_.tick(*plane_, *clients, guard_, true);
         if (!orders) {
             return orders.error();
         }
@@ -208,6 +208,10 @@ Result<ReplayReport> Replayer::run(const std::string& path, const std::vector<Pr
         if (info && orientation.is_outgoing(*info)) {
             report.outgoing++;
             return sessions.from_protected(*info);
+        }
+        if (info && !orientation.is_incoming(*info)) {
+            report.elsewhere++;
+            return Result<>(Done{});
         }
         if (auto judged = judge(frame, report); !judged) {
             return judged;

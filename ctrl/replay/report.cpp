@@ -82,6 +82,7 @@ json to_json(const ReplayReport& report)
             {"frames", report.frames},
             {"judged", report.judged},
             {"outgoing", report.outgoing},
+            {"elsewhere", report.elsewhere},
             {"passed", report.passed()},
             {"dropped", report.dropped},
             {"dropped_percent", report.dropped_percent()},

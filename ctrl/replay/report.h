@@ -19,9 +19,10 @@ struct ReplayReport {
     std::string file;
     bool live = false;
     std::string protects;
-    uint64_t frames = 0;   // in the file
-    uint64_t judged = 0;   // towards the protected side
-    uint64_t outgoing = 0; // from it: they tell, they are not judged
+    uint64_t frames = 0;    // in the file
+    uint64_t judged = 0;    // towards the protected side
+    uint64_t outgoing = 0;  // from it: they tell, they are not judged
+    uint64_t elsewhere = 0; // neither to it nor from it: not judged
     uint64_t dropped = 0;
     uint64_t dropped_in_session = 0; // of those, packets of an established session
     uint64_t completed = 0;          // cut by the snap length, filled with zeros

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "core/frame.h"
@@ -39,39 +40,43 @@ std::string describe_packet(const xdpctl_event& event)
                        endpoint(event.dst, event.dport, ports), flags, event.frame_bytes);
 }
 
-void EventLog::append(LogEvent event)
+void EventLog::append(std::deque<LogEvent>& events, LogEvent event)
 {
     event.sequence = next_++;
-    events_.push_back(std::move(event));
-    if (events_.size() > capacity_) {
-        events_.pop_front();
+    events.push_back(std::move(event));
+    if (events.size() > capacity_) {
+        events.pop_front();
     }
 }
 
 void EventLog::add(uint64_t unix_ms, std::string kind, std::string text)
 {
-    append({0, unix_ms, std::move(kind), std::move(text), std::nullopt});
+    append(decisions_, {0, unix_ms, std::move(kind), std::move(text), std::nullopt});
 }
 
 void EventLog::add(uint64_t unix_ms, const xdpctl_event& packet)
 {
-    append({0, unix_ms, "packet", describe_packet(packet), packet});
+    append(packets_, {0, unix_ms, "packet", describe_packet(packet), packet});
 }
 
 std::vector<LogEvent> EventLog::since(uint64_t sequence) const
 {
-    const auto first = std::find_if(events_.begin(), events_.end(), [sequence](const LogEvent& e) {
-        return e.sequence > sequence;
-    });
-    return {first, events_.end()};
+    std::vector<LogEvent> found;
+    for (const auto* events : {&decisions_, &packets_}) {
+        std::copy_if(events->begin(), events->end(), std::back_inserter(found),
+                     [sequence](const LogEvent& event) { return event.sequence > sequence; });
+    }
+    std::sort(found.begin(), found.end(),
+              [](const LogEvent& a, const LogEvent& b) { return a.sequence < b.sequence; });
+    return found;
 }
 
 std::vector<DroppedSource> EventLog::top_dropped(uint64_t from_ns, size_t most) const
 {
     std::map<std::pair<Address, uint32_t>, uint64_t> counts;
     uint64_t total = 0;
-    for (const LogEvent& event : events_) {
-        if (event.packet && event.packet->judgement.time_ns >= from_ns) {
+    for (const LogEvent& event : packets_) {
+        if (event.packet->judgement.time_ns >= from_ns) {
             counts[{Address::from_abi(event.packet->src), event.packet->judgement.reason}]++;
             total++;
         }

@@ -16,7 +16,7 @@ namespace xdpctl
 {
 
 struct LogEvent {
-    uint64_t sequence = 0; // from 1, without gaps
+    uint64_t sequence = 0; // from 1
     uint64_t unix_ms = 0;
     std::string kind; // "packet", "ban", "unban", "mode", "config", "interface", "service", "panic"
     std::string text;
@@ -46,11 +46,12 @@ class EventLog
     std::vector<DroppedSource> top_dropped(uint64_t from_ns, size_t most) const;
 
   private:
-    void append(LogEvent event);
+    void append(std::deque<LogEvent>& events, LogEvent event);
 
-    size_t capacity_;
+    size_t capacity_; // of each of the two
     uint64_t next_ = 1;
-    std::deque<LogEvent> events_;
+    std::deque<LogEvent> decisions_; // apart, so that a flood does not push them out
+    std::deque<LogEvent> packets_;
 };
 
 // One line: "tcp 192.0.2.1:4711 > 198.51.100.2:80 [S] 60 bytes".

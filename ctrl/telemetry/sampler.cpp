@@ -18,6 +18,26 @@ void add(Traffic& total, const xdpctl_cell& cell)
     total.bytes += cell.bytes;
 }
 
+// An interface that was made anew has a new index, and goes on under its name.
+void add_device(Snapshot& snapshot, const DeviceCounters& counters, const std::string& name)
+{
+    const auto known =
+        std::find_if(snapshot.devices.begin(), snapshot.devices.end(),
+                     [&name](const DeviceSnapshot& device) { return device.name == name; });
+    if (known == snapshot.devices.end()) {
+        snapshot.devices.push_back({name, counters});
+        return;
+    }
+    for (size_t f = 0; f < counters.cells.size(); f++) {
+        for (size_t d = 0; d < counters.cells[f].size(); d++) {
+            for (size_t r = 0; r < counters.cells[f][d].size(); r++) {
+                known->counters.cells[f][d][r].packets += counters.cells[f][d][r].packets;
+                known->counters.cells[f][d][r].bytes += counters.cells[f][d][r].bytes;
+            }
+        }
+    }
+}
+
 void add_totals(Snapshot& snapshot, const DeviceCounters& device)
 {
     for (const auto& family : device.cells) {
@@ -54,11 +74,10 @@ Snapshot Sampler::take(const Reading& reading, const std::map<uint32_t, std::str
     snapshot.maps = reading.maps;
     for (const DeviceCounters& device : reading.devices) {
         const auto name = device_names.find(device.ifindex);
-        snapshot.devices.push_back({name != device_names.end() ? name->second
-                                    : device.ifindex == 0
-                                        ? "other"
-                                        : fmt::format("ifindex{}", device.ifindex),
-                                    device});
+        add_device(snapshot, device,
+                   name != device_names.end() ? name->second
+                   : device.ifindex == 0      ? "other"
+                                              : fmt::format("ifindex{}", device.ifindex));
         snapshot.events_lost += device.events_lost;
         add_totals(snapshot, device);
     }

@@ -156,6 +156,9 @@ TEST_CASE("large and short frames are skipped and counted; nothing is left out")
     CHECK(report.too_short == 1);
     CHECK(report.outgoing == 1);
     CHECK(report.judged == 1);
+    const ReplayReport other = replay(file.path, {}, {"203.0.113.0/24"_net});
+    CHECK(other.judged == 0);
+    CHECK(other.elsewhere == 3);
 }
 
 TEST_CASE("every capture replays; legitimate ones lose only what no kernel would take")
@@ -173,8 +176,8 @@ TEST_CASE("every capture replays; legitimate ones lose only what no kernel would
         INFO(name);
         const ReplayReport report = replay(CAPTURES "/" + name);
         files++;
-        CHECK(report.frames ==
-              report.judged + report.outgoing + report.too_large + report.too_short);
+        CHECK(report.frames == report.judged + report.outgoing + report.elsewhere +
+                                   report.too_large + report.too_short);
         if (name.starts_with("legit_")) {
             // Anonymised and loopback addresses, which ip_route_input refuses too.
             CHECK(report.dropped == report.packets[XDPCTL_MARTIAN_SOURCE] +

@@ -9,12 +9,23 @@ check "one line" test "$(wc -l < "$DIR/err")" = 1
 check_code 3 "no daemon, as JSON" xdpctl -j status
 check "an error object" test "$(jq -r .error.kind "$DIR/err")" = unreachable
 check_code 2 "no such verb" xdpctl nonsense
+check "named" grep -q "'nonsense' is not a verb" "$DIR/err"
 check_code 2 "no verb" xdpctl
+check_code 2 "daemon, no such option" "$BUILD/bin/xdpctld" --nonsense
 check_code 0 "help" xdpctl --help
 check_code 0 "version" xdpctl version
 
 write_config monitor
 daemon_up
+second() { in_host "$BUILD/bin/xdpctld" -c "$DIR/second.toml"; }
+sed 's/monitor/enforce/; s/xdpctl.sock/second.sock/' "$DIR/xdpctl.toml" > "$DIR/second.toml"
+check_code 7 "a second daemon on the same pins is refused" second
+check "and changed nothing" grep -q "monitored only" <(xdpctl explain $CLIENT4 $WEB4 --flags .)
+printf '# \xff\n' > "$DIR/latin1.toml"
+check_code 6 "a file that is not UTF-8" xdpctl diff "$DIR/latin1.toml"
+check_code 2 "a word that is not UTF-8" xdpctl -j mode "$(printf '\xff')"
+check_code 1 "an endless file" xdpctl check /dev/zero
+check_code 1 "no room for the output" bash -c "$BUILD/bin/xdpctl version > /dev/full"
 for verb in status stats top "ban list" "allow list" "mode" "explain --reasons" version; do
     check_code 0 "$verb" xdpctl $verb
     check_code 0 "$verb -j" xdpctl -j $verb

@@ -133,6 +133,7 @@ TEST_CASE("a full table refuses the batch and keeps what it had")
 TEST_CASE("an offender is banned at the tick, expires, is forgotten")
 {
     Config config;
+    config.mode = XDPCTL_MODE_ENFORCE;
     config.heuristics.client_packets_per_second = 1000;
     House house(config);
     for (uint64_t i = 0; i < 8 && house.plane.table.empty(); i++) {
@@ -163,14 +164,37 @@ TEST_CASE("interfaces follow the configuration; a foreign program is left alone"
     house.interfaces.refuses = "b";
     REQUIRE(house.controller->attach_configured());
     CHECK(house.interfaces.present.contains("a"));
-    CHECK_FALSE(house.interfaces.present.contains("old"));
+    CHECK(house.interfaces.present.contains("old")); // by hand, before a restart
     CHECK(house.controller->status().missing_interfaces == std::vector<std::string>{"b"});
+    house.interfaces.refuses = "";
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK(house.interfaces.present.contains("b")); // tried again
     house.interfaces.refuses = "a";
     house.interfaces.present.clear();
     Config only_a;
     only_a.interfaces = {"a"};
     house.restart(only_a);
     CHECK_FALSE(house.controller->attach_configured()); // nothing could be attached
+}
+
+TEST_CASE("a configuration whose interface cannot be attached changes nothing")
+{
+    Config config;
+    config.interfaces = {"a"};
+    House house(config);
+    REQUIRE(house.controller->attach_configured());
+    house.interfaces.refuses = "c";
+    const auto refused =
+        house.controller->apply("interfaces = [\"b\", \"c\"]\nmode = \"enforce\"", "x");
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().message, Catch::Contains("nothing was changed: c already runs"));
+    CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
+    CHECK(house.interfaces.present.contains("a"));
+    CHECK_FALSE(house.interfaces.present.contains("b"));
+    REQUIRE(house.controller->apply("interfaces = [\"b\"]", "x"));
+    CHECK_FALSE(house.interfaces.present.contains("a"));
+    CHECK(house.interfaces.present.contains("b"));
 }
 
 TEST_CASE("after a panic a restart attaches nothing; attach ends the panic")

@@ -45,10 +45,12 @@ TEST_CASE("packets that belong to no socket are not held against a source")
     }
 }
 
-TEST_CASE("a source that holds no connection is not reported")
+TEST_CASE("a late look is no offence")
 {
     RateDetector detector(1000, 2 * ns_per_s);
-    CHECK(reports(detector, 100000, 10, 0) == 0);
+    CHECK(detector.observe({{"192.0.2.1"_ip, 0, 0, 1}}, ns_per_s).empty());
+    // 900 packets/s for ten seconds, seen at once.
+    CHECK(detector.observe({{"192.0.2.1"_ip, 0, 9000, 1}}, 11 * ns_per_s).empty());
 }
 
 TEST_CASE("a counter that begins anew is not a burst")

@@ -57,6 +57,20 @@ TEST_CASE("a snapshot adds up and has rates")
     CHECK(snapshot.clients[0].packets_per_second == Approx(1000));
 }
 
+TEST_CASE("an interface that was made anew goes on under its name")
+{
+    Sampler sampler;
+    Reading reading = reading_at(ns_per_s, 10);
+    reading.devices.push_back(reading.devices[0]);
+    reading.devices[1].ifindex = 7;
+    const Snapshot snapshot = sampler.take(reading, {{3, "eth0"}, {7, "eth0"}});
+    REQUIRE(snapshot.devices.size() == 1);
+    CHECK(
+        snapshot.devices[0].counters.cells[XDPCTL_IPV4][XDPCTL_EFFECTIVE][XDPCTL_BANNED].packets ==
+        20);
+    CHECK(snapshot.dropped.packets == 20);
+}
+
 TEST_CASE("counters that begin anew give no negative rate")
 {
     Sampler sampler;
@@ -77,6 +91,11 @@ TEST_CASE("the event log keeps the last ones in order")
     CHECK(log.since(4).size() == 1);
     CHECK(log.since(5).empty());
     CHECK(log.last_sequence() == 5);
+    for (int i = 0; i < 10; i++) {
+        log.add(1000, dropped_from("192.0.2.1", 1));
+    }
+    CHECK(log.since(0).size() == 6); // a flood does not push decisions out
+    CHECK(log.since(0).front().text == "3");
 }
 
 TEST_CASE("the most dropped sources of the window come first")

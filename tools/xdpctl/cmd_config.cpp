@@ -26,7 +26,12 @@ Result<json> config_body(const Context& context, const std::string& file)
     if (!text) {
         return text.error();
     }
-    return json{{"config", *text}, {"name", path == "-" ? "standard input" : path}};
+    const std::string name = path == "-" ? "standard input" : path;
+    // As it was read: JSON would mend what is not UTF-8 on the way.
+    if (auto config = parse_config(*text, name); !config) {
+        return config.error();
+    }
+    return json{{"config", *text}, {"name", name}};
 }
 
 Outcome check(const Context& context, const std::string& file)
@@ -34,11 +39,6 @@ Outcome check(const Context& context, const std::string& file)
     auto body = config_body(context, file);
     if (!body) {
         return body.error();
-    }
-    const auto config = parse_config((*body)["config"].get_ref<const std::string&>(),
-                                     (*body)["name"].get_ref<const std::string&>());
-    if (!config) {
-        return config.error();
     }
     if (context.json) {
         print_json({{"ok", true}, {"schema_version", schema_version}});
@@ -94,8 +94,8 @@ Outcome apply(const Context& context, const std::string& file)
     for (const json& line : (*answer)["warnings"]) {
         fmt::print("{}\n", paint(Color::yellow, "warning: " + line.get<std::string>()));
     }
-    if (!file.empty() && file != context.config) {
-        fmt::print("in force until the next reload; {} was not changed\n", context.config);
+    if (!file.empty()) {
+        fmt::print("in force until the next reload or restart of xdpctld\n");
     }
     return 0;
 }
@@ -115,7 +115,11 @@ Outcome mode(const Context& context, const std::string& wanted)
     if (context.json) {
         print_json({{"mode", (*status)["mode"]}, {"schema_version", schema_version}});
     } else {
-        fmt::print("{}\n", (*status)["mode"].get<std::string>());
+        fmt::print("{}{}\n", (*status)["mode"].get<std::string>(),
+                   (*status)["panic"].get<bool>()
+                       ? paint(Color::red, ", but panic is in force: every packet passes until "
+                                           "`xdpctl attach`")
+                       : "");
     }
     return 0;
 }

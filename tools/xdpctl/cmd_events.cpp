@@ -55,7 +55,12 @@ void print_events(const Context& context, const Options& options, const json& ev
     }
     const size_t skip = all || shown.size() <= options.last ? 0 : shown.size() - options.last;
     for (size_t i = skip; i < shown.size(); i++) {
-        context.json ? fmt::print("{}\n", to_text(shown[i])) : print_event(shown[i]);
+        if (context.json) {
+            shown[i]["schema_version"] = schema_version;
+            fmt::print("{}\n", to_text(shown[i]));
+        } else {
+            print_event(shown[i]);
+        }
     }
     std::fflush(stdout);
 }
@@ -86,9 +91,12 @@ Action setup_events(CLI::App& app)
 {
     const auto options = std::make_shared<Options>();
     app.add_flag("-f,--follow", options->follow, "wait for more; under -j one object per line");
-    app.add_option("-k,--kind", options->kind,
-                   "only this kind: packet, ban, unban, mode, config, interface, service, panic");
-    app.add_option("-n,--last", options->last, "how many past events")->capture_default_str();
+    app.add_option("-k,--kind", options->kind, "only this kind")
+        ->check(CLI::IsMember(
+            {"packet", "ban", "unban", "mode", "config", "interface", "service", "panic"}));
+    app.add_option("-n,--last", options->last, "how many past events")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100000));
     return [options](const Context& context) { return run(context, *options); };
 }
 

@@ -93,9 +93,10 @@ void print_report(const ReplayReport& report, bool benign)
 {
     fmt::print("{}{}{}\n", paint(Color::bold, report.file), benign ? " (benign)" : "",
                report.live ? " (live)" : "");
-    fmt::print("  protects {}; {} frames over {:.1f} s: {} judged, {} outgoing, {} skipped\n",
+    fmt::print("  protects {}; {} frames over {:.1f} s: {} judged, {} outgoing, {} elsewhere, "
+               "{} skipped\n",
                report.protects, report.frames, report.seconds, report.judged, report.outgoing,
-               report.too_large + report.too_short);
+               report.elsewhere, report.too_large + report.too_short);
     if (report.too_large + report.too_short + report.completed + report.clock_adjusted > 0) {
         fmt::print("  {} larger than one buffer and {} shorter than a header were skipped; {} cut "
                    "by the snap length were filled with zeros; {} without a usable time followed "

@@ -31,7 +31,7 @@ std::shared_ptr<WatchOptions> add_watch(CLI::App& app)
         ->capture_default_str()
         ->check(CLI::Range(0.1, 3600.0));
     app.add_option("-n,--count", options->count, "with --watch: how many looks")
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0, 1000000));
     return options;
 }
 

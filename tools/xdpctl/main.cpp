@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <iostream>
 #include <iterator>
 
@@ -92,6 +94,19 @@ int report(const Context& context, const Error& error)
     return static_cast<int>(error.kind);
 }
 
+// CLI11 says "A subcommand is required" of a word that is no verb.
+std::string explain(const CLI::ParseError& problem, int argc, char** argv)
+{
+    const bool no_verb = dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr;
+    const std::string_view word = argc > 1 ? argv[1] : "";
+    const bool is_verb = std::any_of(verbs().begin(), verbs().end(),
+                                     [word](const Verb& verb) { return word == verb.name; });
+    if (no_verb && !is_verb && !word.empty()) {
+        return fmt::format("'{}' is not a verb or option; see xdpctl --help", word);
+    }
+    return problem.what();
+}
+
 // The JSON library throws where an answer lacks what the verb wants to show.
 Outcome run(const Action& action, const Context& context)
 {
@@ -124,11 +139,14 @@ int main(int argc, char** argv)
             return program->app->exit(problem); // --help, --version
         }
         program->context.json = asks_for_json(argc, argv);
-        return report(program->context, {ErrorKind::usage, problem.what()});
+        return report(program->context, {ErrorKind::usage, explain(problem, argc, argv)});
     }
     for (size_t i = 0; i < verbs().size(); i++) {
         if (program->app->got_subcommand(verbs()[i].name)) {
-            const Outcome outcome = run(program->actions[i], program->context);
+            Outcome outcome = run(program->actions[i], program->context);
+            if (outcome && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
+                outcome = system_failure(errno, "writing the output");
+            }
             return outcome ? *outcome : report(program->context, outcome.error());
         }
     }

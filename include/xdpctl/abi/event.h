@@ -13,11 +13,12 @@ enum xdpctl_family {
 };
 
 /* X(ID, name, text): what the kernel's socket table says of a packet. */
-#define XDPCTL_SESSIONS(X)                                           \
-	X(UNKNOWN, "unknown", "not TCP or UDP, or not readable")     \
-	X(NONE, "none", "no socket here")                            \
-	X(LISTENER, "listener", "a listening or unconnected socket") \
-	X(ESTABLISHED, "established", "a socket connected to this very peer")
+#define XDPCTL_SESSIONS(X)                                                    \
+	X(UNKNOWN, "unknown", "not TCP or UDP, or not readable")              \
+	X(NONE, "none", "no socket here")                                     \
+	X(LISTENER, "listener", "a listening or unconnected socket")          \
+	X(ESTABLISHED, "established", "a socket connected to this very peer") \
+	X(HALF_OPEN, "half_open", "a handshake or a closed connection of this very peer")
 
 enum xdpctl_session {
 #define XDPCTL_SESSION_ENUM(id, name, text) XDPCTL_SESSION_##id,
