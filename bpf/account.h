@@ -6,6 +6,8 @@
 #include "clock.h"
 #include "session.h"
 
+#define ETHERNET_BYTES 14
+
 static __always_inline bool reason_drops(enum xdpctl_reason reason)
 {
 	return XDPCTL_DROP_REASONS >> reason & 1;
@@ -61,12 +63,15 @@ static __always_inline void fill_event(const struct packet *pkt, enum xdpctl_rea
 	event->protocol = pkt->hdr.protocol;
 	event->tcp_flags = pkt->hdr.tcp_flags;
 	event->captured_bytes = 0;
-	if (!bytes)
-		return;
 	if (bytes > XDPCTL_EVENT_BYTES)
 		bytes = XDPCTL_EVENT_BYTES;
-	barrier_var(bytes);		/* else the two bounds are merged into one that */
-	if (bytes > XDPCTL_EVENT_BYTES) /* the verifier cannot follow */
+	/* The barriers keep the two bounds apart, else the compiler makes one of
+	 * them that the verifier (6.1: not even of != 0) cannot follow. */
+	barrier_var(bytes);
+	if (bytes < ETHERNET_BYTES)
+		return;
+	barrier_var(bytes);
+	if (bytes > XDPCTL_EVENT_BYTES)
 		return;
 	if (!bpf_xdp_load_bytes(pkt->ctx, 0, event->bytes, bytes))
 		event->captured_bytes = bytes;

@@ -20,8 +20,10 @@ struct prefix_table {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, XDPCTL_PREFIXES_ENTRIES);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct xdpctl_prefix_key);
-	__type(value, struct xdpctl_prefix_leaf);
+	/* Sizes, not types: kernels before 6.2 take only inner maps with the same
+	 * BTF as these, and the daemon makes its own without any. */
+	__uint(key_size, sizeof(struct xdpctl_prefix_key));
+	__uint(value_size, sizeof(struct xdpctl_prefix_leaf));
 } prefixes_slot0 SEC(".maps"), prefixes_slot1 SEC(".maps");
 
 struct {

@@ -213,6 +213,9 @@ void Controller::refresh_host()
         log::warning("reading the host: {}", facts.error().message);
         return;
     }
+    if (!facts->services_problem.empty() && facts->services_problem != host_.services_problem) {
+        log::warning("services are not known: {}", facts->services_problem);
+    }
     for (const Service& service : facts->services) {
         if (started_ns_ != 0 && next_host_ns_ != 0 &&
             !std::binary_search(host_.services.begin(), host_.services.end(), service)) {
@@ -376,6 +379,9 @@ Status Controller::status()
     status.block_prefixes = config_.block.size() + hand_.prefix_bans.size();
     status.max_bans = plane_.max_bans();
     status.warnings = setup_.warnings;
+    if (!host_.services_problem.empty()) {
+        status.warnings.push_back("services are not known: " + host_.services_problem);
+    }
     if (!state_problem_.empty()) {
         status.warnings.push_back(state_problem_);
     }

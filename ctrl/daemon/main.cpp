@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <map>
 
 #include <CLI/CLI.hpp>
 
@@ -27,10 +28,16 @@ class RealInterfaces final : public Interfaces
     Result<Attachment> attach(const std::string& name, AttachMode mode) override
     {
         auto attachment = xdpctl::attach(object_, name, mode);
-        if (attachment && plane_ != nullptr) {
+        if (!attachment) {
+            return attachment;
+        }
+        if (plane_ != nullptr) {
             if (auto done = plane_->register_device(attachment->ifindex); !done) {
                 return done.error();
             }
+        }
+        if (attachment->shared) {
+            shared_[name] = {*attachment, program_on(attachment->ifindex)};
         }
         return attachment;
     }
@@ -38,11 +45,32 @@ class RealInterfaces final : public Interfaces
     {
         return xdpctl::detach(object_.program(), name);
     }
-    std::vector<Attachment> list() override { return attachments(object_.program_id()); }
+    // Once the capabilities are gone nobody can look behind a dispatcher; but
+    // one that is still the same still runs us.
+    std::vector<Attachment> list() override
+    {
+        std::vector<Attachment> found = attachments(object_.program_id());
+        for (const auto& [name, behind] : shared_) {
+            const bool seen = std::any_of(found.begin(), found.end(),
+                                          [&name = name](const Attachment& attachment) {
+                                              return attachment.interface == name;
+                                          });
+            if (!seen && program_on(behind.attachment.ifindex) == behind.dispatcher) {
+                found.push_back(behind.attachment);
+            }
+        }
+        return found;
+    }
 
   private:
     BpfObject& object_;
+    struct Behind {
+        Attachment attachment;
+        uint32_t dispatcher; // program id
+    };
+
     BpfDataplane* plane_ = nullptr;
+    std::map<std::string, Behind> shared_;
 };
 
 void tell_origin(const BpfObject& object)

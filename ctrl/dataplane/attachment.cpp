@@ -209,6 +209,11 @@ std::string find_cgroup2()
 
 } // namespace
 
+uint32_t program_on(uint32_t ifindex)
+{
+    return query(ifindex).id;
+}
+
 bool needs_frags(const std::string& interface)
 {
     const Fd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));

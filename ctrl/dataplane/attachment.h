@@ -29,7 +29,12 @@ Result<Attachment> attach(BpfObject& object, const std::string& interface, Attac
 // Takes our program off an interface; not_found where it is not there.
 Result<> detach(int program_fd, const std::string& interface);
 
-// Every interface of this network namespace that runs the program.
+// Id of whatever XDP program the interface runs itself: ours, a foreign one, a
+// dispatcher; 0 for none. Needs no capability.
+uint32_t program_on(uint32_t ifindex);
+
+// Every interface of this network namespace that runs the program. To look
+// behind a dispatcher needs CAP_SYS_ADMIN.
 std::vector<Attachment> attachments(uint32_t program_id);
 
 // True where an XDP program needs xdp.frags for this MTU: the frame no longer

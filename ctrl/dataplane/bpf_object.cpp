@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -45,16 +46,16 @@ const std::vector<std::string>& map_names()
 
 int print_libbpf(enum libbpf_print_level, const char* format, va_list args)
 {
-    std::array<char, 4096> line{};
-    const int length = vsnprintf(line.data(), line.size(), format, args);
-    if (length > 0 && line[0] != '\n') {
-        std::string_view text(line.data());
-        while (text.ends_with('\n')) {
-            text.remove_suffix(1);
-        }
-        // What matters comes back to us as an error; this is for the curious.
-        log::write(log::Level::debug, text);
-    }
+    // The verifier's log comes as one message of any length.
+    va_list again;
+    va_copy(again, args);
+    const int length = vsnprintf(nullptr, 0, format, again);
+    va_end(again);
+    std::string line(static_cast<size_t>(std::max(length, 0)) + 1, '\0');
+    vsnprintf(line.data(), line.size(), format, args);
+    line.erase(line.find_last_not_of(std::string_view("\n\0", 2)) + 1);
+    // What matters comes back to us as an error; this is for the curious.
+    log::write(log::Level::debug, line);
     return length;
 }
 
@@ -78,7 +79,12 @@ uint32_t pinned_entries(const std::string& directory, const char* name)
 
 Error explain_load_error(int code)
 {
-    if (code == -EPERM || code == -EACCES) {
+    if (code == -EACCES) {
+        return failure(
+            "the kernel's verifier refused the data path; --verbose shows its log, which "
+            "belongs in a report");
+    }
+    if (code == -EPERM) {
         return failure(ErrorKind::permission,
                        "the kernel refused the data path: it needs CAP_BPF, CAP_NET_ADMIN and "
                        "CAP_PERFMON (run as root)");

@@ -72,8 +72,9 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
         return routers.error().in("gateways");
     }
     auto sockets = listening_sockets();
-    if (!sockets) {
-        return sockets.error().in("listening sockets");
+    if (!sockets) { // a kernel without sock_diag: the rest still guards
+        facts.services_problem = sockets.error().in("listening sockets").message;
+        sockets = std::vector<SocketInfo>{};
     }
     facts.addresses = *addresses;
     const std::set<Address> distinct(routers->begin(), routers->end()); // one per route

@@ -29,6 +29,7 @@ struct HostFacts {
     std::vector<Address> gateways;
     std::vector<Address> resolvers;
     std::vector<Service> services; // sorted, without duplicates
+    std::string services_problem;  // why they could not be read; else empty
 };
 
 Result<HostFacts> read_host_facts(const std::string& resolv_conf = "/etc/resolv.conf");

@@ -8,6 +8,7 @@
 
 #include "api/codec.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "output.h"
 #include "verbs.h"
 
@@ -74,6 +75,9 @@ std::unique_ptr<Program> make_program()
         ->envname("XDPCTL_PINS");
     app.add_option("--config", program->context.config, "the daemon's configuration file")
         ->capture_default_str();
+    app.add_flag_callback(
+        "-v,--verbose", [] { log::set_level(log::Level::debug); },
+        "what the libraries say, on stderr");
     app.set_version_flag("--version", XDPCTL_VERSION);
     for (const Verb& verb : verbs()) {
         program->actions.push_back(verb.setup(*app.add_subcommand(verb.name, verb.summary)));
