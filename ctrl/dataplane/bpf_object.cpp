@@ -24,7 +24,11 @@
 #include "base/log.h"
 #include "dataplane/ban_store.h"
 #include "dataplane/layout.h"
+
+// bpftool writes the word of C, which clang++ does not know.
+#define _Bool bool
 #include "xdpctl.skel.h"
+#undef _Bool
 
 namespace xdpctl
 {
