@@ -174,14 +174,19 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
     return Done{};
 }
 
+const Attachment* Controller::attachment_of(const std::string& interface) const
+{
+    const auto found = std::find_if(
+        attachments_.begin(), attachments_.end(),
+        [&interface](const Attachment& attachment) { return attachment.interface == interface; });
+    return found != attachments_.end() ? &*found : nullptr;
+}
+
 void Controller::refresh_attachments()
 {
     const std::vector<Attachment> before = std::exchange(attachments_, interfaces_.list());
     for (const Attachment& old : before) {
-        const bool present =
-            std::any_of(attachments_.begin(), attachments_.end(),
-                        [&old](const Attachment& now) { return now.interface == old.interface; });
-        if (!present && wanted_.contains(old.interface)) {
+        if (attachment_of(old.interface) == nullptr && wanted_.contains(old.interface)) {
             note("interface", old.interface + ": no longer filtered");
         }
     }
@@ -197,10 +202,7 @@ void Controller::attach_missing()
         return;
     }
     for (const std::string& name : wanted_) {
-        const bool present =
-            std::any_of(attachments_.begin(), attachments_.end(),
-                        [&name](const Attachment& a) { return a.interface == name; });
-        if (!present && attach_locked(name, config_.attach)) {
+        if (attachment_of(name) == nullptr && attach_locked(name, config_.attach)) {
             return; // attachments_ changed; the next one in a second
         }
     }
@@ -367,10 +369,7 @@ Status Controller::status()
     status.config_error = config_error_;
     status.attachments = attachments_;
     for (const std::string& name : wanted_) {
-        const bool present =
-            std::any_of(attachments_.begin(), attachments_.end(),
-                        [&name](const Attachment& a) { return a.interface == name; });
-        if (!present) {
+        if (attachment_of(name) == nullptr) {
             status.missing_interfaces.push_back(name);
         }
     }
@@ -640,10 +639,8 @@ Result<Attachment> Controller::attach(const std::string& interface)
         plane_.set_bypass(false);
         note("panic", "panic ended by `xdpctl attach`");
     }
-    for (const Attachment& attachment : attachments_) {
-        if (attachment.interface == interface) {
-            return attachment;
-        }
+    if (const Attachment* attachment = attachment_of(interface)) {
+        return *attachment;
     }
     return failure("{} was attached and is gone again", interface);
 }

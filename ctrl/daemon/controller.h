@@ -87,6 +87,7 @@ class Controller final : public Control
     void refresh_host();
     Result<std::vector<std::string>> attach_fresh(const std::vector<std::string>& interfaces,
                                                   AttachMode mode);
+    const Attachment* attachment_of(const std::string& interface) const; // null: not attached
     void attach_missing();
     void rebuild_guard();
     void refresh_attachments();
