@@ -8,9 +8,10 @@
 
 #define ETHERNET_BYTES 14
 
-static __always_inline bool reason_drops(enum xdpctl_reason reason)
+/* Does the reason keep the packet from the kernel? */
+static __always_inline bool reason_holds(enum xdpctl_reason reason)
 {
-	return XDPCTL_DROP_REASONS >> reason & 1;
+	return (XDPCTL_DROP_REASONS | XDPCTL_ANSWER_REASONS) >> reason & 1;
 }
 
 static __always_inline bool reason_enforced(const struct packet *pkt, enum xdpctl_reason reason)
@@ -21,7 +22,9 @@ static __always_inline bool reason_enforced(const struct packet *pkt, enum xdpct
 
 static __always_inline int action_of(const struct packet *pkt, enum xdpctl_reason reason)
 {
-	return reason_drops(reason) && reason_enforced(pkt, reason) ? XDP_DROP : XDP_PASS;
+	if (!reason_holds(reason) || !reason_enforced(pkt, reason))
+		return XDP_PASS;
+	return XDPCTL_ANSWER_REASONS >> reason & 1 ? XDP_TX : XDP_DROP;
 }
 
 static __always_inline void judge(const struct packet *pkt, enum xdpctl_reason reason,
@@ -117,7 +120,7 @@ static __always_inline int account(const struct packet *pkt, enum xdpctl_reason 
 	enum xdpctl_disposition disposition = XDPCTL_EFFECTIVE;
 	struct xdpctl_cell *cell;
 
-	if (reason_drops(reason)) {
+	if (reason_holds(reason)) {
 		if (!reason_enforced(pkt, reason))
 			disposition = XDPCTL_WOULD_DROP;
 		sample(pkt, reason);

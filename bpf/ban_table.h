@@ -59,7 +59,7 @@ static __always_inline struct xdpctl_ban *ban_in_bucket(const struct xdpctl_addr
 static __always_inline struct xdpctl_ban *find_ban(const struct packet *pkt)
 {
 	const struct xdpctl_addr *source = &pkt->hdr.src;
-	__u64 hash = xdpctl_ban_hash(source, pkt->control->ban_secret);
+	__u64 hash = xdpctl_ban_hash(source, pkt->control->secret);
 	__u64 tag = xdpctl_ban_tag(hash);
 	__u32 bucket = xdpctl_ban_bucket(hash, xdpctl_ban_mask);
 	struct xdpctl_ban *ban = ban_in_bucket(source, bucket, tag);

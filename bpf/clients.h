@@ -7,7 +7,7 @@
 #ifndef XDPCTL_BPF_CLIENTS_H
 #define XDPCTL_BPF_CLIENTS_H
 
-#include "clock.h"
+#include "guard_state.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -51,6 +51,65 @@ static __always_inline void client_opened(const struct xdpctl_addr *addr)
 		if (client)
 			__sync_fetch_and_add(&client->connections, 1);
 	}
+}
+
+static __always_inline const struct xdpctl_policy *active_policy(const struct xdpctl_control *words)
+{
+	__u32 slot = *(const volatile __u32 *)&words->active_slot & (XDPCTL_POLICY_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&policies, &slot);
+}
+
+/* The service of this port here; 0 where the socket is of another namespace. */
+static __always_inline __u32 service_of(struct bpf_sock_ops *ops,
+					const struct xdpctl_control *words,
+					const struct xdpctl_policy *policy)
+{
+	__u32 port = OPS_WORD(ops, local_port);
+
+	if (port >= XDPCTL_PORTS ||
+	    (words->netns_cookie && bpf_get_netns_cookie(ops) != words->netns_cookie))
+		return 0;
+	return policy->service_of_port[port] & (XDPCTL_SERVICES - 1);
+}
+
+static __always_inline void remember_client(const struct xdpctl_addr *addr, __u64 now)
+{
+	struct xdpctl_known_client *known = bpf_map_lookup_elem(&known_clients, addr);
+	struct xdpctl_known_client fresh = {.first_ns = now, .last_ns = now};
+
+	if (known)
+		known->last_ns = now;
+	else
+		bpf_map_update_elem(&known_clients, addr, &fresh, BPF_NOEXIST);
+}
+
+/* A handshake became a socket: the guard's proof, and in peace a known client. */
+static __always_inline void handshake_completed(struct bpf_sock_ops *ops,
+						const struct xdpctl_addr *addr)
+{
+	const __u32 zero = 0;
+	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
+	const struct xdpctl_policy *policy = words ? active_policy(words) : NULL;
+	struct xdpctl_service_counters *here;
+	struct xdpctl_guard *guard;
+	__u64 now = kernel_now_ns();
+	__u32 slot;
+
+	if (!policy)
+		return;
+	slot = service_of(ops, words, policy);
+	guard = bpf_map_lookup_elem(&guards, &slot);
+	here = bpf_map_lookup_elem(&service_counters, &slot);
+	if (!guard || !here)
+		return;
+	if (slot) {
+		here->established++;
+		syn_completed(guard);
+		__sync_fetch_and_add(&guard->proof_established, 1);
+	}
+	if (!is_attacked(guard, now) || policy->services[slot].lockdown)
+		remember_client(addr, now);
 }
 
 static __always_inline void client_closed(const struct xdpctl_addr *addr)

@@ -15,7 +15,7 @@ __noinline int xdpctl_find_device(__u32 ifindex)
 	if (!words)
 		return 0;
 	for (slot = 2; slot < XDPCTL_DEVICE_SLOTS; slot++)
-		if (words->ifindex[slot] == ifindex)
+		if (words->devices[slot].ifindex == ifindex)
 			return slot;
 	return 0;
 }
@@ -26,7 +26,7 @@ static __always_inline __u32 device_slot(const struct xdp_md *ctx,
 	__u32 ifindex = ctx->ingress_ifindex;
 
 	/* Most hosts have one interface to protect. */
-	return words->ifindex[1] == ifindex ? 1 : xdpctl_find_device(ifindex);
+	return words->devices[1].ifindex == ifindex ? 1 : xdpctl_find_device(ifindex);
 }
 
 #endif

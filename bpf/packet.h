@@ -31,7 +31,9 @@ struct headers {
 	__u32 family; /* enum xdpctl_family */
 	__be16 sport;
 	__be16 dport;
-	__u8 protocol; /* of the transport header */
+	__u32 network;	 /* offset of the IP header, bytes */
+	__u32 transport; /* offset of the transport header, bytes */
+	__u8 protocol;	 /* of the transport header */
 	__u8 tcp_flags;
 	__u8 has_ports; /* 1: a whole TCP or UDP header was read */
 };
@@ -43,6 +45,7 @@ struct packet {
 	const struct xdpctl_policy *policy;
 	struct xdpctl_counters *counters; /* of this CPU and device */
 	__u32 slot;
+	__u32 device; /* slot */
 	bool dry_run; /* judge only: leave no trace in any table */
 
 	bool known_client;   /* evidence: the source is in `clients` */

@@ -14,14 +14,13 @@
 	(1 << BPF_TCP_ESTABLISHED | 1 << BPF_TCP_FIN_WAIT1 | 1 << BPF_TCP_FIN_WAIT2 | \
 	 1 << BPF_TCP_CLOSE_WAIT | 1 << BPF_TCP_LAST_ACK | 1 << BPF_TCP_CLOSING)
 
-static __always_inline enum xdpctl_session session_of_tcp(struct bpf_sock *sk)
+static __always_inline enum xdpctl_session session_of_tcp(const struct bpf_sock *sk)
 {
 	__u32 state;
 
 	if (!sk)
 		return XDPCTL_SESSION_NONE;
 	state = sk->state;
-	bpf_sk_release(sk);
 	if (state == BPF_TCP_LISTEN)
 		return XDPCTL_SESSION_LISTENER;
 	return TCP_PROVEN_STATES >> (state & 31) & 1 ? XDPCTL_SESSION_ESTABLISHED
@@ -39,56 +38,73 @@ static __always_inline enum xdpctl_session session_of_udp(struct bpf_sock *sk)
 	return connected ? XDPCTL_SESSION_ESTABLISHED : XDPCTL_SESSION_LISTENER;
 }
 
-static __always_inline enum xdpctl_session kernel_session(const struct packet *pkt)
+static __always_inline void fill_tuple(const struct headers *hdr, struct bpf_sock_tuple *tuple)
 {
-	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sk;
-	__u32 size;
-
-	if (pkt->hdr.family == XDPCTL_IPV4) {
-		tuple.ipv4.saddr = ipv4_of(&pkt->hdr.src);
-		tuple.ipv4.daddr = ipv4_of(&pkt->hdr.dst);
-		tuple.ipv4.sport = pkt->hdr.sport;
-		tuple.ipv4.dport = pkt->hdr.dport;
-		size = sizeof(tuple.ipv4);
+	if (hdr->family == XDPCTL_IPV4) {
+		tuple->ipv4.saddr = ipv4_of(&hdr->src);
+		tuple->ipv4.daddr = ipv4_of(&hdr->dst);
+		tuple->ipv4.sport = hdr->sport;
+		tuple->ipv4.dport = hdr->dport;
 	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, &pkt->hdr.src, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, &pkt->hdr.dst, 16);
-		tuple.ipv6.sport = pkt->hdr.sport;
-		tuple.ipv6.dport = pkt->hdr.dport;
-		size = sizeof(tuple.ipv6);
+		__builtin_memcpy(tuple->ipv6.saddr, &hdr->src, 16);
+		__builtin_memcpy(tuple->ipv6.daddr, &hdr->dst, 16);
+		tuple->ipv6.sport = hdr->sport;
+		tuple->ipv6.dport = hdr->dport;
 	}
-	/* The helpers demand a constant size each. */
-	if (pkt->hdr.protocol == IPPROTO_TCP) {
-		if (size == sizeof(tuple.ipv4))
-			sk = bpf_skc_lookup_tcp(pkt->ctx, &tuple, sizeof(tuple.ipv4),
-						BPF_F_CURRENT_NETNS, 0);
-		else
-			sk = bpf_skc_lookup_tcp(pkt->ctx, &tuple, sizeof(tuple.ipv6),
-						BPF_F_CURRENT_NETNS, 0);
-		return session_of_tcp(sk);
-	}
-	if (size == sizeof(tuple.ipv4))
-		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS,
-				       0);
-	else
-		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS,
-				       0);
-	return session_of_udp(sk);
 }
 
-static __always_inline enum xdpctl_session replay_session(const struct packet *pkt)
+/* To be released with bpf_sk_release. The helpers demand a constant size each. */
+static __always_inline struct bpf_sock *find_tcp_socket(struct xdp_md *ctx,
+							const struct headers *hdr)
+{
+	struct bpf_sock_tuple tuple = {};
+
+	fill_tuple(hdr, &tuple);
+	if (hdr->family == XDPCTL_IPV4)
+		return bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	return bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+static __always_inline struct bpf_sock *find_udp_socket(struct xdp_md *ctx,
+							const struct headers *hdr)
+{
+	struct bpf_sock_tuple tuple = {};
+
+	fill_tuple(hdr, &tuple);
+	if (hdr->family == XDPCTL_IPV4)
+		return bpf_sk_lookup_udp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	return bpf_sk_lookup_udp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+static __always_inline enum xdpctl_session kernel_session(struct xdp_md *ctx,
+							  const struct headers *hdr)
+{
+	struct bpf_sock *sk;
+	enum xdpctl_session session;
+
+	if (hdr->protocol != IPPROTO_TCP)
+		return session_of_udp(find_udp_socket(ctx, hdr));
+	sk = find_tcp_socket(ctx, hdr);
+	session = session_of_tcp(sk);
+	if (sk)
+		bpf_sk_release(sk);
+	return session;
+}
+
+static __always_inline enum xdpctl_session replay_session(const struct headers *hdr)
 {
 	struct xdpctl_socket_key key = {
-		.local = pkt->hdr.dst,
-		.peer = pkt->hdr.src,
-		.local_port = pkt->hdr.dport,
-		.peer_port = pkt->hdr.sport,
-		.protocol = pkt->hdr.protocol,
+		.local = hdr->dst,
+		.peer = hdr->src,
+		.local_port = hdr->dport,
+		.peer_port = hdr->sport,
+		.protocol = hdr->protocol,
 	};
+	const __u32 *session;
 
-	if (bpf_map_lookup_elem(&replay_sockets, &key))
-		return XDPCTL_SESSION_ESTABLISHED;
+	session = bpf_map_lookup_elem(&replay_sockets, &key);
+	if (session)
+		return *session;
 	key.peer = (struct xdpctl_addr){};
 	key.peer_port = 0;
 	if (bpf_map_lookup_elem(&replay_sockets, &key))
@@ -102,8 +118,8 @@ static __always_inline enum xdpctl_session session_of(const struct packet *pkt)
 	if (!pkt->hdr.has_ports)
 		return XDPCTL_SESSION_UNKNOWN;
 	if (xdpctl_replay)
-		return replay_session(pkt);
-	return kernel_session(pkt);
+		return replay_session(&pkt->hdr);
+	return kernel_session(pkt->ctx, &pkt->hdr);
 }
 
 #endif

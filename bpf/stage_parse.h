@@ -110,6 +110,7 @@ static __always_inline enum xdpctl_reason parse_icmp(const struct cursor *cur,
 static __always_inline enum xdpctl_reason
 parse_transport(struct headers *hdr, const struct cursor *cur, const struct payload *l4)
 {
+	hdr->transport = cur->pos - cur->data;
 	if (l4->fragment_offset || l4->more_fragments) {
 		if (l4->fragment_offset + l4->bytes > IP_BYTES_MAX)
 			return XDPCTL_FRAGMENT_OVERSIZE;
@@ -132,6 +133,7 @@ static __always_inline enum xdpctl_reason parse_ipv4(struct headers *hdr, struct
 	__u32 header, total, frag;
 
 	hdr->family = XDPCTL_IPV4;
+	hdr->network = (void *)ip - cur->data;
 	if ((void *)(ip + 1) > cur->data_end)
 		return XDPCTL_IPV4_HEADER;
 	header = ip->ihl * 4;
@@ -247,6 +249,7 @@ static __always_inline enum xdpctl_reason parse_ipv6(struct xdp_md *ctx, struct 
 	__u32 room;
 
 	hdr->family = XDPCTL_IPV6;
+	hdr->network = (void *)ip - cur->data;
 	if ((void *)(ip + 1) > cur->data_end || ip->version != 6)
 		return XDPCTL_IPV6_HEADER;
 	__builtin_memcpy(&hdr->src, &ip->saddr, sizeof(hdr->src));

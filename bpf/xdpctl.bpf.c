@@ -5,10 +5,12 @@
 #include "account.h"
 #include "clients.h"
 #include "device.h"
+#include "stage_guard.h"
 #include "stage_lists.h"
 #include "stage_parse.h"
 #include "stage_sanity.h"
 #include "stage_session.h"
+#include "syn_ack.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -30,6 +32,8 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 		r = stage_sanity(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_session(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_guard(pkt);
 	return r == XDPCTL_NEXT ? XDPCTL_PASSED : r;
 }
 
@@ -37,7 +41,6 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 {
 	const __u32 zero = 0;
-	__u32 device;
 
 	pkt->ctx = ctx;
 	pkt->hdr.frame_bytes = xdpctl_frags ? bpf_xdp_get_buff_len(ctx) : linear_bytes(ctx);
@@ -47,8 +50,8 @@ static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 		return false;
 	pkt->slot = *(volatile __u32 *)&pkt->control->active_slot & (XDPCTL_POLICY_SLOTS - 1);
 	pkt->policy = bpf_map_lookup_elem(&policies, &pkt->slot);
-	device = device_slot(ctx, pkt->control);
-	pkt->counters = bpf_map_lookup_elem(&counters, &device);
+	pkt->device = device_slot(ctx, pkt->control);
+	pkt->counters = bpf_map_lookup_elem(&counters, &pkt->device);
 	return pkt->policy && pkt->counters;
 }
 
@@ -57,13 +60,16 @@ int xdpctl(struct xdp_md *ctx)
 {
 	struct packet pkt = {};
 	enum xdpctl_reason reason;
+	int action;
 
 	if (!init_packet(&pkt, ctx))
 		return XDP_PASS;
 	reason = run_pipeline(&pkt);
 	if (xdpctl_replay)
 		publish_judgement(&pkt, reason);
-	return account(&pkt, reason);
+	action = account(&pkt, reason);
+	/* After accounting, which shows the SYN and not its answer. */
+	return action == XDP_TX && !xdpctl_replay ? xdpctl_send_syn_ack(ctx, &pkt.hdr) : action;
 }
 
 /* The same pipeline, asked by `explain`: answers, and leaves no trace. */
@@ -89,6 +95,7 @@ int xdpctl_clients(struct bpf_sock_ops *ops)
 		if (!client_address(ops, &addr))
 			return 1;
 		client_opened(&addr);
+		handshake_completed(ops, &addr);
 		bpf_sock_ops_cb_flags_set(ops,
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	} else if (ops->op == BPF_SOCK_OPS_STATE_CB && ops->args[1] == BPF_TCP_CLOSE) {

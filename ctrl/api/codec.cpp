@@ -2,6 +2,7 @@
 #include "api/codec.h"
 
 #include <arpa/inet.h>
+#include <linux/bpf.h>
 
 #include <algorithm>
 #include <array>
@@ -53,6 +54,7 @@ json totals_json(const Snapshot& snapshot)
 {
     return {{"received", traffic_json(snapshot.received)},
             {"passed", traffic_json(snapshot.passed)},
+            {"answered", traffic_json(snapshot.answered)},
             {"dropped", traffic_json(snapshot.dropped)},
             {"would_drop", traffic_json(snapshot.would_drop)}};
 }
@@ -62,7 +64,37 @@ std::string_view disposition_name(size_t disposition, xdpctl_verdict verdict)
     if (disposition == XDPCTL_WOULD_DROP) {
         return "would_drop";
     }
-    return verdict == XDPCTL_VERDICT_DROP ? "dropped" : "passed";
+    return verdict == XDPCTL_VERDICT_DROP     ? "dropped"
+           : verdict == XDPCTL_VERDICT_ANSWER ? "answered"
+                                              : "passed";
+}
+
+// enum xdp_action of <linux/bpf.h>
+std::string_view action_name(uint32_t action)
+{
+    return action == XDP_DROP ? "drop" : action == XDP_TX ? "answer" : "pass";
+}
+
+json guard_json(const GuardStatus& guard)
+{
+    return {{"port", guard.port},
+            {"mode", to_string(guard.mode)},
+            {"by_hand", guard.by_hand},
+            {"lockdown", guard.lockdown},
+            {"state", to_string(guard.state)},
+            {"attacked", guard.attacked},
+            {"attacked_seconds", seconds(guard.attacked_for_ns)},
+            {"cookies_off_seconds",
+             guard.cookies_off_ns ? json(seconds(*guard.cookies_off_ns)) : json()},
+            {"capacity", guard.capacity},
+            {"pending", guard.pending},
+            {"attacks", guard.attacks},
+            {"syns", guard.syns},
+            {"cookies_sent", guard.cookies},
+            {"cookies_accepted", guard.accepted},
+            {"rejected", guard.rejected},
+            {"limited", guard.limited},
+            {"established", guard.established}};
 }
 
 Result<json> parse_object(const std::string& body)
@@ -142,6 +174,7 @@ json to_json(const Status& status)
          {"interfaces", interfaces},
          {"missing_interfaces", status.missing_interfaces},
          {"services", services},
+         {"guards", guards_to_json(snapshot)["guards"]},
          {"allow_prefixes", status.allow_prefixes},
          {"block_prefixes", status.block_prefixes},
          {"bans",
@@ -196,6 +229,15 @@ json stats_to_json(const Snapshot& snapshot)
                       {"events_lost", snapshot.events_lost}});
 }
 
+json guards_to_json(const Snapshot& snapshot)
+{
+    json rows = json::array();
+    for (const GuardStatus& guard : snapshot.guards) {
+        rows.push_back(guard_json(guard));
+    }
+    return versioned({{"guards", rows}});
+}
+
 json to_json(const TopLists& top)
 {
     json clients = json::array();
@@ -221,7 +263,7 @@ namespace
 json packet_json(const xdpctl_event& event)
 {
     json packet = {{"reason", reason_info(event.judgement.reason).name},
-                   {"action", event.judgement.action == 1 ? "drop" : "pass"},
+                   {"action", action_name(event.judgement.action)},
                    {"family", family_names[event.judgement.family]},
                    {"session", session_names[event.judgement.session]},
                    {"source", to_string(Address::from_abi(event.src))},
@@ -299,8 +341,8 @@ json to_json(const xdpctl_judgement& judgement, uint64_t now_ns)
     json result = {{"reason", reason.name},
                    {"text", reason.text},
                    {"stage", stages[reason.stage].name},
-                   {"verdict", reason.verdict == XDPCTL_VERDICT_DROP ? "drop" : "pass"},
-                   {"action", judgement.action == 1 ? "drop" : "pass"},
+                   {"verdict", verdict_names[reason.verdict]},
+                   {"action", action_name(judgement.action)},
                    {"family", family_names[judgement.family]},
                    {"session", session_names[judgement.session]},
                    {"known_client", judgement.known_client == 1},
@@ -357,6 +399,36 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
             return failure(ErrorKind::usage, "ttl: must be longer than 0");
         }
         request.ttl_ns = *parsed;
+    }
+    return request;
+}
+
+Result<GuardRequest> parse_guard_request(const std::string& body, const char* member)
+{
+    auto object = parse_object(body);
+    if (!object) {
+        return object.error();
+    }
+    const auto port = object->find("port");
+    if (port == object->end() || !port->is_number_unsigned() || *port < 1 ||
+        *port >= XDPCTL_PORTS) {
+        return failure(ErrorKind::usage, "port: must be a number from 1 to {}", XDPCTL_PORTS - 1);
+    }
+    const auto value = object->find(member);
+    if (value == object->end()) {
+        return failure(ErrorKind::usage, "{}: is missing; null means as configured", member);
+    }
+    GuardRequest request{.port = port->get<uint16_t>(), .mode = {}, .lockdown = {}};
+    if (value->is_string() && std::string_view(member) == "mode") {
+        auto mode = parse_guard_mode(value->get_ref<const std::string&>());
+        if (!mode) {
+            return mode.error();
+        }
+        request.mode = *mode;
+    } else if (value->is_boolean() && std::string_view(member) == "lockdown") {
+        request.lockdown = value->get<bool>();
+    } else if (!value->is_null()) {
+        return failure(ErrorKind::usage, "{}: is of the wrong type", member);
     }
     return request;
 }

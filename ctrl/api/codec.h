@@ -14,6 +14,7 @@ inline constexpr int schema_version = 1;
 
 nlohmann::json to_json(const Status& status);
 nlohmann::json stats_to_json(const Snapshot& snapshot);
+nlohmann::json guards_to_json(const Snapshot& snapshot);
 nlohmann::json to_json(const TopLists& top);
 nlohmann::json to_json(const std::vector<LogEvent>& events);
 nlohmann::json to_json(const std::vector<BanInfo>& bans);
@@ -37,6 +38,14 @@ struct PrefixRequest {
     std::optional<uint64_t> ttl_ns;
 };
 Result<PrefixRequest> parse_prefix_request(const std::string& body);
+// {"port": 443, "mode": "on"} or {"port": 443, "lockdown": true}; null: as configured.
+struct GuardRequest {
+    uint16_t port = 0;
+    std::optional<xdpctl_guard_mode> mode;
+    std::optional<bool> lockdown;
+};
+Result<GuardRequest> parse_guard_request(const std::string& body, const char* member);
+
 // A member that must be a string.
 Result<std::string> parse_string_member(const std::string& body, const char* member);
 Result<Bytes> parse_hex(std::string_view text);

@@ -85,6 +85,9 @@ class Control
     virtual Result<size_t> disallow(const std::vector<Prefix>& prefixes) = 0;
 
     virtual Result<> set_mode(xdpctl_mode mode) = 0;
+    // Of the service on this TCP port; none: as configured.
+    virtual Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) = 0;
+    virtual Result<> set_lockdown(uint16_t port, std::optional<bool> on) = 0;
     virtual Result<Attachment> attach(const std::string& interface) = 0;
     virtual Result<> detach(const std::string& interface) = 0;
 

@@ -62,6 +62,14 @@ ApiResponse with_string(const ApiRequest& request, const char* member, Verb verb
     return text ? verb(*text) : reply(text.error());
 }
 
+template <typename Verb>
+ApiResponse with_guard(const ApiRequest& request, const char* member, Verb verb)
+{
+    auto parsed = parse_guard_request(request.body, member);
+    return parsed ? reply(verb(*parsed), [](Done) { return acknowledged(); })
+                  : reply(parsed.error());
+}
+
 // Body {"config": TOML, "name": what to call it in errors}.
 template <typename Verb> ApiResponse with_config(const ApiRequest& request, Verb verb)
 {
@@ -150,6 +158,19 @@ const std::vector<Route>& routes()
              });
          }},
         {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
+        {"GET", "/v1/guard", "the SYN guard of every service",
+         [](Control& c, const ApiRequest&) { return reply(guards_to_json(*c.status().snapshot)); }},
+        {"PUT", "/v1/guard", R"(sets {"port": PORT, "mode": MODE or null})",
+         [](Control& c, const ApiRequest& r) {
+             return with_guard(r, "mode",
+                               [&c](const GuardRequest& g) { return c.set_guard(g.port, g.mode); });
+         }},
+        {"PUT", "/v1/lockdown", R"(sets {"port": PORT, "lockdown": BOOLEAN or null})",
+         [](Control& c, const ApiRequest& r) {
+             return with_guard(r, "lockdown", [&c](const GuardRequest& g) {
+                 return c.set_lockdown(g.port, g.lockdown);
+             });
+         }},
         {"POST", "/v1/attach", R"(attaches {"interface": NAME})",
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "interface", [&c](const std::string& name) {

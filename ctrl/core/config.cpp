@@ -30,6 +30,12 @@ constexpr std::array attach_words = {Word<AttachMode>{"auto", AttachMode::automa
 constexpr std::array on_stop_words = {Word<OnStop>{"keep", OnStop::keep},
                                       Word<OnStop>{"detach", OnStop::detach}};
 
+constexpr std::array guard_words = {
+#define XDPCTL_GUARD_WORD(id, name, text) Word<xdpctl_guard_mode>{name, XDPCTL_GUARD_##id},
+    XDPCTL_GUARD_MODES(XDPCTL_GUARD_WORD)
+#undef XDPCTL_GUARD_WORD
+};
+
 // How one kind of value is read from TOML and written for `diff`.
 Result<> read(const toml::node& node, bool& out)
 {
@@ -105,6 +111,24 @@ Result<> read_duration(const toml::node& node, uint64_t& out)
     return Done{};
 }
 
+Result<> read_ports(const toml::node& node, std::set<uint16_t>& out)
+{
+    const toml::array* array = node.as_array();
+    if (array == nullptr) {
+        return failure("must be an array of ports");
+    }
+    out.clear();
+    for (const toml::node& element : *array) {
+        const auto port = element.value_exact<int64_t>();
+        if (!port || *port < 1 || *port >= XDPCTL_PORTS) {
+            return failure("line {}: must hold ports from 1 to {}", element.source().begin.line,
+                           XDPCTL_PORTS - 1);
+        }
+        out.insert(static_cast<uint16_t>(*port));
+    }
+    return Done{};
+}
+
 // Each element goes through `add`, whose error gets the element's own line.
 template <typename Add> Result<> read_strings(const toml::node& node, Add add)
 {
@@ -140,7 +164,7 @@ Result<> read_reason_mask(const toml::node& node, uint64_t& out)
     out = 0;
     return read_strings(node, [&out](const std::string& text) -> Result<> {
         const auto reason = find_reason(text);
-        if (!reason || reason->verdict != XDPCTL_VERDICT_DROP) {
+        if (!reason || reason->verdict == XDPCTL_VERDICT_PASS) {
             return failure("'{}' is not a reason to drop (see xdpctl explain --reasons)", text);
         }
         out |= 1ULL << reason->id;
@@ -231,8 +255,45 @@ Key prefixes(std::string_view name, std::vector<Prefix> Config::*field)
             [field](const Config& c) { return show_prefixes(c.*field); }};
 }
 
+// The ports that the configuration gives this mode.
+std::set<uint16_t> ports_of(const Config& config, xdpctl_guard_mode mode)
+{
+    std::set<uint16_t> ports;
+    for (const auto& [port, configured] : config.guard.modes) {
+        if (configured == mode) {
+            ports.insert(port);
+        }
+    }
+    return ports;
+}
+
+Result<> read_guard_ports(const toml::node& node, xdpctl_guard_mode mode, Config& config)
+{
+    std::set<uint16_t> ports;
+    if (auto done = read_ports(node, ports); !done) {
+        return done;
+    }
+    for (const uint16_t port : ports) {
+        const auto [known, fresh] = config.guard.modes.emplace(port, mode);
+        if (!fresh) {
+            return failure("port {} is also in guard.{}", port, to_string(known->second));
+        }
+    }
+    return Done{};
+}
+
+// "guard.off = [22]", one for each mode.
+Key guard_ports(std::string_view name, xdpctl_guard_mode mode)
+{
+    return {name, [mode](const toml::node& n, Config& c) { return read_guard_ports(n, mode, c); },
+            [mode](const Config& c) {
+                return fmt::format("[{}]", fmt::join(ports_of(c, mode), ", "));
+            }};
+}
+
 const std::vector<Key>& keys()
 {
+    using G = GuardConfig;
     using H = HeuristicsConfig;
     using M = MapsConfig;
     static const std::vector<Key> table = {
@@ -255,8 +316,24 @@ const std::vector<Key>& keys()
         heuristics_duration("heuristics.ban_ttl", &H::ban_ttl_ns),
         heuristics_duration("heuristics.ban_ttl_max", &H::ban_ttl_max_ns),
         heuristics_duration("heuristics.strike_decay", &H::strike_decay_ns),
+        {"guard.mode",
+         [](const toml::node& n, Config& c) { return read_word(n, guard_words, c.guard.mode); },
+         [](const Config& c) { return std::string(to_string(c.guard.mode)); }},
+#define XDPCTL_GUARD_PORTS(id, name, text) guard_ports("guard." name, XDPCTL_GUARD_##id),
+        XDPCTL_GUARD_MODES(XDPCTL_GUARD_PORTS)
+#undef XDPCTL_GUARD_PORTS
+            {"guard.lockdown",
+             [](const toml::node& n, Config& c) { return read_ports(n, c.guard.lockdown); },
+             [](const Config& c) {
+                 return fmt::format("[{}]", fmt::join(c.guard.lockdown, ", "));
+             }},
+        nested("guard.admit_per_second", &Config::guard, &G::admit_per_second),
+        nested("guard.syn_prefix_per_second", &Config::guard, &G::syn_prefix_per_second),
+        nested("guard.syn_service_per_second", &Config::guard, &G::syn_service_per_second),
+        nested("guard.sysctls", &Config::guard, &G::sysctls),
         nested("maps.bans", &Config::maps, &M::bans, true),
         nested("maps.clients", &Config::maps, &M::clients, true),
+        nested("maps.known_clients", &Config::maps, &M::known_clients, true),
         nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
         nested("maps.prefixes", &Config::maps, &M::prefixes, true),
         plain("metrics.listen", &Config::metrics_listen, true),
@@ -332,6 +409,12 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     if (config.maps.clients > entries_max) {
         return fault("maps.clients", fmt::format("must be at most {}", entries_max));
     }
+    if (config.maps.known_clients > entries_max) {
+        return fault("maps.known_clients", fmt::format("must be at most {}", entries_max));
+    }
+    if (config.guard.admit_per_second == 0) {
+        return fault("guard.admit_per_second", "must be above 0");
+    }
     if (config.maps.events_bytes < 4096 || !std::has_single_bit(config.maps.events_bytes)) {
         return fault("maps.events_bytes", "must be a power of two, at least 4096");
     }
@@ -403,6 +486,21 @@ std::vector<std::string> config_keys()
 std::string_view to_string(xdpctl_mode mode)
 {
     return word_of(mode_words, mode);
+}
+
+std::string_view to_string(xdpctl_guard_mode mode)
+{
+    return word_of(guard_words, mode);
+}
+
+Result<xdpctl_guard_mode> parse_guard_mode(std::string_view text)
+{
+    for (const auto& word : guard_words) {
+        if (word.name == text) {
+            return word.value;
+        }
+    }
+    return failure(ErrorKind::usage, "'{}' is not a guard mode: off, armed, on or auto", text);
 }
 
 Result<xdpctl_mode> parse_mode(std::string_view text)

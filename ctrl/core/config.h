@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,9 +32,22 @@ struct HeuristicsConfig {
     bool operator==(const HeuristicsConfig&) const = default;
 };
 
+struct GuardConfig {
+    xdpctl_guard_mode mode = XDPCTL_GUARD_AUTO;  // of every service that is not listed
+    std::map<uint16_t, xdpctl_guard_mode> modes; // by port
+    std::set<uint16_t> lockdown;                 // ports
+    uint32_t admit_per_second = 50;              // new clients of a service in lockdown
+    uint32_t syn_prefix_per_second = 500;        // of a /24 or /64, where cookies cannot be used
+    uint32_t syn_service_per_second = 20000;     // of all together, likewise
+    bool sysctls = true;                         // set what the guard needs, put back at detach
+
+    bool operator==(const GuardConfig&) const = default;
+};
+
 struct MapsConfig {
     uint32_t bans = 0; // 0: the default of <xdpctl/abi/maps.h>
     uint32_t clients = 0;
+    uint32_t known_clients = 0;
     uint32_t events_bytes = XDPCTL_EVENTS_BYTES; // a power of two, at least 4096
     uint32_t prefixes = XDPCTL_PREFIXES_ENTRIES;
 
@@ -49,6 +64,7 @@ struct Config {
     uint64_t observed_reasons = 0; // bit r: reason r is counted, not enforced
     uint32_t samples_per_second = 200;
     HeuristicsConfig heuristics;
+    GuardConfig guard;
     MapsConfig maps;
     std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
     std::string socket_path = "/run/xdpctl/xdpctl.sock";
@@ -74,5 +90,7 @@ std::vector<std::string> config_keys();
 
 std::string_view to_string(xdpctl_mode mode);
 Result<xdpctl_mode> parse_mode(std::string_view text);
+std::string_view to_string(xdpctl_guard_mode mode);
+Result<xdpctl_guard_mode> parse_guard_mode(std::string_view text);
 
 } // namespace xdpctl

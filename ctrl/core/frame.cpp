@@ -55,8 +55,9 @@ uint16_t get16(std::span<const uint8_t> bytes, size_t at)
     return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
 }
 
-// RFC 1071, over `bytes` and a sum carried in.
-uint16_t checksum(std::span<const uint8_t> bytes, uint32_t sum = 0)
+} // namespace
+
+uint16_t internet_checksum(std::span<const uint8_t> bytes, uint32_t sum)
 {
     for (size_t i = 0; i < bytes.size(); i += 2) {
         sum += static_cast<uint32_t>(bytes[i] << 8);
@@ -67,8 +68,6 @@ uint16_t checksum(std::span<const uint8_t> bytes, uint32_t sum = 0)
     }
     return static_cast<uint16_t>(~sum);
 }
-
-} // namespace
 
 Result<uint8_t> parse_tcp_flags(std::string_view letters)
 {
@@ -159,6 +158,18 @@ FrameBuilder& FrameBuilder::tcp(uint16_t sport, uint16_t dport, uint8_t flags)
     return *this;
 }
 
+FrameBuilder& FrameBuilder::sequence(uint32_t number, uint32_t acknowledged)
+{
+    sequence_ = {number, acknowledged};
+    return *this;
+}
+
+FrameBuilder& FrameBuilder::tcp_options(Bytes options)
+{
+    tcp_options_ = std::move(options);
+    return *this;
+}
+
 FrameBuilder& FrameBuilder::udp(uint16_t sport, uint16_t dport)
 {
     protocol_ = IPPROTO_UDP;
@@ -196,11 +207,15 @@ Bytes FrameBuilder::transport() const
     if (has_header && protocol_ == IPPROTO_TCP) {
         put16(out, sport_);
         put16(out, dport_);
-        put32(out, 1);                                       // sequence
-        put32(out, flags_ & tcp_ack ? 1 : 0);                // acknowledgement
-        put16(out, static_cast<uint32_t>(5 << 12) | flags_); // 20 bytes
-        put16(out, 64240);                                   // window
-        put32(out, 0);                                       // checksum, urgent
+        const auto [number, acknowledged] =
+            sequence_.value_or(std::pair(1U, flags_ & tcp_ack ? 1U : 0U));
+        const size_t words = 5 + tcp_options_.size() / 4;
+        put32(out, number);
+        put32(out, acknowledged);
+        put16(out, static_cast<uint32_t>(words << 12) | flags_);
+        put16(out, 64240); // window
+        put32(out, 0);     // checksum, urgent
+        out.insert(out.end(), tcp_options_.begin(), tcp_options_.end());
         checksum_at = 16;
     } else if (has_header && protocol_ == IPPROTO_UDP) {
         put16(out, sport_);
@@ -221,8 +236,8 @@ Bytes FrameBuilder::transport() const
             put32(pseudo, static_cast<uint32_t>(out.size()));
             put32(pseudo, protocol_);
         }
-        const uint32_t carry = static_cast<uint16_t>(~checksum(pseudo));
-        set16(out, checksum_at, checksum(out, carry));
+        const uint32_t carry = static_cast<uint16_t>(~internet_checksum(pseudo));
+        set16(out, checksum_at, internet_checksum(out, carry));
     }
     return out;
 }
@@ -250,7 +265,7 @@ void FrameBuilder::append_ipv4(Bytes& out, const Bytes& l4) const
     put_address(out, src_);
     put_address(out, dst_);
     out.resize(start + header, 1); // no-operation
-    set16(out, start + 10, checksum(std::span(out).subspan(start)));
+    set16(out, start + 10, internet_checksum(std::span(out).subspan(start)));
 }
 
 void FrameBuilder::append_ipv6(Bytes& out, const Bytes& l4) const

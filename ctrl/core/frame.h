@@ -45,6 +45,8 @@ class FrameBuilder
     // Bytes, a multiple of 8; in IPv6 a Fragment header is added.
     FrameBuilder& fragment(uint16_t offset, bool more, uint32_t id = 1);
     FrameBuilder& tcp(uint16_t sport, uint16_t dport, uint8_t flags);
+    FrameBuilder& sequence(uint32_t number, uint32_t acknowledged); // of TCP; 1 and 1 else
+    FrameBuilder& tcp_options(Bytes options);                       // a multiple of 4 bytes
     FrameBuilder& udp(uint16_t sport, uint16_t dport);
     FrameBuilder& icmp(uint8_t type, uint8_t code); // ICMPv6 over IPv6
     FrameBuilder& protocol(uint8_t number);         // a bare payload of it
@@ -79,10 +81,15 @@ class FrameBuilder
     uint16_t sport_ = 0;
     uint16_t dport_ = 0;
     uint8_t flags_ = 0;
+    std::optional<std::pair<uint32_t, uint32_t>> sequence_;
+    Bytes tcp_options_;
     uint8_t type_ = 0;
     uint8_t code_ = 0;
     size_t payload_ = 0;
 };
+
+// RFC 1071, over `bytes` and a sum carried in: 0 over what holds a right one.
+uint16_t internet_checksum(std::span<const uint8_t> bytes, uint32_t sum = 0);
 
 struct FrameInfo {
     Address src;

@@ -65,6 +65,34 @@ void shield_ipv4(const Wishes& ipv4, const Wishes& ipv6, std::vector<PrefixEntry
     }
 }
 
+uint64_t interval_of(uint32_t per_second)
+{
+    return per_second > 0 ? ns_per_s / per_second : 0;
+}
+
+// A listener of backlog 5 is no reason to call six clients an attack.
+constexpr uint32_t capacity_least = 16;
+
+void compile_services(const PolicySpec& spec, xdpctl_policy& policy)
+{
+    for (const ServiceSpec& service : spec.host.services) {
+        policy.services[service.slot] = {
+            .admit_interval_ns = interval_of(spec.admit_per_second),
+            .capacity = std::max(service.capacity, capacity_least),
+            .port = service.port,
+            .guard = static_cast<uint8_t>(service.guard),
+            .lockdown = static_cast<uint8_t>(service.lockdown ? 1 : 0),
+        };
+        if (service.present) {
+            policy.service_of_port[service.port] = service.slot;
+        }
+    }
+    policy.syn_prefix_interval_ns = interval_of(spec.syn_prefix_per_second);
+    policy.syn_service_interval_ns = interval_of(spec.syn_service_per_second);
+    policy.host = spec.host.flags;
+    policy.rmem_max = spec.host.rmem_max;
+}
+
 } // namespace
 
 PolicySpec policy_of(const Config& config)
@@ -77,6 +105,9 @@ PolicySpec policy_of(const Config& config)
     }
     spec.observed_reasons = config.observed_reasons;
     spec.samples_per_second = config.samples_per_second;
+    spec.admit_per_second = config.guard.admit_per_second;
+    spec.syn_prefix_per_second = config.guard.syn_prefix_per_second;
+    spec.syn_service_per_second = config.guard.syn_service_per_second;
     return spec;
 }
 
@@ -99,6 +130,7 @@ CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
     compiled.policy.observed_reasons = spec.observed_reasons;
     compiled.policy.mode = spec.mode;
     compiled.policy.prefix_entries = static_cast<uint32_t>(compiled.prefixes.size());
+    compile_services(spec, compiled.policy);
     if (spec.samples_per_second > 0) {
         compiled.policy.sample_interval_ns = ns_per_s * cpus / spec.samples_per_second;
     }

@@ -20,12 +20,37 @@ struct PrefixBan {
     bool operator==(const PrefixBan&) const = default;
 };
 
+// One service and the slot that its state lives in.
+struct ServiceSpec {
+    uint8_t slot = 0; // 1..255
+    uint16_t port = 0;
+    bool present = true; // false: gone, but its counters are kept
+    xdpctl_guard_mode guard = XDPCTL_GUARD_AUTO;
+    bool lockdown = false;
+    uint32_t capacity = 0; // unfinished handshakes that its listener holds
+
+    bool operator==(const ServiceSpec&) const = default;
+};
+
+// What of the policy follows the host by itself.
+struct HostSpec {
+    std::vector<ServiceSpec> services;
+    uint32_t flags = 0;    // XDPCTL_HOST_*
+    uint32_t rmem_max = 0; // bytes
+
+    bool operator==(const HostSpec&) const = default;
+};
+
 struct PolicySpec {
     xdpctl_mode mode = XDPCTL_MODE_MONITOR;
     std::vector<Prefix> allow;
     std::vector<PrefixBan> block;
     uint64_t observed_reasons = 0;   // bit r: count reason r, do not enforce it
     uint32_t samples_per_second = 0; // of all CPUs together
+    uint32_t admit_per_second = 1;
+    uint32_t syn_prefix_per_second = 0; // 0: no limit
+    uint32_t syn_service_per_second = 0;
+    HostSpec host;
 };
 
 // What the configuration alone says.

@@ -31,6 +31,12 @@ bool Address::is_ipv4() const
     return std::equal(mapped.begin(), mapped.end(), bytes.begin());
 }
 
+bool Address::is_loopback() const
+{
+    return is_ipv4() ? bytes[12] == 127
+                     : *this == Address{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+}
+
 Address Address::from_ipv4(const uint8_t bytes[4])
 {
     Address address;

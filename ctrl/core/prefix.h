@@ -21,6 +21,7 @@ struct Address {
 
     auto operator<=>(const Address&) const = default;
     bool is_ipv4() const;
+    bool is_loopback() const;
 
     static Address from_ipv4(const uint8_t bytes[4]);
     static Address from_ipv6(const uint8_t bytes[16]);

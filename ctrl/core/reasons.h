@@ -40,6 +40,9 @@ inline constexpr std::array stages = {
 #undef XDPCTL_STAGE_ROW
 };
 
+// By enum xdpctl_verdict.
+inline constexpr std::array<std::string_view, 3> verdict_names = {"pass", "drop", "answer"};
+
 inline constexpr std::array<std::string_view, XDPCTL_FAMILY_COUNT> family_names = {"ipv4", "ipv6",
                                                                                    "non_ip"};
 

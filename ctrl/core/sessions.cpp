@@ -32,16 +32,16 @@ bool is_only(const FrameInfo& frame, uint8_t wanted)
 
 Result<> SessionTracker::listen(const SocketKey& listener)
 {
-    return table_.open_socket(listener);
+    return table_.open_socket(listener, XDPCTL_SESSION_LISTENER);
 }
 
 Result<> SessionTracker::opened(const SocketKey& key, Connection connection)
 {
     connections_[key] = connection;
-    if (auto done = table_.open_socket(key); !done) {
+    if (auto done = table_.open_socket(key, XDPCTL_SESSION_ESTABLISHED); !done) {
         return done;
     }
-    return connection.passive ? table_.client_opened(key.peer) : Done{};
+    return connection.passive ? table_.client_opened(key) : Done{};
 }
 
 Result<> SessionTracker::closed(const SocketKey& key)
@@ -52,13 +52,11 @@ Result<> SessionTracker::closed(const SocketKey& key)
     }
     const Connection connection = found->second;
     connections_.erase(found);
-    if (connection.state == State::half_open) {
-        return Done{};
-    }
     if (auto done = table_.close_socket(key); !done) {
         return done;
     }
-    return connection.passive ? table_.client_closed(key.peer) : Done{};
+    return connection.passive && connection.state != State::half_open ? table_.client_closed(key)
+                                                                      : Done{};
 }
 
 Result<> SessionTracker::from_protected(const FrameInfo& frame)
@@ -72,8 +70,8 @@ Result<> SessionTracker::from_protected(const FrameInfo& frame)
         return known == connections_.end() ? opened(key, {}) : Done{};
     }
     if (is_only(frame, tcp_syn | tcp_ack)) {
-        connections_.try_emplace(key, Connection{State::half_open, true});
-        return Done{};
+        const bool fresh = connections_.try_emplace(key, Connection{State::half_open, true}).second;
+        return fresh ? table_.open_socket(key, XDPCTL_SESSION_HALF_OPEN) : Done{};
     }
     if (frame.tcp_flags & tcp_rst) {
         return closed(key);

@@ -7,6 +7,8 @@
 #include <set>
 #include <tuple>
 
+#include <xdpctl/abi/event.h>
+
 #include "core/frame.h"
 
 namespace xdpctl
@@ -27,10 +29,12 @@ class SocketTable
 {
   public:
     virtual ~SocketTable() = default;
-    virtual Result<> open_socket(const SocketKey& key) = 0;
+    // Adds, or changes what is there.
+    virtual Result<> open_socket(const SocketKey& key, xdpctl_session session) = 0;
     virtual Result<> close_socket(const SocketKey& key) = 0;
-    virtual Result<> client_opened(const Address& client) = 0;
-    virtual Result<> client_closed(const Address& client) = 0;
+    // Of sockets that a client opened.
+    virtual Result<> client_opened(const SocketKey& socket) = 0;
+    virtual Result<> client_closed(const SocketKey& socket) = 0;
 };
 
 class SessionTracker

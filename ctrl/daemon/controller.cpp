@@ -60,7 +60,7 @@ template <typename T> bool erase_value(std::vector<T>& values, const T& value)
 Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup)
     : plane_(plane), interfaces_(interfaces), setup_(std::move(setup)), config_(setup_.config),
       state_file_(config_.state_directory), heuristics_(config_.heuristics),
-      started_ns_(plane.now_ns())
+      kernel_(setup_.sysctls), started_ns_(plane.now_ns())
 {
 }
 
@@ -75,6 +75,7 @@ PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) 
     PolicySpec spec = policy_of(config);
     spec.mode = hand.mode.value_or(config.mode);
     spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
+    spec.host = guards_.spec(config, hand, host_);
     const uint64_t now = plane_.now_ns();
     for (const HandBan& ban : hand.prefix_bans) {
         spec.block.push_back({ban.prefix, deadline_of(ban, now)});
@@ -91,10 +92,12 @@ void Controller::rebuild_guard()
 
 Result<> Controller::change(Config config, HandState hand)
 {
-    auto committed = plane_.commit(compile_policy(policy_spec(config, hand), cpus()));
+    const PolicySpec spec = policy_spec(config, hand);
+    auto committed = plane_.commit(compile_policy(spec, cpus()));
     if (!committed) {
         return committed.error();
     }
+    committed_host_ = spec.host;
     if (!(config.heuristics == config_.heuristics)) {
         heuristics_ = Heuristics(config.heuristics);
     }
@@ -117,6 +120,11 @@ Result<> Controller::start()
     if (!hand) {
         return hand.error();
     }
+    if (auto readings = plane_.guards()) {
+        guards_.adopt(*readings);
+    }
+    kernel_.adopt(hand->sysctls_before);
+    hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();
     was_bypassed_ = plane_.bypass();
     if (was_bypassed_) {
@@ -232,6 +240,103 @@ void Controller::refresh_host()
     host_ = std::move(*facts);
     rebuild_guard();
     next_host_ns_ = plane_.now_ns() + host_interval_ns;
+    follow_services();
+    follow_links();
+}
+
+// A new listener gets its guard, and the data path learns what else changed.
+void Controller::follow_services()
+{
+    const ServiceSlots::Changes changes = guards_.follow(host_);
+    for (const uint8_t slot : changes.reset) {
+        if (auto done = plane_.reset_service(slot); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+    const std::set<uint16_t> homeless(changes.homeless.begin(), changes.homeless.end());
+    if (homeless != homeless_ && !homeless.empty()) {
+        note("guard", fmt::format("{} services have no SYN guard: there is room for {}",
+                                  homeless.size(), XDPCTL_SERVICES - 1));
+    }
+    homeless_ = homeless;
+    if (host_.network.forwards) {
+        if (auto done = plane_.set_own_addresses(host_.addresses); !done) {
+            log::error("{}", done.error().message);
+            return; // a guard that does not know them would answer for others
+        }
+    }
+    if (plane_.generation() == 0 || guards_.spec(config_, hand_, host_) == committed_host_) {
+        return;
+    }
+    if (auto done = change(config_, hand_); !done) {
+        log::error("{}", done.error().message);
+    }
+}
+
+void Controller::follow_links()
+{
+    for (const LinkFacts& link : host_.network.links) {
+        const bool answers = !link.loses_vlan_tags();
+        plane_.set_answer_mss(link.ifindex, static_cast<uint16_t>(answers ? link.advmss_ipv4 : 0),
+                              static_cast<uint16_t>(answers ? link.advmss_ipv6 : 0));
+        if (attachment_of(link.name) == nullptr) {
+            continue;
+        }
+        if (answers) {
+            answerless_.erase(link.name);
+        } else if (answerless_.insert(link.name).second) {
+            note("guard", fmt::format("{}: no cookies: receive VLAN offload strips the tag that an "
+                                      "answer needs; `ethtool -K {} rxvlan off`",
+                                      link.name, link.name));
+        }
+    }
+}
+
+void Controller::watch_guards()
+{
+    auto readings = plane_.guards();
+    if (!readings) {
+        log::error("{}", readings.error().message);
+        return;
+    }
+    std::erase_if(*readings, [](const GuardReading& r) { return r.slot > 0 && !r.present; });
+    const uint64_t now = plane_.now_ns();
+    for (std::string& text : guards_.watch(*readings, now)) {
+        note("guard", std::move(text));
+    }
+    guard_statuses_.clear();
+    for (const GuardReading& reading : *readings) {
+        GuardStatus& status = guard_statuses_.emplace_back(guard_status(reading, now));
+        status.by_hand = hand_.guards.contains(status.port) || hand_.lockdown.contains(status.port);
+    }
+    const bool works = config_.guard.sysctls && mode_in_force() == XDPCTL_MODE_ENFORCE &&
+                       !plane_.bypass() && !attachments_.empty();
+    const auto before = kernel_.before().find("net.ipv4.tcp_syncookies");
+    want_sysctls(
+        works ? sysctls_for(guard_statuses_, before != kernel_.before().end()
+                                                 ? before->second
+                                                 : std::to_string(host_.network.tcp_syncookies))
+              : Sysctls{});
+}
+
+void Controller::want_sysctls(const Sysctls& wanted)
+{
+    for (std::string& text : kernel_.want(wanted)) {
+        note("guard", std::move(text));
+    }
+    if (hand_.sysctls_before == kernel_.before()) {
+        return;
+    }
+    hand_.sysctls_before = kernel_.before();
+    if (auto saved = state_file_.save(hand_); !saved) {
+        log::error("{}", saved.error().message);
+    }
+}
+
+void Controller::put_back_sysctls()
+{
+    const std::lock_guard lock(mutex_);
+    want_sysctls({});
 }
 
 void Controller::tick()
@@ -258,6 +363,7 @@ void Controller::tick()
         return;
     }
     client_entries_ = clients->size();
+    watch_guards();
     run_heuristics(*clients);
     publish(*clients);
 }
@@ -337,6 +443,7 @@ void Controller::publish(const std::vector<ClientSample>& clients)
                        .devices = std::move(*devices),
                        .clients = clients,
                        .bans = ban_counts_,
+                       .guards = guard_statuses_,
                        .maps = {{"bans", ban_entries_, plane_.max_bans()},
                                 {"clients", client_entries_, plane_.max_clients()},
                                 {"prefixes", prefixes, config_.maps.prefixes}}},
@@ -625,6 +732,49 @@ Result<> Controller::set_mode(xdpctl_mode mode)
         return done;
     }
     note("mode", fmt::format("{} by the operator", to_string(mode)));
+    return Done{};
+}
+
+Result<> Controller::set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode)
+{
+    const std::lock_guard lock(mutex_);
+    if (!is_service(port)) {
+        return failure(ErrorKind::not_found, "no TCP listener on port {} that others can reach",
+                       port);
+    }
+    HandState hand = hand_;
+    if (mode) {
+        hand.guards[port] = *mode;
+    } else {
+        hand.guards.erase(port);
+    }
+    if (auto done = change(config_, std::move(hand)); !done) {
+        return done;
+    }
+    note("guard", mode ? fmt::format("tcp/{}: guard {} by the operator", port, to_string(*mode))
+                       : fmt::format("tcp/{}: guard as configured", port));
+    return Done{};
+}
+
+Result<> Controller::set_lockdown(uint16_t port, std::optional<bool> on)
+{
+    const std::lock_guard lock(mutex_);
+    if (!is_service(port)) {
+        return failure(ErrorKind::not_found, "no TCP listener on port {} that others can reach",
+                       port);
+    }
+    HandState hand = hand_;
+    if (on) {
+        hand.lockdown[port] = *on;
+    } else {
+        hand.lockdown.erase(port);
+    }
+    if (auto done = change(config_, std::move(hand)); !done) {
+        return done;
+    }
+    note("guard",
+         on ? fmt::format("tcp/{}: lockdown {} by the operator", port, *on ? "begun" : "ended")
+            : fmt::format("tcp/{}: lockdown as configured", port));
     return Done{};
 }
 

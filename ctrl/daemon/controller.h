@@ -9,7 +9,9 @@
 #include <set>
 
 #include "api/control.h"
+#include "daemon/guards.h"
 #include "daemon/heuristics.h"
+#include "daemon/kernel_settings.h"
 #include "daemon/state.h"
 #include "dataplane/dataplane.h"
 #include "telemetry/sampler.h"
@@ -36,6 +38,7 @@ struct ControllerSetup {
     Config config;
     std::vector<std::string> warnings; // of start-up
     ReadHostFacts read_host;
+    SysctlAccess sysctls;
 };
 
 class Controller final : public Control
@@ -64,6 +67,8 @@ class Controller final : public Control
     Result<size_t> allow(const std::vector<Prefix>& prefixes) override;
     Result<size_t> disallow(const std::vector<Prefix>& prefixes) override;
     Result<> set_mode(xdpctl_mode mode) override;
+    Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) override;
+    Result<> set_lockdown(uint16_t port, std::optional<bool> on) override;
     Result<Attachment> attach(const std::string& interface) override;
     Result<> detach(const std::string& interface) override;
     Result<std::vector<std::string>> diff(const std::string& toml,
@@ -73,6 +78,8 @@ class Controller final : public Control
     Result<xdpctl_judgement> explain(const Bytes& frame) override;
 
     const Config& config() const { return config_; }
+    // At a stop that detaches: nothing of the guard's needs is left behind.
+    void put_back_sysctls();
 
   private:
     xdpctl_mode mode_in_force() const { return hand_.mode.value_or(config_.mode); }
@@ -85,6 +92,11 @@ class Controller final : public Control
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
     void refresh_host();
+    void follow_services();
+    void follow_links();
+    void watch_guards();
+    void want_sysctls(const Sysctls& wanted);
+    bool is_service(uint16_t port) const { return host_.backlogs.contains(port); }
     Result<std::vector<std::string>> attach_fresh(const std::vector<std::string>& interfaces,
                                                   AttachMode mode);
     const Attachment* attachment_of(const std::string& interface) const; // null: not attached
@@ -106,6 +118,12 @@ class Controller final : public Control
     HostFacts host_;
     BanGuard guard_;
     Heuristics heuristics_;
+    Guards guards_;
+    KernelSettings kernel_;
+    HostSpec committed_host_;
+    std::vector<GuardStatus> guard_statuses_;
+    std::set<uint16_t> homeless_;      // services without a slot
+    std::set<std::string> answerless_; // interfaces on which no answer is sent
     Sampler sampler_;
     EventLog log_{4096};
     std::vector<Attachment> attachments_;

@@ -13,6 +13,7 @@
 #include "dataplane/attachment.h"
 #include "dataplane/bpf_dataplane.h"
 #include "exporter/exporter.h"
+#include "host/sysctl.h"
 
 namespace xdpctl
 {
@@ -182,8 +183,12 @@ Result<> run(const Options& options)
     }
     tell_origin(**object);
 
-    ControllerSetup setup{
-        XDPCTL_VERSION, options.config_path, *config, {}, [] { return read_host_facts(); }};
+    ControllerSetup setup{XDPCTL_VERSION,
+                          options.config_path,
+                          *config,
+                          {},
+                          [] { return read_host_facts(); },
+                          {read_sysctl, write_sysctl}};
     for (const std::string& mismatch : (*object)->size_mismatches()) {
         setup.warnings.push_back("map size kept until the data path is loaded anew: " + mismatch);
         log::warning("{}", setup.warnings.back());
@@ -227,6 +232,7 @@ Result<> run(const Options& options)
 
     api->reset(); // nobody changes anything any more
     if (controller.config().on_stop == OnStop::detach) {
+        controller.put_back_sysctls();
         detach_all(interfaces, config->pin_directory);
     } else {
         log::info("stopped; the data path goes on filtering");

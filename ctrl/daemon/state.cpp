@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/state.h"
 
+#include <charconv>
+
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -38,6 +40,55 @@ Result<> decode_bans(const json& rows, HandState& state)
     return Done{};
 }
 
+// A JSON object with ports as names.
+template <typename T, typename Decode>
+Result<> decode_ports(const json& in, const char* member, std::map<uint16_t, T>& out, Decode decode)
+{
+    const json rows = in.value(member, json::object());
+    if (!rows.is_object()) {
+        return failure("{} must be an object", member);
+    }
+    for (const auto& [key, value] : rows.items()) {
+        uint16_t port = 0;
+        const auto [end, problem] = std::from_chars(key.data(), key.data() + key.size(), port);
+        auto decoded = decode(value);
+        if (problem != std::errc() || end != key.data() + key.size() || !decoded) {
+            return failure("{}: '{}' is not understood", member, key);
+        }
+        out[port] = *decoded;
+    }
+    return Done{};
+}
+
+Result<> decode_guards(const json& in, HandState& state)
+{
+    auto done = decode_ports(
+        in, "guards", state.guards, [](const json& value) -> Result<xdpctl_guard_mode> {
+            return value.is_string() ? parse_guard_mode(value.get_ref<const std::string&>())
+                                     : failure("not a string");
+        });
+    if (!done) {
+        return done;
+    }
+    done = decode_ports(in, "lockdown", state.lockdown, [](const json& value) -> Result<bool> {
+        return value.is_boolean() ? Result<bool>(value.get<bool>()) : failure("not a boolean");
+    });
+    if (!done) {
+        return done;
+    }
+    const json sysctls = in.value("sysctls_before", json::object());
+    if (!sysctls.is_object()) {
+        return failure("sysctls_before must be an object");
+    }
+    for (const auto& [name, value] : sysctls.items()) {
+        if (!value.is_string()) {
+            return failure("sysctls_before: {} must be a string", name);
+        }
+        state.sysctls_before[name] = value.get<std::string>();
+    }
+    return Done{};
+}
+
 } // namespace
 
 std::string encode_state(const HandState& state)
@@ -54,6 +105,15 @@ std::string encode_state(const HandState& state)
             {{"prefix", to_string(ban.prefix)},
              {"until", ban.until_unix_s ? json(*ban.until_unix_s) : json()}});
     }
+    out["guards"] = json::object();
+    for (const auto& [port, mode] : state.guards) {
+        out["guards"][std::to_string(port)] = to_string(mode);
+    }
+    out["lockdown"] = json::object();
+    for (const auto& [port, on] : state.lockdown) {
+        out["lockdown"][std::to_string(port)] = on;
+    }
+    out["sysctls_before"] = state.sysctls_before;
     return out.dump(2) + "\n";
 }
 
@@ -85,6 +145,9 @@ Result<HandState> decode_state(const std::string& text)
         }
     }
     if (auto done = decode_bans(bans, state); !done) {
+        return done.error();
+    }
+    if (auto done = decode_guards(in, state); !done) {
         return done.error();
     }
     return state;

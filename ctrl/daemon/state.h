@@ -3,6 +3,7 @@
 // restart does not forget it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +22,11 @@ struct HandBan {
 struct HandState {
     std::optional<xdpctl_mode> mode;
     std::vector<Prefix> allow;
-    std::vector<HandBan> prefix_bans; // hosts live in the data path's own table
+    std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
+    std::map<uint16_t, xdpctl_guard_mode> guards; // by port
+    std::map<uint16_t, bool> lockdown;            // by port
+    // Not the operator's: what sysctls were before the daemon changed them.
+    std::map<std::string, std::string> sysctls_before;
 };
 
 std::string encode_state(const HandState& state);

@@ -2,6 +2,7 @@
 #include "dataplane/bpf_dataplane.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
@@ -12,7 +13,9 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <random>
+#include <set>
 
 #include "core/units.h"
 
@@ -64,6 +67,15 @@ xdpctl_socket_key to_abi(const SocketKey& key)
             .protocol = key.protocol};
 }
 
+// SO_NETNS_COOKIE of socket(7): of this namespace; 0 on a kernel before 5.14.
+uint64_t netns_cookie()
+{
+    const Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    uint64_t cookie = 0;
+    socklen_t length = sizeof(cookie);
+    return getsockopt(fd.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+}
+
 int forward_event(void* context, void* data, size_t size)
 {
     if (size >= sizeof(xdpctl_event)) {
@@ -110,6 +122,11 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
         return control.error();
     }
     plane->control_ = control->data();
+    auto guards = map_memory<xdpctl_guard>(object, "guards");
+    if (!guards) {
+        return guards.error();
+    }
+    plane->guards_ = *guards;
     if (auto done = plane->map_bans(); !done) {
         return done.error();
     }
@@ -118,15 +135,33 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
     if (plane->ring_ == nullptr) {
         return system_failure(errno, "opening the event ring buffer");
     }
+    if (!replay) {
+        plane->set_clock_offset();
+        plane->control_->netns_cookie = netns_cookie();
+    }
     return plane;
 }
 
 BpfDataplane::~BpfDataplane()
 {
     ring_buffer__free(ring_);
+    unmap_memory(guards_);
     unmap_memory(ban_slots_);
     unmap_memory(ban_tags_);
     unmap_memory(std::span(control_, control_ != nullptr ? 1 : 0));
+}
+
+// The smallest difference seen is that right after a jiffy; one less is safe.
+void BpfDataplane::set_clock_offset()
+{
+    int64_t least = std::numeric_limits<int64_t>::max();
+    for (int i = 0; i < 8; i++) {
+        const auto jiffies_ns = static_cast<int64_t>(now_ns());
+        least = std::min(least, static_cast<int64_t>(last_monotonic_ns_) - jiffies_ns);
+    }
+    timespec jiffy{};
+    clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy);
+    control_->monotonic_offset_ns = least - jiffy.tv_nsec;
 }
 
 uint64_t BpfDataplane::now_ns() const
@@ -163,11 +198,11 @@ Result<> BpfDataplane::map_bans()
         return slots.error();
     }
     ban_slots_ = *slots;
-    if (control_->ban_secret == 0) { // new maps
+    if (control_->secret == 0) { // new maps
         std::random_device random;
-        control_->ban_secret = replay_ ? 1 : static_cast<uint64_t>(random()) << 32 | random() | 1;
+        control_->secret = replay_ ? 1 : static_cast<uint64_t>(random()) << 32 | random() | 1;
     }
-    bans_.emplace(ban_tags_, ban_slots_, control_->ban_secret);
+    bans_.emplace(ban_tags_, ban_slots_, control_->secret);
     bans_->for_each([this](const Address&, const xdpctl_ban&) { ban_entries_++; });
     return Done{};
 }
@@ -225,9 +260,9 @@ Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
 uint64_t BpfDataplane::generation() const
 {
     const uint32_t slot = control_->active_slot;
-    xdpctl_policy policy{};
-    bpf_map_lookup_elem(object_.map("policies"), &slot, &policy);
-    return policy.generation;
+    auto policy = std::make_unique<xdpctl_policy>();
+    bpf_map_lookup_elem(object_.map("policies"), &slot, policy.get());
+    return policy->generation;
 }
 
 void BpfDataplane::set_bypass(bool on)
@@ -297,7 +332,7 @@ Result<std::vector<DeviceCounters>> BpfDataplane::counters() const
     std::vector<xdpctl_counters> per_cpu(static_cast<size_t>(std::max(cpus, 1)));
     std::vector<DeviceCounters> devices;
     for (uint32_t slot = 0; slot < XDPCTL_DEVICE_SLOTS; slot++) {
-        if (slot > 0 && control_->ifindex[slot] == 0) {
+        if (slot > 0 && control_->devices[slot].ifindex == 0) {
             continue;
         }
         if (const int code = bpf_map_lookup_elem(object_.map("counters"), &slot, per_cpu.data());
@@ -305,7 +340,7 @@ Result<std::vector<DeviceCounters>> BpfDataplane::counters() const
             return system_failure(code, "reading the map counters");
         }
         DeviceCounters& device = devices.emplace_back();
-        device.ifindex = control_->ifindex[slot];
+        device.ifindex = control_->devices[slot].ifindex;
         for (const xdpctl_counters& cpu : per_cpu) {
             device.events_lost += cpu.events_lost;
             for (size_t f = 0; f < device.cells.size(); f++) {
@@ -344,7 +379,16 @@ Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
     if (code != 0 && code != -EEXIST) {
         return system_failure(code, "writing the map clients");
     }
-    return Done{};
+    return remember_client(source);
+}
+
+Result<> BpfDataplane::remember_client(const Address& source)
+{
+    const xdpctl_addr key = source.to_abi();
+    const xdpctl_known_client known = {.first_ns = now_ns(), .last_ns = now_ns()};
+    const int code = bpf_map_update_elem(object_.map("known_clients"), &key, &known, BPF_NOEXIST);
+    return code == 0 || code == -EEXIST ? Result<>(Done{})
+                                        : system_failure(code, "writing the map known_clients");
 }
 
 Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t> frame,
@@ -357,8 +401,11 @@ Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t
     xdp_md context{};
     context.data_end = static_cast<uint32_t>(frame.size());
     context.ingress_ifindex = ifindex;
-    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
-                .data_size_in = static_cast<uint32_t>(frame.size()));
+    FrameVerdict verdict;
+    verdict.frame.resize(test_run_frame_max); // an answer may be longer than its question
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = verdict.frame.data(),
+                .data_size_in = static_cast<uint32_t>(frame.size()),
+                .data_size_out = static_cast<uint32_t>(verdict.frame.size()));
     if (ifindex != 0) {
         opts.ctx_in = &context;
         opts.ctx_size_in = sizeof(context);
@@ -366,7 +413,8 @@ Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t
     if (const int code = bpf_prog_test_run_opts(program, &opts); code != 0) {
         return system_failure(code, "running the data path on a frame");
     }
-    FrameVerdict verdict{.action = opts.retval};
+    verdict.action = opts.retval;
+    verdict.frame.resize(opts.data_size_out);
     const uint32_t zero = 0;
     if (const int code = bpf_map_lookup_elem(object_.map("judgement"), &zero, &verdict.judgement);
         code != 0) {
@@ -394,22 +442,114 @@ int BpfDataplane::events_epoll_fd() const
 
 Result<> BpfDataplane::register_device(uint32_t ifindex)
 {
-    uint32_t* const begin = control_->ifindex + 1;
-    uint32_t* const end = control_->ifindex + XDPCTL_DEVICE_SLOTS;
-    if (std::find(begin, end, ifindex) != end) {
+    const auto devices = std::span(control_->devices).subspan(1); // 0: unregistered ones
+    const auto find = [devices](auto matches) {
+        return std::find_if(devices.begin(), devices.end(), matches);
+    };
+    const auto same = [ifindex](const xdpctl_device& d) { return d.ifindex == ifindex; };
+    if (find(same) != devices.end()) {
         return Done{};
     }
-    uint32_t* const free = std::find(begin, end, 0U);
-    uint32_t* const gone = std::find_if(begin, end, [](uint32_t index) {
-        char name[IF_NAMESIZE];
-        return if_indextoname(index, name) == nullptr;
-    });
-    uint32_t* const slot = free != end ? free : gone;
-    if (slot == end) {
-        return failure("more than {} interfaces", XDPCTL_DEVICE_SLOTS - 1);
+    auto slot = find([](const xdpctl_device& d) { return d.ifindex == 0; });
+    if (slot == devices.end()) {
+        slot = find([](const xdpctl_device& d) {
+            char name[IF_NAMESIZE];
+            return if_indextoname(d.ifindex, name) == nullptr;
+        });
     }
-    __atomic_store_n(slot, ifindex, __ATOMIC_SEQ_CST);
+    if (slot == devices.end()) {
+        return failure("more than {} interfaces", devices.size());
+    }
+    slot->mss[0] = slot->mss[1] = 0; // no answers until it is told
+    __atomic_store_n(&slot->ifindex, ifindex, __ATOMIC_SEQ_CST);
     return Done{};
+}
+
+void BpfDataplane::set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6)
+{
+    for (xdpctl_device& device : control_->devices) {
+        if (device.ifindex == ifindex) {
+            device.mss[XDPCTL_IPV4] = ipv4;
+            device.mss[XDPCTL_IPV6] = ipv6;
+        }
+    }
+}
+
+// What is new goes in before what is gone goes out.
+Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
+{
+    const int fd = object_.map("own_addresses");
+    const std::set<Address> wanted(addresses.begin(), addresses.end());
+    std::vector<Address> gone;
+    auto done = for_each<uint32_t>(fd, "own_addresses", [&](const Address& address, uint32_t) {
+        if (!wanted.contains(address)) {
+            gone.push_back(address);
+        }
+    });
+    if (!done) {
+        return done;
+    }
+    for (const Address& address : wanted) {
+        const xdpctl_addr key = address.to_abi();
+        const uint32_t value = 1;
+        if (const int code = bpf_map_update_elem(fd, &key, &value, BPF_ANY); code != 0) {
+            return system_failure(code, "writing the map own_addresses");
+        }
+    }
+    for (const Address& address : gone) {
+        const xdpctl_addr key = address.to_abi();
+        bpf_map_delete_elem(fd, &key);
+    }
+    return Done{};
+}
+
+Result<std::vector<GuardReading>> BpfDataplane::guards() const
+{
+    const uint32_t active = control_->active_slot;
+    auto policy = std::make_unique<xdpctl_policy>();
+    if (const int code = bpf_map_lookup_elem(object_.map("policies"), &active, policy.get());
+        code != 0) {
+        return system_failure(code, "reading the map policies");
+    }
+    std::vector<xdpctl_service_counters> per_cpu(
+        static_cast<size_t>(std::max(libbpf_num_possible_cpus(), 1)));
+    std::vector<GuardReading> readings;
+    for (uint32_t slot = 0; slot < XDPCTL_SERVICES; slot++) {
+        const xdpctl_service& service = policy->services[slot];
+        if (slot > 0 && service.port == 0) {
+            continue;
+        }
+        if (const int code =
+                bpf_map_lookup_elem(object_.map("service_counters"), &slot, per_cpu.data());
+            code != 0) {
+            return system_failure(code, "reading the map service_counters");
+        }
+        GuardReading& reading = readings.emplace_back();
+        reading.slot = static_cast<uint8_t>(slot);
+        reading.service = service;
+        reading.present = slot > 0 && policy->service_of_port[service.port] == slot;
+        reading.state = guards_[slot];
+        for (const xdpctl_service_counters& cpu : per_cpu) {
+            reading.counters.syns += cpu.syns;
+            reading.counters.cookies += cpu.cookies;
+            reading.counters.accepted += cpu.accepted;
+            reading.counters.rejected += cpu.rejected;
+            reading.counters.limited += cpu.limited;
+            reading.counters.established += cpu.established;
+        }
+    }
+    return readings;
+}
+
+Result<> BpfDataplane::reset_service(uint8_t slot)
+{
+    const uint32_t key = slot;
+    const std::vector<xdpctl_service_counters> zeros(
+        static_cast<size_t>(std::max(libbpf_num_possible_cpus(), 1)));
+    guards_[slot] = {};
+    const int code =
+        bpf_map_update_elem(object_.map("service_counters"), &key, zeros.data(), BPF_ANY);
+    return code == 0 ? Result<>(Done{}) : system_failure(code, "writing the map service_counters");
 }
 
 void BpfDataplane::set_clock(uint64_t now_ns)
@@ -422,10 +562,10 @@ Result<FrameVerdict> BpfDataplane::run(std::span<const uint8_t> frame)
     return test_run(object_.program(), frame, 0);
 }
 
-Result<> BpfDataplane::open_socket(const SocketKey& key)
+Result<> BpfDataplane::open_socket(const SocketKey& key, xdpctl_session session)
 {
     const xdpctl_socket_key abi = to_abi(key);
-    const uint32_t value = 1;
+    const uint32_t value = session;
     const int code = bpf_map_update_elem(object_.map("replay_sockets"), &abi, &value, BPF_ANY);
     return code == 0 ? Result<>(Done{}) : system_failure(code, "writing the map replay_sockets");
 }
@@ -453,14 +593,28 @@ Result<> BpfDataplane::change_connections(const Address& address, int by)
     return code == 0 ? Result<>(Done{}) : system_failure(code, "writing the map clients");
 }
 
-Result<> BpfDataplane::client_opened(const Address& client)
+// What handshake_completed of bpf/clients.h does on a host.
+Result<> BpfDataplane::client_opened(const SocketKey& socket)
 {
-    return change_connections(client, 1);
+    const uint32_t active = control_->active_slot;
+    auto policy = std::make_unique<xdpctl_policy>();
+    if (bpf_map_lookup_elem(object_.map("policies"), &active, policy.get()) == 0) {
+        const uint8_t slot = policy->service_of_port[socket.local_port];
+        xdpctl_guard& guard = guards_[slot];
+        guard.proof_established++;
+        guard.pending -= guard.pending > 0 ? 1 : 0;
+        if (now_ns() >= guard.attack_until_ns || policy->services[slot].lockdown != 0) {
+            if (auto done = remember_client(socket.peer); !done) {
+                return done;
+            }
+        }
+    }
+    return change_connections(socket.peer, 1);
 }
 
-Result<> BpfDataplane::client_closed(const Address& client)
+Result<> BpfDataplane::client_closed(const SocketKey& socket)
 {
-    return change_connections(client, -1);
+    return change_connections(socket.peer, -1);
 }
 
 } // namespace xdpctl

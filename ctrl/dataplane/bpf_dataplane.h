@@ -18,6 +18,7 @@ namespace xdpctl
 struct FrameVerdict {
     uint32_t action = 0; // enum xdp_action, as the program returned it
     xdpctl_judgement judgement{};
+    std::vector<uint8_t> frame; // as the program left it
 };
 
 class BpfDataplane final : public Dataplane, public SocketTable
@@ -41,6 +42,10 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<std::vector<DeviceCounters>> counters() const override;
     Result<std::vector<ClientSample>> clients() const override;
     Result<> seed_client(const Address& source, uint32_t connections) override;
+    Result<std::vector<GuardReading>> guards() const override;
+    Result<> reset_service(uint8_t slot) override;
+    void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) override;
+    Result<> set_own_addresses(const std::vector<Address>& addresses) override;
     Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) override;
     void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override;
     uint32_t max_bans() const override { return BanStore::capacity(ban_tags_.size()); }
@@ -53,10 +58,10 @@ class BpfDataplane final : public Dataplane, public SocketTable
     // Replay only. The attached program itself, with all its side effects.
     void set_clock(uint64_t now_ns);
     Result<FrameVerdict> run(std::span<const uint8_t> frame);
-    Result<> open_socket(const SocketKey& key) override;
+    Result<> open_socket(const SocketKey& key, xdpctl_session session) override;
     Result<> close_socket(const SocketKey& key) override;
-    Result<> client_opened(const Address& client) override;
-    Result<> client_closed(const Address& client) override;
+    Result<> client_opened(const SocketKey& socket) override;
+    Result<> client_closed(const SocketKey& socket) override;
 
   private:
     BpfDataplane(BpfObject& object, uint32_t prefixes, bool replay)
@@ -70,6 +75,8 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame,
                                   uint32_t ifindex) const;
     Result<> change_connections(const Address& client, int by);
+    Result<> remember_client(const Address& source);
+    void set_clock_offset();
 
     BpfObject& object_;
     uint32_t prefixes_;
@@ -78,6 +85,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     xdpctl_control* control_ = nullptr;
     std::span<xdpctl_ban_tags> ban_tags_;
     std::span<xdpctl_ban_slot> ban_slots_;
+    std::span<xdpctl_guard> guards_;
     std::optional<BanStore> bans_;
     size_t ban_entries_ = 0;
 

@@ -305,6 +305,9 @@ Result<> BpfObject::prepare()
     if (sizes.clients > 0) {
         bpf_map__set_max_entries(skeleton_->maps.clients, sizes.clients);
     }
+    if (sizes.known_clients > 0) {
+        bpf_map__set_max_entries(skeleton_->maps.known_clients, sizes.known_clients);
+    }
     bpf_map__set_max_entries(skeleton_->maps.events, sizes.events_bytes);
     if (options_.replay) {
         bpf_map__set_max_entries(skeleton_->maps.replay_sockets, XDPCTL_REPLAY_SOCKETS);
@@ -422,6 +425,7 @@ void BpfObject::note_sizes()
     note("bans", entries_of(map("ban_tags")) * XDPCTL_BAN_LANES,
          sizes.bans > 0 ? BanStore::buckets_for(sizes.bans) * XDPCTL_BAN_LANES : 0);
     note("clients", entries_of(map("clients")), sizes.clients);
+    note("known_clients", entries_of(map("known_clients")), sizes.known_clients);
     note(XDPCTL_EVENTS_MAP, entries_of(map(XDPCTL_EVENTS_MAP)), sizes.events_bytes);
 }
 

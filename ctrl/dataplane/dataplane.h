@@ -41,6 +41,15 @@ struct BanEntry {
     xdpctl_ban ban;
 };
 
+// What one service's guard does and counts; slot 0 is every other port.
+struct GuardReading {
+    uint8_t slot = 0;
+    bool present = false; // a listener is there now
+    xdpctl_service service{};
+    xdpctl_guard state{};
+    xdpctl_service_counters counters{}; // over all CPUs
+};
+
 class Dataplane
 {
   public:
@@ -70,6 +79,14 @@ class Dataplane
     virtual Result<std::vector<ClientSample>> clients() const = 0;
     // A client that the kernel already holds a connection of.
     virtual Result<> seed_client(const Address& source, uint32_t connections) = 0;
+
+    virtual Result<std::vector<GuardReading>> guards() const = 0;
+    // Before a slot is given to another service.
+    virtual Result<> reset_service(uint8_t slot) = 0;
+    // What a SYN-ACK on this interface may advertise, bytes; 0: do not answer there.
+    virtual void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) = 0;
+    // Asked for on hosts that forward.
+    virtual Result<> set_own_addresses(const std::vector<Address>& addresses) = 0;
 
     // What would happen to this Ethernet frame now. Leaves no trace.
     virtual Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) = 0;

@@ -56,7 +56,7 @@ struct Flow {
 // rate() sees them begin; reasons never met cost no series.
 void add_flow(std::vector<MetricFamily>& out, const Snapshot& snapshot, const Flow& flow,
               CellField field, std::string_view unit, xdpctl_disposition disposition,
-              xdpctl_verdict verdict)
+              xdpctl_verdict verdict, std::optional<xdpctl_verdict> or_verdict = std::nullopt)
 {
     Family family(
         fmt::format("xdpctl_{}_{}_total", flow.name, unit),
@@ -66,7 +66,8 @@ void add_flow(std::vector<MetricFamily>& out, const Snapshot& snapshot, const Fl
         for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
             for (const ReasonInfo& reason : reasons) {
                 const xdpctl_cell& cell = device.counters.cells[f][disposition][reason.id];
-                if (reason.verdict == verdict && cell.packets > 0) {
+                const bool counts = reason.verdict == verdict || reason.verdict == or_verdict;
+                if (counts && cell.packets > 0) {
                     family.add(static_cast<double>(cell.*field),
                                {{"device", device.name},
                                 {"family", std::string(family_names[f])},
@@ -110,8 +111,10 @@ void add_traffic(std::vector<MetricFamily>& out, const Snapshot& snapshot)
                  XDPCTL_EFFECTIVE, XDPCTL_VERDICT_PASS);
         add_flow(out, snapshot, {"dropped", "that were dropped"}, field, unit, XDPCTL_EFFECTIVE,
                  XDPCTL_VERDICT_DROP);
-        add_flow(out, snapshot, {"would_drop", "that enforce mode would have dropped"}, field, unit,
-                 XDPCTL_WOULD_DROP, XDPCTL_VERDICT_DROP);
+        add_flow(out, snapshot, {"answered", "that the data path answered itself"}, field, unit,
+                 XDPCTL_EFFECTIVE, XDPCTL_VERDICT_ANSWER);
+        add_flow(out, snapshot, {"would_drop", "that enforce mode would have kept from the kernel"},
+                 field, unit, XDPCTL_WOULD_DROP, XDPCTL_VERDICT_DROP, XDPCTL_VERDICT_ANSWER);
     }
 }
 
@@ -126,6 +129,47 @@ void add_bans(std::vector<MetricFamily>& out, const Snapshot& snapshot)
         }
     }
     out.push_back(bans.take());
+}
+
+std::string service_name(const GuardStatus& guard)
+{
+    return guard.port == 0 ? "other" : fmt::format("tcp/{}", guard.port);
+}
+
+void add_guards(std::vector<MetricFamily>& out, const Snapshot& snapshot)
+{
+    Family cookies("xdpctl_syn_cookies_total",
+                   "SYN cookies of the guard: sent, accepted in an ACK, or missing from a packet "
+                   "without a connection.",
+                   MetricType::Counter);
+    Family active("xdpctl_attack_active", "1 while a service is attacked.", MetricType::Gauge);
+    Family attacks("xdpctl_attacks_total", "Attacks that began.", MetricType::Counter);
+    Family state("xdpctl_guard_state", "1 for what the guard of a service does now.",
+                 MetricType::Gauge);
+    Family handshakes("xdpctl_handshakes_total", "Handshakes that the kernel completed.",
+                      MetricType::Counter);
+    uint64_t sent = 0;
+    uint64_t accepted = 0;
+    uint64_t rejected = 0;
+    uint64_t established = 0;
+    for (const GuardStatus& guard : snapshot.guards) {
+        const std::string service = service_name(guard);
+        sent += guard.cookies;
+        accepted += guard.accepted;
+        rejected += guard.rejected;
+        established += guard.established;
+        active.add(guard.attacked ? 1 : 0, {{"service", service}, {"vector", "syn_flood"}});
+        attacks.add(static_cast<double>(guard.attacks),
+                    {{"service", service}, {"vector", "syn_flood"}});
+        state.add(1, {{"service", service}, {"state", std::string(to_string(guard.state))}});
+    }
+    cookies.add(static_cast<double>(sent), {{"result", "sent"}});
+    cookies.add(static_cast<double>(accepted), {{"result", "accepted"}});
+    cookies.add(static_cast<double>(rejected), {{"result", "rejected"}});
+    handshakes.add(static_cast<double>(established));
+    for (Family* family : {&cookies, &active, &attacks, &state, &handshakes}) {
+        out.push_back(family->take());
+    }
 }
 
 void add_maps(std::vector<MetricFamily>& out, const Snapshot& snapshot)
@@ -193,6 +237,7 @@ std::vector<MetricFamily> metrics_of(const Status& status)
     std::vector<MetricFamily> families;
     add_traffic(families, *status.snapshot);
     add_bans(families, *status.snapshot);
+    add_guards(families, *status.snapshot);
     add_maps(families, *status.snapshot);
     add_state(families, status);
     return families;

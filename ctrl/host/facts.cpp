@@ -30,6 +30,24 @@ std::pair<uint16_t, uint16_t> ephemeral_ports()
 
 } // namespace
 
+namespace
+{
+
+std::map<uint16_t, uint32_t> backlogs_of(const std::vector<SocketInfo>& sockets)
+{
+    std::map<uint16_t, uint32_t> backlogs;
+    for (const SocketInfo& socket : sockets) {
+        if (socket.protocol != IPPROTO_TCP || socket.local.is_loopback()) {
+            continue;
+        }
+        const auto [known, fresh] = backlogs.emplace(socket.local_port, socket.backlog);
+        known->second = std::min(known->second, socket.backlog);
+    }
+    return backlogs;
+}
+
+} // namespace
+
 std::string to_string(const Service& service)
 {
     const bool any = service.address == Address{};
@@ -76,6 +94,11 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
         facts.services_problem = sockets.error().in("listening sockets").message;
         sockets = std::vector<SocketInfo>{};
     }
+    auto network = read_network_facts();
+    if (!network) {
+        return network.error();
+    }
+    facts.network = std::move(*network);
     facts.addresses = *addresses;
     const std::set<Address> distinct(routers->begin(), routers->end()); // one per route
     facts.gateways.assign(distinct.begin(), distinct.end());
@@ -95,6 +118,7 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
         services.insert(
             {socket.protocol, any ? Address{} : socket.local, socket.local_port, socket.ipv6});
     }
+    facts.backlogs = backlogs_of(*sockets);
     facts.services.assign(services.begin(), services.end());
     return facts;
 }

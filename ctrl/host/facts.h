@@ -8,6 +8,7 @@
 
 #include "core/bans.h"
 #include "core/prefix.h"
+#include "host/network.h"
 
 namespace xdpctl
 {
@@ -28,8 +29,10 @@ struct HostFacts {
     std::vector<Address> addresses;
     std::vector<Address> gateways;
     std::vector<Address> resolvers;
-    std::vector<Service> services; // sorted, without duplicates
-    std::string services_problem;  // why they could not be read; else empty
+    std::vector<Service> services;         // sorted, without duplicates
+    std::map<uint16_t, uint32_t> backlogs; // TCP ports that others can reach: least backlog
+    std::string services_problem;          // why they could not be read; else empty
+    NetworkFacts network;
 };
 
 Result<HostFacts> read_host_facts(const std::string& resolv_conf = "/etc/resolv.conf");

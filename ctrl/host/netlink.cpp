@@ -2,6 +2,7 @@
 #include "host/netlink.h"
 
 #include <arpa/inet.h>
+#include <linux/if_link.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -10,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -112,7 +114,8 @@ Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states,
         found.push_back({protocol, address_of(info->idiag_family, info->id.idiag_src),
                          ntohs(info->id.idiag_sport),
                          address_of(info->idiag_family, info->id.idiag_dst),
-                         ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6});
+                         ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6,
+                         info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0});
     });
 }
 
@@ -150,6 +153,101 @@ Result<std::vector<Address>> gateways()
             [&](const rtattr& attribute) { add_gateway(attribute, info->rtm_family, found); });
     });
     return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
+}
+
+namespace
+{
+
+uint32_t word_of(const rtattr& attribute)
+{
+    uint32_t value = 0;
+    std::memcpy(&value, RTA_DATA(&attribute), std::min(sizeof(value), RTA_PAYLOAD(&attribute)));
+    return value;
+}
+
+void visit_nested(const rtattr& attribute, const std::function<void(const rtattr&)>& visit)
+{
+    for_each_attribute(static_cast<rtattr*>(RTA_DATA(&attribute)),
+                       static_cast<int>(RTA_PAYLOAD(&attribute)), visit);
+}
+
+void read_link_attribute(const rtattr& attribute, LinkInfo& link)
+{
+    switch (attribute.rta_type) {
+    case IFLA_IFNAME:
+        link.name = static_cast<const char*>(RTA_DATA(&attribute));
+        break;
+    case IFLA_MTU:
+        link.mtu = word_of(attribute);
+        break;
+    case IFLA_LINK:
+        link.link = word_of(attribute);
+        break;
+    case IFLA_LINK_NETNSID:
+        link.in_this_namespace = false;
+        break;
+    case IFLA_MASTER:
+        link.master = word_of(attribute);
+        break;
+    case IFLA_LINKINFO:
+        visit_nested(attribute, [&link](const rtattr& nested) {
+            if (nested.rta_type == IFLA_INFO_KIND) {
+                link.kind = static_cast<const char*>(RTA_DATA(&nested));
+            }
+        });
+        break;
+    default:
+        break;
+    }
+}
+
+void read_route_attribute(const rtattr& attribute, RouteMetrics& route)
+{
+    if (attribute.rta_type == RTA_OIF) {
+        route.ifindex = word_of(attribute);
+    } else if (attribute.rta_type == RTA_METRICS) {
+        visit_nested(attribute, [&route](const rtattr& nested) {
+            if (nested.rta_type == RTAX_MTU) {
+                route.mtu = word_of(nested);
+            } else if (nested.rta_type == RTAX_ADVMSS) {
+                route.advmss = word_of(nested);
+            }
+        });
+    }
+}
+
+} // namespace
+
+Result<std::vector<LinkInfo>> links_here()
+{
+    std::vector<LinkInfo> found;
+    auto done = dump(NETLINK_ROUTE, RTM_GETLINK, ifinfomsg{}, [&](const nlmsghdr& message) {
+        auto* info = static_cast<ifinfomsg*>(payload(message));
+        LinkInfo& link = found.emplace_back();
+        link.ifindex = static_cast<uint32_t>(info->ifi_index);
+        for_each_attribute(IFLA_RTA(info), static_cast<int>(IFLA_PAYLOAD(&message)),
+                           [&link](const rtattr& a) { read_link_attribute(a, link); });
+    });
+    return done ? Result<std::vector<LinkInfo>>(std::move(found)) : done.error();
+}
+
+Result<std::vector<RouteMetrics>> route_metrics()
+{
+    std::vector<RouteMetrics> found;
+    auto done = dump(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, [&](const nlmsghdr& message) {
+        auto* info = static_cast<rtmsg*>(payload(message));
+        if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) {
+            return;
+        }
+        RouteMetrics route;
+        route.ipv6 = info->rtm_family == AF_INET6;
+        for_each_attribute(RTM_RTA(info), static_cast<int>(RTM_PAYLOAD(&message)),
+                           [&route](const rtattr& a) { read_route_attribute(a, route); });
+        if (route.mtu > 0 || route.advmss > 0) {
+            found.push_back(route);
+        }
+    });
+    return done ? Result<std::vector<RouteMetrics>>(std::move(found)) : done.error();
 }
 
 Result<std::vector<SocketInfo>> listening_sockets()

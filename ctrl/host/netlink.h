@@ -2,6 +2,7 @@
 // Netlink dumps of this network namespace (rtnetlink(7), sock_diag(7)).
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/prefix.h"
@@ -19,7 +20,29 @@ struct SocketInfo {
     Address peer;
     uint16_t peer_port = 0;
     bool ipv6 = false;
+    uint32_t backlog = 0; // of a TCP listener, connections
 };
+
+struct LinkInfo {
+    uint32_t ifindex = 0;
+    std::string name;
+    std::string kind; // "vlan", "veth", ...; empty for hardware
+    uint32_t mtu = 0;
+    uint32_t link = 0;             // ifindex of what it is stacked on, or 0
+    uint32_t master = 0;           // ifindex of the bridge or bond it is part of, or 0
+    bool in_this_namespace = true; // so is `link`
+};
+
+struct RouteMetrics {
+    uint32_t ifindex = 0;
+    bool ipv6 = false;
+    uint32_t mtu = 0; // bytes; 0: that of the link
+    uint32_t advmss = 0;
+};
+
+Result<std::vector<LinkInfo>> links_here();
+// Of the routes that have metrics of their own.
+Result<std::vector<RouteMetrics>> route_metrics();
 
 // TCP in LISTEN and UDP without a peer.
 Result<std::vector<SocketInfo>> listening_sockets();

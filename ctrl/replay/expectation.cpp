@@ -48,8 +48,8 @@ Result<Expectation> parse_expectation(std::string_view text)
         return malformed("the bound is not a number");
     }
     const std::string& metric = expectation.metric;
-    if (metric != "drop" && metric != "pass" && !find_reason(metric)) {
-        return malformed("neither drop, pass nor the name of a reason");
+    if (metric != "drop" && metric != "pass" && metric != "held" && !find_reason(metric)) {
+        return malformed("neither drop, pass, held nor the name of a reason");
     }
     const std::string& relation = expectation.relation;
     if (relation != ">=" && relation != "<=" && relation != ">" && relation != "<" &&

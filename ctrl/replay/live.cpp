@@ -130,7 +130,9 @@ void add_counters(ReplayReport& report, const std::vector<DeviceCounters>& devic
                 const uint64_t observed = family[XDPCTL_WOULD_DROP][reason.id].packets;
                 report.judged += packets + observed;
                 report.packets[reason.id] += packets + observed;
-                if (reason.verdict == XDPCTL_VERDICT_DROP) {
+                if (reason.verdict == XDPCTL_VERDICT_ANSWER) {
+                    report.answered += packets;
+                } else if (reason.verdict == XDPCTL_VERDICT_DROP) {
                     report.dropped += packets;
                     report.drops[reason.id] += packets;
                 }

@@ -2,11 +2,13 @@
 #include "replay/replay.h"
 
 #include <linux/bpf.h>
+#include <netinet/in.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "daemon/guards.h"
 #include "daemon/heuristics.h"
 #include "host/facts.h"
 #include "replay/capture.h"
@@ -17,6 +19,8 @@ namespace
 {
 
 constexpr uint64_t progress_every = 4096;
+// A capture does not tell the backlog of its listeners; small ones are usual.
+constexpr uint32_t replay_backlog = 128;
 
 // Counters and sampling are per CPU: moving about would make runs differ.
 Result<> stay_on_one_cpu()
@@ -109,12 +113,20 @@ Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
     return replayer;
 }
 
-Result<> Replayer::prepare(const Orientation& orientation)
+Result<> Replayer::prepare(const Survey& survey)
 {
     PolicySpec spec = policy_of(config_);
     spec.mode = XDPCTL_MODE_ENFORCE; // what would be lost is the question
     HostFacts host;
-    for (const Prefix& prefix : orientation.protect) {
+    for (const SocketKey& listener : survey.listeners) {
+        if (listener.protocol == IPPROTO_TCP) {
+            host.backlogs.emplace(listener.local_port, replay_backlog);
+        }
+    }
+    Guards guards;
+    guards.follow(host);
+    spec.host = guards.spec(config_, {}, host);
+    for (const Prefix& prefix : survey.orientation.protect) {
         if (prefix.is_host()) {
             host.addresses.push_back(prefix.address);
         }
@@ -164,6 +176,7 @@ Result<> Replayer::judge(const CapturedFrame& frame, ReplayReport& report)
     report.completed += frame.completed ? 1 : 0;
     report.judged++;
     report.packets[verdict->judgement.reason]++;
+    report.answered += verdict->action == XDP_TX ? 1 : 0;
     if (verdict->action == XDP_DROP) {
         report.dropped++;
         report.drops[verdict->judgement.reason]++;
@@ -181,7 +194,7 @@ Result<ReplayReport> Replayer::run(const std::string& path, const std::vector<Pr
         return surveyed.error();
     }
     const Orientation& orientation = surveyed->orientation;
-    if (auto done = prepare(orientation); !done) {
+    if (auto done = prepare(*surveyed); !done) {
         return done.error();
     }
     ReplayReport report;

@@ -19,6 +19,13 @@ namespace xdpctl
 // Called now and then with the share of the file that is done, 0 to 1.
 using Progress = std::function<void(double)>;
 
+// The first pass: whom to protect and what it serves.
+struct Survey {
+    Orientation orientation;
+    std::vector<SocketKey> listeners;
+};
+Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect);
+
 // A data path of its own, loaded for replay: not attached, not pinned.
 class Replayer
 {
@@ -37,7 +44,7 @@ class Replayer
     {
     }
 
-    Result<> prepare(const Orientation& orientation);
+    Result<> prepare(const Survey& survey);
     Result<> judge(const CapturedFrame& frame, ReplayReport& report);
     Result<> tick_until(uint64_t now_ns, ReplayReport& report);
 
@@ -49,12 +56,5 @@ class Replayer
     CaptureClock clock_;
     uint64_t next_tick_ns_ = CaptureClock::start_ns;
 };
-
-// The first pass: whom to protect and what it serves.
-struct Survey {
-    Orientation orientation;
-    std::vector<SocketKey> listeners;
-};
-Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect);
 
 } // namespace xdpctl

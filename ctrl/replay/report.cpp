@@ -44,6 +44,9 @@ uint64_t ReplayReport::metric(const std::string& name) const
     if (name == "drop") {
         return dropped;
     }
+    if (name == "held") {
+        return dropped + answered;
+    }
     if (name == "pass") {
         return passed();
     }
@@ -85,6 +88,7 @@ json to_json(const ReplayReport& report)
             {"elsewhere", report.elsewhere},
             {"passed", report.passed()},
             {"dropped", report.dropped},
+            {"answered", report.answered},
             {"dropped_percent", report.dropped_percent()},
             {"dropped_in_session", report.dropped_in_session},
             {"completed", report.completed},

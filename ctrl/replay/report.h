@@ -24,6 +24,7 @@ struct ReplayReport {
     uint64_t outgoing = 0;  // from it: they tell, they are not judged
     uint64_t elsewhere = 0; // neither to it nor from it: not judged
     uint64_t dropped = 0;
+    uint64_t answered = 0;           // with a cookie: kept from the kernel, not lost
     uint64_t dropped_in_session = 0; // of those, packets of an established session
     uint64_t completed = 0;          // cut by the snap length, filled with zeros
     uint64_t too_large = 0;          // skipped: larger than one buffer
@@ -34,7 +35,7 @@ struct ReplayReport {
     std::array<uint64_t, XDPCTL_REASON_SLOTS> drops{};
     std::vector<BanOrder> bans;
 
-    uint64_t passed() const { return judged - dropped; }
+    uint64_t passed() const { return judged - dropped - answered; }
     double dropped_percent() const;
     uint64_t metric(const std::string& name) const; // of an Expectation
 };

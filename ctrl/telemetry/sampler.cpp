@@ -46,9 +46,10 @@ void add_totals(Snapshot& snapshot, const DeviceCounters& device)
                 const xdpctl_cell& cell = family[d][reason.id];
                 add(snapshot.by_reason[d][reason.id], cell);
                 add(snapshot.received, cell);
-                add(d == XDPCTL_WOULD_DROP                  ? snapshot.would_drop
-                    : reason.verdict == XDPCTL_VERDICT_DROP ? snapshot.dropped
-                                                            : snapshot.passed,
+                add(d == XDPCTL_WOULD_DROP                    ? snapshot.would_drop
+                    : reason.verdict == XDPCTL_VERDICT_DROP   ? snapshot.dropped
+                    : reason.verdict == XDPCTL_VERDICT_ANSWER ? snapshot.answered
+                                                              : snapshot.passed,
                     cell);
             }
         }
@@ -66,12 +67,20 @@ void set_rate(Traffic& now, const Traffic& then, double seconds)
 
 } // namespace
 
+std::string_view to_string(GuardState state)
+{
+    constexpr std::array<std::string_view, 5> names = {"off", "watching", "attacked", "answering",
+                                                       "limiting"};
+    return names.at(static_cast<size_t>(state));
+}
+
 Snapshot Sampler::take(const Reading& reading, const std::map<uint32_t, std::string>& device_names)
 {
     Snapshot snapshot;
     snapshot.time_ns = reading.time_ns;
     snapshot.bans = reading.bans;
     snapshot.maps = reading.maps;
+    snapshot.guards = reading.guards;
     for (const DeviceCounters& device : reading.devices) {
         const auto name = device_names.find(device.ifindex);
         add_device(snapshot, device,
@@ -101,6 +110,7 @@ void Sampler::add_rates(Snapshot& snapshot)
         }
         set_rate(snapshot.received, then.received, seconds);
         set_rate(snapshot.passed, then.passed, seconds);
+        set_rate(snapshot.answered, then.answered, seconds);
         set_rate(snapshot.dropped, then.dropped, seconds);
         set_rate(snapshot.would_drop, then.would_drop, seconds);
     }

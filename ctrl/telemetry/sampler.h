@@ -16,6 +16,7 @@ struct Reading {
     std::vector<DeviceCounters> devices;
     std::vector<ClientSample> clients;
     BanCounts bans;
+    std::vector<GuardStatus> guards;
     std::vector<MapUsage> maps;
 };
 

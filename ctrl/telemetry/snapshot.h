@@ -4,9 +4,12 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/config.h"
 #include "core/reasons.h"
 #include "dataplane/dataplane.h"
 
@@ -42,18 +45,55 @@ struct BanCounts {
     }
 };
 
+enum class GuardState {
+    off,
+    watching,  // no attack
+    attacked,  // but the guard may only tell
+    answering, // SYNs are answered with cookies
+    limiting,  // cookies cannot be used: SYNs are limited
+};
+
+// The SYN guard of one service; port 0: of every port without a listener.
+struct GuardStatus {
+    uint16_t port = 0;
+    xdpctl_guard_mode mode = XDPCTL_GUARD_OFF;
+    bool by_hand = false; // the mode or the lockdown was set by hand
+    bool lockdown = false;
+    GuardState state = GuardState::off;
+    bool attacked = false;
+    uint64_t attacked_for_ns = 0;
+    std::optional<uint64_t> cookies_off_ns; // for how long; none: they work
+    uint32_t capacity = 0;                  // handshakes
+    uint64_t pending = 0;
+    uint64_t attacks = 0;
+    uint64_t syns = 0;
+    uint64_t cookies = 0;
+    uint64_t accepted = 0;
+    uint64_t rejected = 0;
+    uint64_t limited = 0;
+    uint64_t established = 0;
+    // Counts when the present attack was first seen.
+    uint64_t cookies_at_begin = 0;
+    uint64_t accepted_at_begin = 0;
+    uint64_t rejected_at_begin = 0;
+};
+
+std::string_view to_string(GuardState state);
+
 struct Snapshot {
     uint64_t time_ns = 0; // data path clock
     std::vector<DeviceSnapshot> devices;
     // Over all devices and families, by disposition and reason.
     std::array<std::array<Traffic, XDPCTL_REASON_SLOTS>, XDPCTL_DISPOSITION_COUNT> by_reason{};
     Traffic received;
-    Traffic passed; // without what only the mode kept from being dropped
+    Traffic passed;   // without what only the mode kept from being dropped
+    Traffic answered; // by the data path itself
     Traffic dropped;
     Traffic would_drop;
     uint64_t events_lost = 0;
     BanCounts bans;
     std::vector<MapUsage> maps;
+    std::vector<GuardStatus> guards;
     std::vector<Talker> clients; // the busiest first, at most `top_clients`
 };
 

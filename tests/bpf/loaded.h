@@ -41,6 +41,7 @@ struct Loaded {
         size_t disposition;
         size_t family;
         uint64_t bytes;
+        Bytes frame; // as the program left it
     };
     Outcome run(const Bytes& frame);
 

@@ -36,7 +36,7 @@ Loaded::Outcome Loaded::run(const Bytes& frame)
     REQUIRE(verdict);
     const auto after = plane->counters();
     REQUIRE(after);
-    Outcome outcome{"nothing", verdict->action, 0, 0, 0};
+    Outcome outcome{"nothing", verdict->action, 0, 0, 0, verdict->frame};
     size_t counted = 0;
     for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
         for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
@@ -46,8 +46,12 @@ Loaded::Outcome Loaded::run(const Bytes& frame)
                 counted += is.packets - was.packets;
                 if (is.packets != was.packets) {
                     REQUIRE(is_reason(r));
-                    outcome = {std::string(reason_info(r).name), verdict->action, d, f,
-                               is.bytes - was.bytes};
+                    outcome = {std::string(reason_info(r).name),
+                               verdict->action,
+                               d,
+                               f,
+                               is.bytes - was.bytes,
+                               verdict->frame};
                     reasons_met().insert(r);
                 }
             }

@@ -135,8 +135,9 @@ TEST_CASE("clients are counted by sampling, within the stated error")
     loaded.plane->set_clock(ns_per_s);
     for (const auto& [client, server] : {std::pair{"198.51.100.1"_ip, "192.0.2.1"_ip},
                                          std::pair{"2001:db8::1"_ip, "2001:db8::2"_ip}}) {
-        REQUIRE(loaded.plane->client_opened(client));
-        REQUIRE(loaded.plane->open_socket({6, server, 80, client, 1000}));
+        const SocketKey socket = {6, server, 80, client, 1000};
+        REQUIRE(loaded.plane->client_opened(socket));
+        REQUIRE(loaded.plane->open_socket(socket, XDPCTL_SESSION_ESTABLISHED));
         const Bytes own = FrameBuilder(client, server).tcp(1000, 80, tcp_ack).build();
         const Bytes forged = FrameBuilder(client, server).tcp(1001, 80, tcp_ack).build();
         constexpr int packets = 20000;

@@ -68,6 +68,25 @@ class FakeDataplane final : public Dataplane
     Result<std::vector<DeviceCounters>> counters() const override { return devices; }
     Result<std::vector<ClientSample>> clients() const override { return samples; }
     Result<> seed_client(const Address&, uint32_t) override { return Done{}; }
+    std::vector<GuardReading> readings;
+    std::vector<uint8_t> resets;
+    std::map<uint32_t, std::pair<uint16_t, uint16_t>> mss;
+    std::vector<Address> own;
+    Result<std::vector<GuardReading>> guards() const override { return readings; }
+    Result<> reset_service(uint8_t slot) override
+    {
+        resets.push_back(slot);
+        return Done{};
+    }
+    void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) override
+    {
+        mss[ifindex] = {ipv4, ipv6};
+    }
+    Result<> set_own_addresses(const std::vector<Address>& addresses) override
+    {
+        own = addresses;
+        return Done{};
+    }
     Result<xdpctl_judgement> judge(std::span<const uint8_t>, uint32_t) override
     {
         return xdpctl_judgement{};

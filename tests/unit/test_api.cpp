@@ -35,9 +35,13 @@ struct Served {
         Config config;
         config.state_directory = directory;
         controller = std::make_unique<Controller>(
-            plane, interfaces, ControllerSetup{"1", directory + "/x.toml", config, {}, [] {
-                                                   return Result<HostFacts>(HostFacts{});
-                                               }});
+            plane, interfaces,
+            ControllerSetup{"1",
+                            directory + "/x.toml",
+                            config,
+                            {},
+                            [] { return Result<HostFacts>(HostFacts{}); },
+                            {}});
         REQUIRE(controller->start());
         auto started = ApiServer::bind(*controller, socket, "");
         REQUIRE(started);

@@ -51,9 +51,21 @@ window = "3s"
 ban_ttl = "2m"
 ban_ttl_max = "1h"
 strike_decay = "10m"
+[guard]
+mode = "armed"
+off = [22]
+on = [80, 443]
+armed = [8443]
+auto = [8080]
+lockdown = [443]
+admit_per_second = 7
+syn_prefix_per_second = 8
+syn_service_per_second = 0
+sysctls = false
 [maps]
 bans = 1000
 clients = 2000
+known_clients = 3000
 events_bytes = 8192
 prefixes = 10
 [metrics]
@@ -82,7 +94,18 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->heuristics.ban_ttl_ns == 120 * ns_per_s);
     CHECK(config->heuristics.ban_ttl_max_ns == 3600 * ns_per_s);
     CHECK(config->heuristics.strike_decay_ns == 600 * ns_per_s);
-    CHECK(config->maps == MapsConfig{1000, 2000, 8192, 10});
+    CHECK(config->guard == GuardConfig{XDPCTL_GUARD_ARMED,
+                                       {{22, XDPCTL_GUARD_OFF},
+                                        {80, XDPCTL_GUARD_ON},
+                                        {443, XDPCTL_GUARD_ON},
+                                        {8080, XDPCTL_GUARD_AUTO},
+                                        {8443, XDPCTL_GUARD_ARMED}},
+                                       {443},
+                                       7,
+                                       8,
+                                       0,
+                                       false});
+    CHECK(config->maps == MapsConfig{1000, 2000, 3000, 8192, 10});
     CHECK(config->metrics_listen == "127.0.0.1:1");
     CHECK(config->socket_path == "/tmp/s");
     CHECK(config->socket_group == "adm");
@@ -90,7 +113,7 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->pin_directory == "/sys/fs/bpf/x");
     CHECK(config->cgroup == "/sys/fs/cgroup");
     // Each of them differs from its default, and diff knows each.
-    CHECK(diff_configs(Config{}, *config).size() == 24);
+    CHECK(diff_configs(Config{}, *config).size() == config_keys().size());
 }
 
 TEST_CASE("errors name the line, the key and the cause")

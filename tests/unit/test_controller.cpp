@@ -22,6 +22,9 @@ struct House {
     FakeInterfaces interfaces;
     std::unique_ptr<Controller> controller;
 
+    HostFacts host;
+    Sysctls sysctls = {{"net.ipv4.tcp_syncookies", "1"}, {"net.ipv4.tcp_timestamps", "1"}};
+
     explicit House(Config config = {})
     {
         std::filesystem::remove_all(directory);
@@ -33,12 +36,17 @@ struct House {
     void restart(Config config)
     {
         config.state_directory = directory + "/state";
-        HostFacts host;
         host.addresses = {"198.51.100.1"_ip};
-        controller = std::make_unique<Controller>(
-            plane, interfaces, ControllerSetup{"1", directory + "/x.toml", config, {}, [host] {
-                                                   return Result<HostFacts>(host);
-                                               }});
+        ControllerSetup setup{"1", directory + "/x.toml", config, {}, {}, {}};
+        setup.read_host = [this] { return Result<HostFacts>(host); };
+        setup.sysctls.read = [this](const std::string& name) {
+            return Result<std::string>(sysctls.at(name));
+        };
+        setup.sysctls.write = [this](const std::string& name, const std::string& value) {
+            sysctls[name] = value;
+            return Result<>(Done{});
+        };
+        controller = std::make_unique<Controller>(plane, interfaces, std::move(setup));
         REQUIRE(controller->start());
     }
     void write_config(const std::string& text) const
@@ -209,4 +217,79 @@ TEST_CASE("after a panic a restart attaches nothing; attach ends the panic")
     CHECK(house.logged("panic"));
     REQUIRE(house.controller->attach("a"));
     CHECK_FALSE(house.plane.bypassed);
+}
+
+TEST_CASE("a new listener gets its guard, and the guard its sysctls while it answers")
+{
+    Config config;
+    config.mode = XDPCTL_MODE_ENFORCE;
+    config.interfaces = {"a"};
+    House house(config);
+    REQUIRE(house.controller->attach_configured());
+    CHECK(house.plane.policy.policy.service_of_port[443] == 0);
+
+    house.host.backlogs = {{443, 4096}};
+    LinkFacts link;
+    link.ifindex = 1;
+    link.name = "a";
+    link.advmss_ipv4 = 1460;
+    link.advmss_ipv6 = 1440;
+    house.host.network.links = {link};
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    const uint8_t slot = house.plane.policy.policy.service_of_port[443];
+    REQUIRE(slot != 0);
+    CHECK(house.plane.policy.policy.services[slot].capacity == 4096);
+    CHECK(house.plane.resets == std::vector<uint8_t>{slot});
+    CHECK(house.plane.mss.at(1) == std::pair<uint16_t, uint16_t>{1460, 1440});
+
+    GuardReading reading;
+    reading.slot = slot;
+    reading.present = true;
+    reading.service = house.plane.policy.policy.services[slot];
+    house.plane.readings = {reading};
+    house.controller->tick();
+    CHECK(house.sysctls.at("net.ipv4.tcp_timestamps") == "2");
+    CHECK(house.sysctls.at("net.ipv4.tcp_syncookies") == "1");
+    house.plane.readings[0].state.attack_until_ns = house.plane.now + ns_per_s;
+    house.controller->tick();
+    CHECK(house.sysctls.at("net.ipv4.tcp_syncookies") == "2");
+    CHECK(house.logged("guard"));
+
+    SECTION("the end of the attack, and of the daemon, put them back")
+    {
+        house.plane.now += 5 * ns_per_s;
+        house.controller->tick();
+        CHECK(house.sysctls.at("net.ipv4.tcp_syncookies") == "1");
+        house.controller->put_back_sysctls();
+        CHECK(house.sysctls.at("net.ipv4.tcp_timestamps") == "1");
+    }
+    SECTION("a daemon that comes after a crash knows what they were")
+    {
+        house.restart(config);
+        house.controller->put_back_sysctls();
+        CHECK(house.sysctls.at("net.ipv4.tcp_syncookies") == "1");
+        CHECK(house.sysctls.at("net.ipv4.tcp_timestamps") == "1");
+    }
+    SECTION("the hand sets guard and lockdown, of services only, and a restart keeps them")
+    {
+        REQUIRE(house.controller->set_guard(443, XDPCTL_GUARD_ON));
+        REQUIRE(house.controller->set_lockdown(443, true));
+        CHECK(house.controller->set_guard(80, XDPCTL_GUARD_ON).error().kind ==
+              ErrorKind::not_found);
+        house.restart(config);
+        const xdpctl_service& service = house.plane.policy.policy.services[slot];
+        CHECK(service.guard == XDPCTL_GUARD_ON);
+        CHECK(service.lockdown == 1);
+        REQUIRE(house.controller->set_guard(443, std::nullopt));
+        CHECK(house.plane.policy.policy.services[slot].guard == XDPCTL_GUARD_AUTO);
+    }
+    SECTION("a tag that is stripped forbids answers")
+    {
+        house.host.network.links[0].has_vlans = true;
+        house.host.network.links[0].strips_vlan_tags = true;
+        house.plane.now += 2 * ns_per_s;
+        house.controller->tick();
+        CHECK(house.plane.mss.at(1) == std::pair<uint16_t, uint16_t>{0, 0});
+    }
 }

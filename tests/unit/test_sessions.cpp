@@ -14,11 +14,24 @@ namespace
 
 struct Recorder final : SocketTable {
     std::set<SocketKey> open;
+    std::set<SocketKey> half_open;
     std::map<Address, int> clients;
-    Result<> open_socket(const SocketKey& key) override { return open.insert(key), Done{}; }
-    Result<> close_socket(const SocketKey& key) override { return open.erase(key), Done{}; }
-    Result<> client_opened(const Address& client) override { return clients[client]++, Done{}; }
-    Result<> client_closed(const Address& client) override { return clients[client]--, Done{}; }
+    Result<> open_socket(const SocketKey& key, xdpctl_session session) override
+    {
+        if (session == XDPCTL_SESSION_HALF_OPEN) {
+            half_open.insert(key);
+        } else {
+            half_open.erase(key);
+            open.insert(key);
+        }
+        return Done{};
+    }
+    Result<> close_socket(const SocketKey& key) override
+    {
+        return half_open.erase(key), open.erase(key), Done{};
+    }
+    Result<> client_opened(const SocketKey& key) override { return clients[key.peer]++, Done{}; }
+    Result<> client_closed(const SocketKey& key) override { return clients[key.peer]--, Done{}; }
 };
 
 const Address server = "192.0.2.1"_ip;
@@ -46,8 +59,10 @@ TEST_CASE("a whole handshake makes a client, less does not")
     CHECK(table.clients.empty());
     REQUIRE(tracker.from_protected(out(tcp_syn | tcp_ack)));
     CHECK(table.open.empty());
+    CHECK(table.half_open.contains(connection));
     REQUIRE(tracker.to_protected(in(tcp_ack)));
     CHECK(table.open.contains(connection));
+    CHECK(table.half_open.empty());
     CHECK(table.clients[client] == 1);
 }
 

@@ -131,7 +131,7 @@ Outcome list_reasons(const Context& context)
     json rows = json::array();
     Table table({"REASON", "STAGE", "VERDICT", "MEANING"});
     for (const ReasonInfo& reason : reasons) {
-        const char* verdict = reason.verdict == XDPCTL_VERDICT_DROP ? "drop" : "pass";
+        const std::string verdict(verdict_names[reason.verdict]);
         const std::string_view stage = stages[reason.stage].name;
         rows.push_back({{"reason", reason.name},
                         {"stage", stage},

@@ -114,9 +114,10 @@ void print_report(const ReplayReport& report, bool benign)
         table.add({fmt::format("  {}", reason.name), std::to_string(packets),
                    fmt::format("{:.2f}%", static_cast<double>(packets) * 100 /
                                               static_cast<double>(report.judged)),
-                   drops == packets ? "drop"
-                   : drops == 0     ? "pass"
-                                    : fmt::format("{} dropped", drops),
+                   drops == packets                          ? "drop"
+                   : reason.verdict == XDPCTL_VERDICT_ANSWER ? "answer"
+                   : drops == 0                              ? "pass"
+                                                             : fmt::format("{} dropped", drops),
                    std::string(reason.text)},
                   drops > 0 ? Color::red : Color::none);
     }
@@ -125,8 +126,10 @@ void print_report(const ReplayReport& report, bool benign)
         fmt::print("  banned {} at {} packets/s\n", to_string(order.source),
                    format_count(order.packets_per_second));
     }
-    fmt::print("  dropped {} of {} ({:.3f}%), {} of them from an established session\n\n",
-               report.dropped, report.judged, report.dropped_percent(), report.dropped_in_session);
+    fmt::print("  dropped {} of {} ({:.3f}%), {} of them from an established session; answered {} "
+               "with a cookie\n\n",
+               report.dropped, report.judged, report.dropped_percent(), report.dropped_in_session,
+               report.answered);
 }
 
 struct Run {

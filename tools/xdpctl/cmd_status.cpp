@@ -81,6 +81,28 @@ std::string interfaces_line(const json& status)
     return text.empty() ? paint(Color::red, "none: nothing is filtered") : text;
 }
 
+// Only what is not at rest; `xdpctl guard` shows all.
+void print_attacks(const json& guards)
+{
+    for (const json& guard : guards) {
+        const auto port = guard["port"].get<uint64_t>();
+        if (!guard["attacked"].get<bool>() && !guard["lockdown"].get<bool>()) {
+            continue;
+        }
+        const std::string state = guard["state"];
+        fmt::print(
+            "{}\n",
+            paint(Color::red,
+                  fmt::format(
+                      "{}{}: {}{}{}", guard["attacked"].get<bool>() ? "ATTACK  " : "",
+                      port == 0 ? "ports without a listener" : fmt::format("tcp/{}", port), state,
+                      guard["attacked"].get<bool>()
+                          ? fmt::format(" for {:.0f} s", guard["attacked_seconds"].get<double>())
+                          : "",
+                      guard["lockdown"].get<bool>() ? ", lockdown" : "")));
+    }
+}
+
 void print_status(const json& status)
 {
     const bool enforcing = status["mode"] == "enforce";
@@ -102,6 +124,9 @@ void print_status(const json& status)
     fmt::print("received    {}\n", traffic_line(traffic["received"]));
     fmt::print("passed      {}\n", traffic_line(traffic["passed"]));
     fmt::print("dropped     {}\n", traffic_line(traffic["dropped"]));
+    if (traffic["answered"]["packets"].get<uint64_t>() > 0) {
+        fmt::print("answered    {}\n", traffic_line(traffic["answered"]));
+    }
     if (traffic["would_drop"]["packets"].get<uint64_t>() > 0) {
         fmt::print("would drop  {}\n", traffic_line(traffic["would_drop"]));
     }
@@ -115,6 +140,7 @@ void print_status(const json& status)
         services += (services.empty() ? "" : ", ") + service.get<std::string>();
     }
     fmt::print("services    {}\n", services.empty() ? "none found" : services);
+    print_attacks(status["guards"]);
     fmt::print(
         "daemon      {}, up {}, policy generation {}, {}\n", status["version"].get<std::string>(),
         format_duration(static_cast<uint64_t>(status["uptime_seconds"].get<double>()) * ns_per_s),

@@ -31,6 +31,7 @@ const std::vector<Verb>& verbs()
         {"panic", "pass everything, now; works without the daemon", setup_panic},
         {"ban", "list, add, lift or import bans", setup_ban},
         {"allow", "list, add or remove what always passes", setup_allow},
+        {"guard", "SYN guards: list, set, lockdown", setup_guard},
         {"explain", "which stage would judge a packet, and how", setup_explain},
         {"replay", "run captures through the data path, without a daemon", setup_replay},
         {"completion", "print shell completion", setup_completion},

@@ -12,17 +12,27 @@
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 1
+#define XDPCTL_ABI_VERSION 2
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
+
+/* What the data path must know of an interface to answer on it. */
+struct xdpctl_device {
+	__u32 ifindex;
+	__u16 mss[2]; /* by family: advmss of its routes, bytes; 0: no answers here */
+};
 
 /* The few words that are changed in place, each by one atomic store. */
 struct xdpctl_control {
 	__u32 active_slot;   /* of the policy, 0 or 1 */
 	__u32 bypass;	     /* 1: panic; pass everything */
-	__u64 ban_secret;    /* of xdpctl_ban_hash */
+	__u64 secret;	     /* of every hash over addresses */
 	__u64 replay_now_ns; /* the clock where rodata says replay */
-	__u32 ifindex[XDPCTL_DEVICE_SLOTS];
+	/* To be added to the data path's clock for CLOCK_MONOTONIC, which TCP's
+	 * timestamps count; up to two jiffies short. */
+	__s64 monotonic_offset_ns;
+	__u64 netns_cookie; /* of the namespace whose services are guarded; 0: any */
+	struct xdpctl_device devices[XDPCTL_DEVICE_SLOTS];
 };
 
 /* Which program and layout the pins belong to. */
@@ -54,6 +64,48 @@ struct xdpctl_counters {
 				[XDPCTL_REASON_SLOTS];
 };
 
+/* Counts of one service, per CPU. */
+struct xdpctl_service_counters {
+	__u64 syns;	   /* seen by the guard */
+	__u64 cookies;	   /* SYNs answered */
+	__u64 accepted;	   /* ACKs with a valid cookie */
+	__u64 rejected;	   /* packets without a connection or a valid cookie */
+	__u64 limited;	   /* SYNs dropped by a limit, a full queue or lockdown */
+	__u64 established; /* handshakes that the kernel completed */
+	__u64 unreported;  /* SYNs not yet added to xdpctl_guard.pending */
+	__u64 reported_ns; /* when some were */
+};
+
+/*
+ * The state of a service's guard: written by the data path, on all CPUs. Times
+ * are on its clock; 0: never.
+ */
+struct xdpctl_guard {
+	__u64 attack_until_ns; /* under attack while the clock is before it */
+	__u64 attack_since_ns; /* begin of the last attack */
+	__u64 decayed_ns;      /* when pending was last diminished */
+	__s64 pending;	       /* SYNs without a completed handshake, fading */
+	/* Proof that accepted cookies become sockets here. */
+	__u64 proof_since_ns;	    /* begin of the present count */
+	__u64 cookies_off_until_ns; /* proof failed: no cookies before this time */
+	__u32 proof_accepted;
+	__u32 proof_established;
+	__u64 admit_due_ns; /* GCRA: of clients admitted in lockdown */
+	__u64 limit_due_ns; /* GCRA: of SYNs where cookies cannot be used */
+	__u64 attacks;	    /* how many have begun */
+	__u64 unused[6];    /* two cache lines */
+};
+
+/* A client whose handshake was completed while its service was not attacked, or
+ * that was admitted during lockdown. */
+struct xdpctl_known_client {
+	__u64 first_ns;
+	__u64 last_ns;
+};
+
+/* SYN limits by source prefix: one due time (GCRA) in each slot of a hash. */
+#define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
+
 /* A source that completed a TCP handshake here, so it is not spoofed. */
 struct xdpctl_client {
 	__u64 packets;	       /* TCP from this address, estimated by sampling */
@@ -80,15 +132,22 @@ struct xdpctl_socket_key {
  * X(name, type, key, value, default entries, flags, sized)
  * sized: SIZED where the configuration may set the entries, else FIXED.
  */
-#define XDPCTL_MAPS(X)                                                                          \
-	X(control, ARRAY, __u32, struct xdpctl_control, 1, BPF_F_MMAPABLE, FIXED)               \
-	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                                  \
-	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED)          \
-	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED) \
-	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED)             \
-	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED)            \
-	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED)         \
-	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                        \
+#define XDPCTL_MAPS(X)                                                                            \
+	X(control, ARRAY, __u32, struct xdpctl_control, 1, BPF_F_MMAPABLE, FIXED)                 \
+	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                                    \
+	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED)            \
+	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED)   \
+	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED)               \
+	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED)              \
+	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED)           \
+	X(known_clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_known_client, 131072, 0,     \
+	  SIZED)                                                                                  \
+	X(guards, ARRAY, __u32, struct xdpctl_guard, XDPCTL_SERVICES, BPF_F_MMAPABLE, FIXED)      \
+	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
+	  0, FIXED)                                                                               \
+	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
+	X(own_addresses, HASH, struct xdpctl_addr, __u32, 4096, 0, FIXED)                         \
+	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                          \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
 
 /* Two tables whose values are not plain structs. */

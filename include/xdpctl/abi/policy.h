@@ -21,12 +21,47 @@ enum xdpctl_mode {
 	XDPCTL_MODE_ENFORCE = 1,
 };
 
+/* X(ID, name, text): what the SYN guard of a service may do. */
+#define XDPCTL_GUARD_MODES(X)                                                           \
+	X(OFF, "off", "nothing, and measures nothing")                                  \
+	X(ARMED, "armed", "measures and tells of an attack, but leaves the SYNs alone") \
+	X(ON, "on", "answers every SYN with a cookie")                                  \
+	X(AUTO, "auto", "answers with cookies while the service is attacked")
+
+enum xdpctl_guard_mode {
+#define XDPCTL_GUARD_MODE_ENUM(id, name, text) XDPCTL_GUARD_##id,
+	XDPCTL_GUARD_MODES(XDPCTL_GUARD_MODE_ENUM)
+#undef XDPCTL_GUARD_MODE_ENUM
+};
+
+/* A service is a TCP port with a listener here, of both families. */
+#define XDPCTL_SERVICES 256 /* slot 0: every port that no listener here has */
+#define XDPCTL_PORTS 65536
+
+struct xdpctl_service {
+	__u64 admit_interval_ns; /* between two new clients in lockdown */
+	__u32 capacity;		 /* unfinished handshakes that the listener holds */
+	__u16 port;		 /* host byte order; 0: this slot is free */
+	__u8 guard;		 /* enum xdpctl_guard_mode */
+	__u8 lockdown;		 /* 1: known clients first, others as admitted */
+};
+
+/* Bits of xdpctl_policy.host: what the host does, so what must be asked. */
+#define XDPCTL_HOST_FORWARDS 1	/* packets to foreign addresses are not for its listeners */
+#define XDPCTL_HOST_CONNTRACK 2 /* it tracks connections that have no socket here */
+
 struct xdpctl_policy {
-	__u64 generation;	  /* counts commits since the maps were made */
-	__u64 observed_reasons;	  /* bit r: reason r is counted, not enforced */
-	__u64 sample_interval_ns; /* per CPU, between two events; 0: none */
-	__u32 mode;		  /* enum xdpctl_mode */
-	__u32 prefix_entries;	  /* 0: the prefix table need not be asked */
+	__u64 generation;	       /* counts commits since the maps were made */
+	__u64 observed_reasons;	       /* bit r: reason r is counted, not enforced */
+	__u64 sample_interval_ns;      /* per CPU, between two events; 0: none */
+	__u32 mode;		       /* enum xdpctl_mode */
+	__u32 prefix_entries;	       /* 0: the prefix table need not be asked */
+	__u64 syn_prefix_interval_ns;  /* between two SYNs of a /24 or /64; 0: no limit */
+	__u64 syn_service_interval_ns; /* between two SYNs to a service; 0: no limit */
+	__u32 host;		       /* XDPCTL_HOST_* */
+	__u32 rmem_max;		       /* sysctl net.core.rmem_max, bytes */
+	struct xdpctl_service services[XDPCTL_SERVICES];
+	__u8 service_of_port[XDPCTL_PORTS]; /* slot; ports in host byte order */
 };
 
 /* Addresses are 128 bits, network byte order; IPv4 is mapped (::ffff:a.b.c.d). */

@@ -17,48 +17,66 @@
 	X(BLOCK, "block", "is the source banned or on a block list?")       \
 	X(SANITY, "sanity", "do the headers contradict themselves?")        \
 	X(SESSION, "session", "is the source a client that proved itself?") \
+	X(GUARD, "guard", "is its service flooded, and is it real?")        \
 	X(END, "end", "did any stage object?")
 
-/* X(ID, name, stage, verdict, text). Verdict: what happens under `enforce`. */
-#define XDPCTL_REASONS(X)                                                                    \
-	X(PASSED, "passed", END, PASS, "no stage objected")                                  \
-	X(BYPASSED, "bypassed", CONTROL, PASS, "filtering was switched off by panic")        \
-	X(NOT_IP, "not_ip", PARSE, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, PPPoE, ...)")    \
-	X(ALLOWED, "allowed", ALLOW, PASS, "source is on the allow list")                    \
-	X(BANNED, "banned", BLOCK, DROP, "source is banned until a deadline")                \
-	X(BLOCKED, "blocked", BLOCK, DROP, "source is inside a blocked prefix")              \
-	X(FRAME_TRUNCATED, "frame_truncated", PARSE, DROP,                                   \
-	  "frame ends inside the Ethernet or VLAN header")                                   \
-	X(VLAN_DEPTH, "vlan_depth", PARSE, DROP, "more than two VLAN tags")                  \
-	X(IPV4_HEADER, "ipv4_header", PARSE, DROP,                                           \
-	  "IPv4 header cut short, wrong version or length below 20")                         \
-	X(IPV4_LENGTH, "ipv4_length", PARSE, DROP,                                           \
-	  "IPv4 total length contradicts the header or the frame")                           \
-	X(IPV6_HEADER, "ipv6_header", PARSE, DROP, "IPv6 header cut short or wrong version") \
-	X(IPV6_LENGTH, "ipv6_length", PARSE, DROP, "IPv6 payload length exceeds the frame")  \
-	X(IPV6_EXTENSION, "ipv6_extension", PARSE, DROP,                                     \
-	  "IPv6 extension headers cut short or more than eight")                             \
-	X(FRAGMENT_OVERSIZE, "fragment_oversize", PARSE, DROP,                               \
-	  "fragment ends beyond 65535 bytes (ping of death)")                                \
-	X(FRAGMENT_TINY, "fragment_tiny", PARSE, DROP,                                       \
-	  "first fragment does not hold the transport header (RFC 1858)")                    \
-	X(TCP_HEADER, "tcp_header", PARSE, DROP,                                             \
-	  "TCP header cut short or its data offset is impossible")                           \
-	X(UDP_HEADER, "udp_header", PARSE, DROP,                                             \
-	  "UDP header cut short or its length contradicts the packet")                       \
-	X(ICMP_HEADER, "icmp_header", PARSE, DROP, "ICMP header cut short")                  \
-	X(MARTIAN_SOURCE, "martian_source", SANITY, DROP,                                    \
-	  "source address cannot appear on a wire (RFC 6890)")                               \
-	X(MARTIAN_DESTINATION, "martian_destination", SANITY, DROP,                          \
-	  "destination address cannot appear on a wire (RFC 6890)")                          \
-	X(LAND, "land", SANITY, DROP, "source and destination address are the same")         \
-	X(PORT_ZERO, "port_zero", SANITY, DROP, "TCP from or to port 0, or UDP to port 0")   \
-	X(TCP_NULL, "tcp_null", SANITY, DROP, "TCP without any flag")                        \
-	X(TCP_SYN_FIN, "tcp_syn_fin", SANITY, DROP, "TCP with SYN and FIN")                  \
-	X(TCP_SYN_RST, "tcp_syn_rst", SANITY, DROP, "TCP with SYN and RST")                  \
-	X(TCP_XMAS, "tcp_xmas", SANITY, DROP, "TCP with FIN, PSH and URG but no ACK")        \
-	X(TCP_FLAGS, "tcp_flags", SANITY, DROP,                                              \
-	  "TCP flags in another combination that no stack sends")
+/*
+ * X(ID, name, stage, verdict, text). Verdict: what happens under `enforce`: PASS
+ * to the kernel, DROP, or ANSWER to the sender, so that the kernel never sees it.
+ */
+#define XDPCTL_REASONS(X)                                                                       \
+	X(PASSED, "passed", END, PASS, "no stage objected")                                     \
+	X(BYPASSED, "bypassed", CONTROL, PASS, "filtering was switched off by panic")           \
+	X(NOT_IP, "not_ip", PARSE, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, PPPoE, ...)")       \
+	X(ALLOWED, "allowed", ALLOW, PASS, "source is on the allow list")                       \
+	X(BANNED, "banned", BLOCK, DROP, "source is banned until a deadline")                   \
+	X(BLOCKED, "blocked", BLOCK, DROP, "source is inside a blocked prefix")                 \
+	X(FRAME_TRUNCATED, "frame_truncated", PARSE, DROP,                                      \
+	  "frame ends inside the Ethernet or VLAN header")                                      \
+	X(VLAN_DEPTH, "vlan_depth", PARSE, DROP, "more than two VLAN tags")                     \
+	X(IPV4_HEADER, "ipv4_header", PARSE, DROP,                                              \
+	  "IPv4 header cut short, wrong version or length below 20")                            \
+	X(IPV4_LENGTH, "ipv4_length", PARSE, DROP,                                              \
+	  "IPv4 total length contradicts the header or the frame")                              \
+	X(IPV6_HEADER, "ipv6_header", PARSE, DROP, "IPv6 header cut short or wrong version")    \
+	X(IPV6_LENGTH, "ipv6_length", PARSE, DROP, "IPv6 payload length exceeds the frame")     \
+	X(IPV6_EXTENSION, "ipv6_extension", PARSE, DROP,                                        \
+	  "IPv6 extension headers cut short or more than eight")                                \
+	X(FRAGMENT_OVERSIZE, "fragment_oversize", PARSE, DROP,                                  \
+	  "fragment ends beyond 65535 bytes (ping of death)")                                   \
+	X(FRAGMENT_TINY, "fragment_tiny", PARSE, DROP,                                          \
+	  "first fragment does not hold the transport header (RFC 1858)")                       \
+	X(TCP_HEADER, "tcp_header", PARSE, DROP,                                                \
+	  "TCP header cut short or its data offset is impossible")                              \
+	X(UDP_HEADER, "udp_header", PARSE, DROP,                                                \
+	  "UDP header cut short or its length contradicts the packet")                          \
+	X(ICMP_HEADER, "icmp_header", PARSE, DROP, "ICMP header cut short")                     \
+	X(MARTIAN_SOURCE, "martian_source", SANITY, DROP,                                       \
+	  "source address cannot appear on a wire (RFC 6890)")                                  \
+	X(MARTIAN_DESTINATION, "martian_destination", SANITY, DROP,                             \
+	  "destination address cannot appear on a wire (RFC 6890)")                             \
+	X(LAND, "land", SANITY, DROP, "source and destination address are the same")            \
+	X(PORT_ZERO, "port_zero", SANITY, DROP, "TCP from or to port 0, or UDP to port 0")      \
+	X(TCP_NULL, "tcp_null", SANITY, DROP, "TCP without any flag")                           \
+	X(TCP_SYN_FIN, "tcp_syn_fin", SANITY, DROP, "TCP with SYN and FIN")                     \
+	X(TCP_SYN_RST, "tcp_syn_rst", SANITY, DROP, "TCP with SYN and RST")                     \
+	X(TCP_XMAS, "tcp_xmas", SANITY, DROP, "TCP with FIN, PSH and URG but no ACK")           \
+	X(TCP_FLAGS, "tcp_flags", SANITY, DROP,                                                 \
+	  "TCP flags in another combination that no stack sends")                               \
+	X(SYN_ANSWERED, "syn_answered", GUARD, ANSWER,                                          \
+	  "SYN to a guarded service, answered with a cookie by the data path")                  \
+	X(COOKIE_ACCEPTED, "cookie_accepted", GUARD, PASS,                                      \
+	  "ACK with a valid SYN cookie: the client is real")                                    \
+	X(COOKIE_REJECTED, "cookie_rejected", GUARD, DROP,                                      \
+	  "ACK to a guarded service without a connection or a valid SYN cookie")                \
+	X(NO_SESSION, "no_session", GUARD, DROP,                                                \
+	  "RST, FIN or SYN-ACK to a guarded service that belongs to no connection")             \
+	X(ACCEPT_QUEUE, "accept_queue", GUARD, DROP,                                            \
+	  "SYN while the service leaves completed connections waiting: its queue is full")      \
+	X(SYN_LIMITED, "syn_limited", GUARD, DROP,                                              \
+	  "SYN beyond the limit of its source prefix or service, where cookies cannot be used") \
+	X(LOCKDOWN, "lockdown", GUARD, DROP,                                                    \
+	  "new client of a service in lockdown, beyond the rate that is admitted")
 
 enum xdpctl_stage {
 #define XDPCTL_STAGE_ENUM(id, name, text) XDPCTL_STAGE_##id,
@@ -70,6 +88,7 @@ enum xdpctl_stage {
 enum xdpctl_verdict {
 	XDPCTL_VERDICT_PASS = 0,
 	XDPCTL_VERDICT_DROP = 1,
+	XDPCTL_VERDICT_ANSWER = 2,
 };
 
 enum xdpctl_reason {
@@ -83,9 +102,12 @@ enum xdpctl_reason {
 /* Reasons fit a 64-bit mask; counters reserve a cell for each. */
 #define XDPCTL_REASON_SLOTS 64
 
-/* Bit r is set where reason r drops under `enforce`. */
-#define XDPCTL_REASON_DROP_BIT(id, name, stage, verdict, text) \
-	| ((unsigned long long)XDPCTL_VERDICT_##verdict << XDPCTL_##id)
-#define XDPCTL_DROP_REASONS (0ULL XDPCTL_REASONS(XDPCTL_REASON_DROP_BIT))
+/* Bit r is set where the verdict of reason r is this one. */
+#define XDPCTL_VERDICT_BIT(wanted, id, verdict) \
+	| ((unsigned long long)(XDPCTL_VERDICT_##verdict == XDPCTL_VERDICT_##wanted) << XDPCTL_##id)
+#define XDPCTL_DROP_BIT(id, name, stage, verdict, text) XDPCTL_VERDICT_BIT(DROP, id, verdict)
+#define XDPCTL_ANSWER_BIT(id, name, stage, verdict, text) XDPCTL_VERDICT_BIT(ANSWER, id, verdict)
+#define XDPCTL_DROP_REASONS (0ULL XDPCTL_REASONS(XDPCTL_DROP_BIT))
+#define XDPCTL_ANSWER_REASONS (0ULL XDPCTL_REASONS(XDPCTL_ANSWER_BIT))
 
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Connections that the host forwards or translates have no socket here, but
+ * conntrack knows them (net/netfilter/nf_conntrack_bpf.c).
+ */
+#ifndef XDPCTL_BPF_CONNTRACK_H
+#define XDPCTL_BPF_CONNTRACK_H
+
+#include "session.h"
+
+/* Defined, not only declared, else libbpf finds it incompatible with the kernel's. */
+struct nf_conn {
+	unsigned long status;
+} __attribute__((preserve_access_index));
+
+/* The first size of the structure, which every kernel takes. */
+struct bpf_ct_opts {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u8 reserved[2];
+};
+
+/* Weak: without nf_conntrack in the kernel nobody asks. */
+extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple,
+					 __u32 tuple_bytes, struct bpf_ct_opts *opts,
+					 __u32 opts_bytes) __ksym __weak;
+extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
+
+static __always_inline bool conntrack_knows(struct xdp_md *ctx, const struct headers *hdr)
+{
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = hdr->protocol};
+	struct bpf_sock_tuple tuple = {};
+	struct nf_conn *ct;
+
+	if (xdpctl_replay || !bpf_xdp_ct_lookup || !bpf_ct_release)
+		return false;
+	fill_tuple(hdr, &tuple);
+	if (hdr->family == XDPCTL_IPV4)
+		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+	else
+		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
+	if (!ct)
+		return false;
+	bpf_ct_release(ct);
+	return true;
+}
+
+#endif

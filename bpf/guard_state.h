@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Is a service attacked, and do its cookies work? Measured here, so that the
+ * guard reacts between two packets and with the daemon dead.
+ */
+#ifndef XDPCTL_BPF_GUARD_STATE_H
+#define XDPCTL_BPF_GUARD_STATE_H
+
+#include "clock.h"
+
+#define NS_PER_S 1000000000ULL
+#define ATTACK_HOLD_NS (10 * NS_PER_S)	 /* after the last sign of an attack */
+#define PENDING_BATCH 64		 /* SYNs that a CPU counts alone during an attack */
+#define PENDING_REPORT_NS (NS_PER_S / 8) /* but no longer than this */
+#define PENDING_FADES 4			 /* a 16th of the pending SYNs each second */
+
+#define PROOF_MIN 4 /* accepted cookies that must be followed by a socket */
+#define PROOF_WINDOW_NS 200000000ULL
+#define PROOF_SHARE 4			/* at least one in so many becomes a socket */
+#define COOKIES_OFF_NS (300 * NS_PER_S) /* then they are tried again */
+
+static __always_inline bool is_attacked(const struct xdpctl_guard *guard, __u64 now)
+{
+	return now < *(const volatile __u64 *)&guard->attack_until_ns;
+}
+
+static __always_inline bool cookies_are_off(const struct xdpctl_guard *guard, __u64 now)
+{
+	return now < *(const volatile __u64 *)&guard->cookies_off_until_ns;
+}
+
+/* An attack goes on; the store is skipped while it would change little. */
+static __always_inline void note_attack(struct xdpctl_guard *guard, __u64 now)
+{
+	__u64 until = guard->attack_until_ns;
+
+	if (now >= until) {
+		guard->attack_since_ns = now;
+		guard->attacks++;
+	}
+	if (until < now + ATTACK_HOLD_NS - NS_PER_S / 8)
+		guard->attack_until_ns = now + ATTACK_HOLD_NS;
+}
+
+/* One CPU a second wins the exchange and lets the old SYNs fade. */
+static __always_inline void fade_pending(struct xdpctl_guard *guard, __u64 now)
+{
+	__u64 before = guard->decayed_ns, seconds = (now - before) / NS_PER_S;
+	__s64 pending = guard->pending;
+
+	if (!seconds || __sync_val_compare_and_swap(&guard->decayed_ns, before, now) != before)
+		return;
+	if (seconds >= 1 << PENDING_FADES || pending < 0)
+		guard->pending = 0;
+	else /* rounded up, so that a SYN now and then is none in the end */
+		__sync_fetch_and_add(
+			&guard->pending,
+			-((pending * (__s64)seconds + (1 << PENDING_FADES) - 1) >> PENDING_FADES));
+}
+
+/*
+ * Counts a SYN. Where more handshakes are unfinished than the listener can
+ * hold, it is attacked; it stays so until they are a quarter of that.
+ */
+static __always_inline void measure_syn(const struct xdpctl_service *service,
+					struct xdpctl_guard *guard,
+					struct xdpctl_service_counters *here, __u64 now)
+{
+	__s64 capacity = service->capacity;
+	bool attacked = is_attacked(guard, now);
+	__s64 pending;
+
+	here->syns++;
+	here->unreported++;
+	if (attacked && here->unreported < PENDING_BATCH &&
+	    now - here->reported_ns < PENDING_REPORT_NS)
+		return;
+	fade_pending(guard, now);
+	pending = guard->pending;
+	/* No more than the sign of an attack needs, so that its end is seen. */
+	if (pending <= capacity + capacity / 4)
+		__sync_fetch_and_add(&guard->pending, here->unreported);
+	here->unreported = 0;
+	here->reported_ns = now;
+	if (pending >= capacity || (attacked && pending > capacity / 4))
+		note_attack(guard, now);
+}
+
+static __always_inline void syn_completed(struct xdpctl_guard *guard)
+{
+	if (guard->pending > 0)
+		__sync_fetch_and_add(&guard->pending, -1);
+}
+
+/*
+ * Counts an accepted cookie. Where DNAT takes the port away from the listener,
+ * accepted cookies become no sockets: then it is better to make none.
+ */
+static __always_inline void prove_cookie(struct xdpctl_guard *guard, __u64 now)
+{
+	__u32 accepted = guard->proof_accepted, established = guard->proof_established;
+
+	if (now - guard->proof_since_ns >= PROOF_WINDOW_NS && accepted >= PROOF_MIN) {
+		if (established * PROOF_SHARE < accepted && guard->proof_since_ns)
+			guard->cookies_off_until_ns = now + COOKIES_OFF_NS;
+		guard->proof_since_ns = 0;
+	}
+	if (!guard->proof_since_ns) {
+		guard->proof_since_ns = now;
+		guard->proof_accepted = 0;
+		guard->proof_established = 0;
+	}
+	__sync_fetch_and_add(&guard->proof_accepted, 1);
+}
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Rates as due times (GCRA, ITU-T I.371): one word holds the whole state. CPUs
+ * that meet in the same moment may both be let through; none is held wrongly.
+ */
+#ifndef XDPCTL_BPF_RATE_H
+#define XDPCTL_BPF_RATE_H
+
+#include "clock.h"
+
+#define RATE_BURST_NS 1000000000ULL /* what a quiet second has saved */
+
+/* Takes one from the rate; false where none is left. */
+static __always_inline bool take_one(const struct packet *pkt, __u64 *due_ns, __u64 interval_ns)
+{
+	__u64 now = now_ns(pkt), due = *(volatile __u64 *)due_ns;
+
+	if (!interval_ns)
+		return true;
+	if (due > now + RATE_BURST_NS)
+		return false;
+	if (!pkt->dry_run)
+		*(volatile __u64 *)due_ns = (due < now ? now : due) + interval_ns;
+	return true;
+}
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The kernel's own SYN cookies (net/ipv4/syncookies.c), made and checked before
+ * the kernel sees the packet. Making one marks the listener, which therefore
+ * accepts the ACK by itself.
+ */
+#ifndef XDPCTL_BPF_SYN_COOKIE_H
+#define XDPCTL_BPF_SYN_COOKIE_H
+
+#include "clock.h"
+#include "session.h"
+#include "stage_parse.h"
+#include "listener.h"
+#include "tcp_options.h"
+
+/* Low bits of a cookie's timestamp (cookie_init_timestamp). */
+#define TIMESTAMP_OPTION_BITS 6
+#define TIMESTAMP_NO_WSCALE 0xf
+#define TIMESTAMP_SACK 0x10
+#define TIMESTAMP_ECN 0x20
+#define NS_PER_MS 1000000ULL
+
+#define IPV4_MSS_DEFAULT 536 /* where the SYN names none: RFC 9293, RFC 8200 */
+#define IPV6_MSS_DEFAULT 1220
+#define IPV6_HOP_LIMIT 64
+
+#define TCP_CWR_ECE 0xc0
+#define TCP_RESERVED_AE 0x01 /* of byte 12: asks for accurate ECN */
+
+/* The SYN as the cookie helper wants it: the options that matter, at fixed size. */
+struct bare_syn {
+	struct tcphdr tcp;
+	__be32 mss_option;
+};
+
+union ip_header {
+	struct iphdr v4;
+	struct ipv6hdr v6;
+};
+
+/* A copy: the packet's own may be followed by anything, and the verifier loses
+ * track of pointers into it. */
+static __always_inline bool copy_tcp_header(const struct xdp_md *ctx, const struct headers *hdr,
+					    struct tcphdr *out)
+{
+	__u32 offset = hdr->transport;
+	const struct tcphdr *tcp;
+
+	if (offset > HEADERS_BYTES_MAX)
+		return false;
+	barrier_var(offset);
+	tcp = (void *)(long)ctx->data + offset;
+	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end)
+		return false;
+	__builtin_memcpy(out, tcp, sizeof(*out));
+	return true;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tcp_option_reader);
+} option_readers SEC(".maps");
+
+/* Options in any order. */
+static __always_inline void read_any_options(struct xdp_md *ctx, __u32 offset, __u32 length,
+					     struct tcp_options *out)
+{
+	const __u32 zero = 0;
+	struct tcp_option_reader *reader = bpf_map_lookup_elem(&option_readers, &zero);
+
+	if (!reader || length < 4)
+		return;
+	barrier_var(length); /* two bounds apart, for the verifier */
+	if (length > TCP_OPTIONS_BYTES_MAX)
+		return;
+	__builtin_memset(&reader->found, 0, sizeof(reader->found));
+	if (bpf_xdp_load_bytes(ctx, offset, reader->bytes, length))
+		return;
+	parse_tcp_options(reader, length);
+	*out = reader->found;
+}
+
+/* The order that Linux uses: MSS, SACK, timestamp, no-op, window scale. */
+static __always_inline bool read_linux_options(const struct xdp_md *ctx, const struct headers *hdr,
+					       struct tcp_options *out)
+{
+	__u32 offset = hdr->transport;
+	const __be32 *word;
+
+	if (offset > HEADERS_BYTES_MAX)
+		return false;
+	barrier_var(offset);
+	word = (void *)(long)ctx->data + offset;
+	word += sizeof(struct tcphdr) / 4;
+	if ((void *)(word + 5) > (void *)(long)ctx->data_end)
+		return false;
+	if ((word[0] & bpf_htonl(0xffff0000)) != bpf_htonl(0x02040000) ||
+	    word[1] != bpf_htonl(0x0402080a) ||
+	    (word[4] & bpf_htonl(0xffffff00)) != bpf_htonl(0x01030300))
+		return false;
+	out->mss = bpf_ntohl(word[0]) & 0xffff;
+	out->tsval = word[2];
+	out->wscale = bpf_ntohl(word[4]) & 0xff;
+	if (out->wscale > TCP_WSCALE_MAX)
+		out->wscale = TCP_WSCALE_MAX;
+	out->has_sack = out->has_timestamp = out->has_wscale = 1;
+	return true;
+}
+
+static __always_inline void read_options(struct xdp_md *ctx, const struct headers *hdr,
+					 const struct tcphdr *tcp, struct tcp_options *out)
+{
+	if (tcp->doff == 5 || (tcp->doff == 10 && read_linux_options(ctx, hdr, out)))
+		return;
+	read_any_options(ctx, hdr->transport + sizeof(*tcp), tcp->doff * 4 - sizeof(*tcp), out);
+}
+
+/* Only what a cookie is computed over. */
+static __always_inline void write_addresses(const struct headers *hdr, union ip_header *ip)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	if (hdr->family == XDPCTL_IPV4) {
+		ip->v4.version = 4;
+		ip->v4.ihl = 5;
+		ip->v4.saddr = ipv4_of(&hdr->src);
+		ip->v4.daddr = ipv4_of(&hdr->dst);
+	} else {
+		ip->v6.version = 6;
+		__builtin_memcpy(&ip->v6.saddr, &hdr->src, sizeof(ip->v6.saddr));
+		__builtin_memcpy(&ip->v6.daddr, &hdr->dst, sizeof(ip->v6.daddr));
+	}
+}
+
+/* What the interface and the host say to an answer; plain values. */
+struct answer_terms {
+	__u32 mss; /* advmss of the interface's routes; 0: no answers there */
+	__u32 rmem_max;
+	__u32 now_ms; /* CLOCK_MONOTONIC, which TCP's timestamps count */
+};
+
+/* RFC 3168 section 6.1.1, as tcp_ecn_create_request decides. */
+static __always_inline bool grants_ecn(const struct headers *hdr, const struct tcphdr *tcp,
+				       const struct tcp_sock *listener)
+{
+	__u8 sysctl = sysctls_of(listener)->sysctl_tcp_ecn;
+	bool accurate = ((const __u8 *)tcp)[12] & TCP_RESERVED_AE;
+
+	if ((hdr->tcp_flags & TCP_CWR_ECE) != TCP_CWR_ECE)
+		return false;
+	return sysctl == 1 || sysctl == 2 || (sysctl && !accurate);
+}
+
+/* tcp_synack_options: without a timestamp a cookie can carry no option but MSS. */
+static __always_inline void grant_options(const struct headers *hdr, const struct tcphdr *tcp,
+					  const struct tcp_options *asked,
+					  const struct tcp_sock *listener,
+					  struct syn_answer *answer)
+{
+	const struct netns_ipv4 *sysctl = sysctls_of(listener);
+
+	if (!asked->has_timestamp || sysctl->sysctl_tcp_timestamps != TCP_TIMESTAMPS_UNSHIFTED)
+		return;
+	answer->with_timestamp = 1;
+	answer->peer_tsval = asked->tsval;
+	answer->with_sack = asked->has_sack && sysctl->sysctl_tcp_sack;
+	answer->with_wscale = asked->has_wscale && sysctl->sysctl_tcp_window_scaling;
+	answer->with_ecn = grants_ecn(hdr, tcp, listener);
+}
+
+static __always_inline void grant_ip(const struct headers *hdr, const struct tcp_sock *listener,
+				     struct syn_answer *answer)
+{
+	if (hdr->family == XDPCTL_IPV4) {
+		answer->tos = listener->inet_conn.icsk_inet.tos;
+		answer->ttl = sysctls_of(listener)->sysctl_ip_default_ttl;
+	} else {
+		answer->tos = listener->inet_conn.icsk_inet.pinet6->tclass;
+		answer->ttl = IPV6_HOP_LIMIT;
+	}
+}
+
+/* The timestamp carries the options back to us in the client's ACK. */
+static __always_inline __u32 cookie_timestamp(const struct syn_answer *answer, __u32 now_ms,
+					      __u8 peer_wscale)
+{
+	__u32 options = answer->with_wscale ? peer_wscale : TIMESTAMP_NO_WSCALE;
+	__u32 low = (1 << TIMESTAMP_OPTION_BITS) - 1;
+	__u32 value;
+
+	options |= answer->with_sack ? TIMESTAMP_SACK : 0;
+	options |= answer->with_ecn ? TIMESTAMP_ECN : 0;
+	value = (now_ms & ~low) | options;
+	return (now_ms & low) < options ? value - low - 1 : value;
+}
+
+/* >= 0: the cookie in the low 32 bits. */
+static __always_inline __s64 kernel_cookie(const struct headers *hdr, struct bpf_sock *sk,
+					   __be32 seq, __u16 mss)
+{
+	struct bare_syn syn = {};
+	union ip_header ip;
+
+	syn.tcp.source = hdr->sport;
+	syn.tcp.dest = hdr->dport;
+	syn.tcp.seq = seq;
+	syn.tcp.doff = sizeof(syn) / 4;
+	syn.tcp.syn = 1;
+	syn.mss_option = bpf_htonl(TCP_OPTION_MSS << 24 | 4 << 16 | mss);
+	write_addresses(hdr, &ip);
+	if (hdr->family == XDPCTL_IPV4)
+		return bpf_tcp_gen_syncookie(sk, &ip, sizeof(ip.v4), &syn.tcp, sizeof(syn));
+	return bpf_tcp_gen_syncookie(sk, &ip, sizeof(ip.v6), &syn.tcp, sizeof(syn));
+}
+
+static __always_inline enum xdpctl_reason
+answer_syn(struct xdp_md *ctx, const struct headers *hdr, const struct answer_terms *terms,
+	   struct bpf_sock *sk, const struct tcp_sock *listener, struct syn_answer *answer)
+{
+	__u16 user_mss = listener->rx_opt.user_mss;
+	struct tcp_options asked = {};
+	struct tcphdr tcp;
+	__s64 cookie;
+
+	__builtin_memset(answer, 0, sizeof(*answer));
+	if (!copy_tcp_header(ctx, hdr, &tcp))
+		return XDPCTL_NEXT;
+	read_options(ctx, hdr, &tcp, &asked);
+	if (!asked.mss)
+		asked.mss = hdr->family == XDPCTL_IPV4 ? IPV4_MSS_DEFAULT : IPV6_MSS_DEFAULT;
+	answer->peer_seq = tcp.seq;
+	answer->mss = user_mss && user_mss < terms->mss ? user_mss : terms->mss;
+	grant_options(hdr, &tcp, &asked, listener, answer);
+	grant_window(listener, terms->rmem_max, answer);
+	grant_ip(hdr, listener, answer);
+	answer->tsval = cookie_timestamp(answer, terms->now_ms, asked.wscale);
+	cookie = kernel_cookie(hdr, sk, tcp.seq, asked.mss);
+	if (cookie >= 0) {
+		answer->cookie = cookie;
+		return XDPCTL_SYN_ANSWERED;
+	}
+	if (accept_queue_is_full(listener))
+		return XDPCTL_ACCEPT_QUEUE;
+	/* With tcp_syncookies=1 the kernel makes none while it has room itself. */
+	return sysctls_of(listener)->sysctl_tcp_syncookies ? XDPCTL_NEXT : XDPCTL_SYN_LIMITED;
+}
+
+/*
+ * SYN_ANSWERED and the answer; or NEXT where the SYN is the kernel's matter,
+ * ACCEPT_QUEUE, or SYN_LIMITED where no cookie can be made. Global, as
+ * xdpctl_check_cookie is: the verifier looks at it once, not on every path of
+ * the pipeline.
+ */
+__noinline int xdpctl_make_cookie(struct xdp_md *ctx, const struct headers *hdr,
+				  const struct answer_terms *terms)
+{
+	struct syn_answer *answer = answer_of_cpu();
+	int reason = XDPCTL_NEXT;
+	const struct tcp_sock *listener;
+	struct bpf_sock *sk;
+
+	if (!hdr || !terms || !answer)
+		return XDPCTL_NEXT;
+	if (xdpctl_replay)
+		return replay_session(hdr) == XDPCTL_SESSION_LISTENER ? XDPCTL_SYN_ANSWERED
+								      : XDPCTL_NEXT;
+	if (!terms->mss)
+		return XDPCTL_SYN_LIMITED;
+	sk = find_tcp_socket(ctx, hdr);
+	if (!sk)
+		return XDPCTL_SYN_LIMITED;
+	if (sk->state == BPF_TCP_LISTEN) {
+		listener = bpf_skc_to_tcp_sock(sk);
+		if (listener)
+			reason = answer_syn(ctx, hdr, terms, sk, listener, answer);
+	}
+	bpf_sk_release(sk);
+	return reason;
+}
+
+enum cookie_check {
+	COOKIE_NOT_NEEDED, /* the packet belongs to a connection */
+	COOKIE_VALID,
+	COOKIE_VALID_QUEUE_FULL, /* but the kernel has no room for it now */
+	COOKIE_INVALID,
+	COOKIE_IMPOSSIBLE, /* no connection, and not an ACK that could carry one */
+};
+
+static __always_inline bool kernel_takes_cookie(struct xdp_md *ctx, const struct headers *hdr,
+						struct bpf_sock *sk)
+{
+	struct tcphdr tcp;
+	union ip_header ip;
+
+	if (!copy_tcp_header(ctx, hdr, &tcp))
+		return false;
+	write_addresses(hdr, &ip);
+	if (hdr->family == XDPCTL_IPV4)
+		return !bpf_tcp_check_syncookie(sk, &ip, sizeof(ip.v4), &tcp, sizeof(tcp));
+	return !bpf_tcp_check_syncookie(sk, &ip, sizeof(ip.v6), &tcp, sizeof(tcp));
+}
+
+static __always_inline bool is_ack(const struct headers *hdr)
+{
+	return (hdr->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK;
+}
+
+static __always_inline enum cookie_check
+check_with_listener(struct xdp_md *ctx, const struct headers *hdr, struct bpf_sock *sk)
+{
+	const struct tcp_sock *listener;
+
+	if (!is_ack(hdr))
+		return COOKIE_IMPOSSIBLE;
+	if (!kernel_takes_cookie(ctx, hdr, sk))
+		return COOKIE_INVALID;
+	listener = bpf_skc_to_tcp_sock(sk);
+	return listener && accept_queue_is_full(listener) ? COOKIE_VALID_QUEUE_FULL : COOKIE_VALID;
+}
+
+/* In a capture the handshakes are its own: an ACK that ends one is valid. */
+static __always_inline enum cookie_check check_in_replay(const struct headers *hdr)
+{
+	enum xdpctl_session session = replay_session(hdr);
+
+	if (session == XDPCTL_SESSION_ESTABLISHED)
+		return COOKIE_NOT_NEEDED;
+	if (session == XDPCTL_SESSION_HALF_OPEN)
+		return is_ack(hdr) ? COOKIE_VALID : COOKIE_NOT_NEEDED;
+	return is_ack(hdr) ? COOKIE_INVALID : COOKIE_IMPOSSIBLE;
+}
+
+/* Of a packet that is not a SYN: an enum cookie_check. */
+__noinline int xdpctl_check_cookie(struct xdp_md *ctx, const struct headers *hdr)
+{
+	int result = COOKIE_NOT_NEEDED;
+	struct bpf_sock *sk;
+
+	if (!hdr)
+		return result;
+	if (xdpctl_replay)
+		return check_in_replay(hdr);
+	sk = find_tcp_socket(ctx, hdr);
+	if (!sk)
+		return is_ack(hdr) ? COOKIE_INVALID : COOKIE_IMPOSSIBLE;
+	if (sk->state == BPF_TCP_LISTEN)
+		result = check_with_listener(ctx, hdr, sk);
+	bpf_sk_release(sk);
+	return result;
+}
+
+#endif

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/guards.h"
+
+#include <algorithm>
+
+#include "core/units.h"
+
+namespace xdpctl
+{
+namespace
+{
+
+// What the configuration and the operator's hand say together.
+ServiceSpec service_spec(uint8_t slot, uint16_t port, const Config& config, const HandState& hand)
+{
+    ServiceSpec spec{.slot = slot, .port = port, .guard = config.guard.mode};
+    if (const auto found = config.guard.modes.find(port); found != config.guard.modes.end()) {
+        spec.guard = found->second;
+    }
+    if (const auto found = hand.guards.find(port); found != hand.guards.end()) {
+        spec.guard = found->second;
+    }
+    spec.lockdown = config.guard.lockdown.contains(port);
+    if (const auto found = hand.lockdown.find(port); found != hand.lockdown.end()) {
+        spec.lockdown = found->second;
+    }
+    return spec;
+}
+
+std::string lasted(const GuardStatus& before, const GuardStatus& now)
+{
+    return fmt::format(
+        "{} cookies sent, {} clients proven, {} packets without a connection dropped",
+        format_count(static_cast<double>(now.cookies - before.cookies_at_begin)),
+        format_count(static_cast<double>(now.accepted - before.accepted_at_begin)),
+        format_count(static_cast<double>(now.rejected - before.rejected_at_begin)));
+}
+
+std::string name_of(const GuardStatus& guard)
+{
+    return guard.port == 0 ? "ports without a listener" : fmt::format("tcp/{}", guard.port);
+}
+
+std::string began(const GuardStatus& guard)
+{
+    switch (guard.state) {
+    case GuardState::answering:
+        return "SYNs are answered with cookies";
+    case GuardState::limiting:
+        return "SYNs are limited by source prefix and service, known clients first";
+    default:
+        return "the guard is only armed: nothing is done about it";
+    }
+}
+
+void tell_change(const GuardStatus& before, const GuardStatus& now, std::vector<std::string>& said)
+{
+    const std::string name = name_of(now);
+    if (now.attacked && !before.attacked) {
+        said.push_back(fmt::format("{}: SYN flood: {}", name, began(now)));
+    } else if (!now.attacked && before.attacked) {
+        said.push_back(fmt::format("{}: SYN flood over: {}", name, lasted(before, now)));
+    }
+    if (now.cookies_off_ns && !before.cookies_off_ns) {
+        said.push_back(fmt::format(
+            "{}: COOKIES OFF for {}: accepted cookies do not become connections here (is the port "
+            "taken away by DNAT?); SYNs are limited instead",
+            name, format_duration(*now.cookies_off_ns)));
+    } else if (!now.cookies_off_ns && before.cookies_off_ns) {
+        said.push_back(fmt::format("{}: cookies are tried again", name));
+    }
+}
+
+} // namespace
+
+void Guards::adopt(const std::vector<GuardReading>& readings)
+{
+    for (const GuardReading& reading : readings) {
+        if (reading.slot > 0) {
+            slots_.adopt(reading.slot, reading.service.port);
+        }
+    }
+}
+
+ServiceSlots::Changes Guards::follow(const HostFacts& host)
+{
+    std::set<uint16_t> ports;
+    for (const auto& [port, backlog] : host.backlogs) {
+        ports.insert(port);
+    }
+    return slots_.follow(ports);
+}
+
+HostSpec Guards::spec(const Config& config, const HandState& hand, const HostFacts& host) const
+{
+    HostSpec spec;
+    for (size_t slot = 1; slot < slots_.ports().size(); slot++) {
+        const uint16_t port = slots_.ports()[slot];
+        if (port == 0) {
+            continue;
+        }
+        ServiceSpec service = service_spec(static_cast<uint8_t>(slot), port, config, hand);
+        const auto backlog = host.backlogs.find(port);
+        service.present = backlog != host.backlogs.end();
+        service.capacity = service.present ? backlog->second : 0;
+        spec.services.push_back(service);
+    }
+    spec.flags = (host.network.forwards ? XDPCTL_HOST_FORWARDS : 0U) |
+                 (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U);
+    spec.rmem_max = host.network.rmem_max;
+    return spec;
+}
+
+GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
+{
+    const xdpctl_guard& state = reading.state;
+    GuardStatus status;
+    status.port = reading.service.port;
+    status.mode = static_cast<xdpctl_guard_mode>(reading.service.guard);
+    status.lockdown = reading.service.lockdown != 0;
+    status.attacked = now_ns < state.attack_until_ns;
+    if (status.attacked) {
+        status.attacked_for_ns = now_ns - std::min(now_ns, uint64_t{state.attack_since_ns});
+    }
+    if (now_ns < state.cookies_off_until_ns) {
+        status.cookies_off_ns = state.cookies_off_until_ns - now_ns;
+    }
+    const bool active = reading.slot == 0 || status.mode == XDPCTL_GUARD_ON ||
+                        (status.mode == XDPCTL_GUARD_AUTO && status.attacked);
+    const bool limits = reading.slot == 0 || status.cookies_off_ns;
+    status.state = status.mode == XDPCTL_GUARD_OFF && reading.slot > 0 ? GuardState::off
+                   : active && limits && (status.attacked || reading.slot > 0)
+                       ? GuardState::limiting
+                   : active && !limits ? GuardState::answering
+                   : status.attacked   ? GuardState::attacked
+                                       : GuardState::watching;
+    status.capacity = reading.service.capacity;
+    status.pending = static_cast<uint64_t>(std::max<int64_t>(state.pending, 0));
+    status.attacks = state.attacks;
+    status.syns = reading.counters.syns;
+    status.cookies = reading.counters.cookies;
+    status.accepted = reading.counters.accepted;
+    status.rejected = reading.counters.rejected;
+    status.limited = reading.counters.limited;
+    status.established = reading.counters.established;
+    return status;
+}
+
+std::vector<std::string> Guards::watch(const std::vector<GuardReading>& readings, uint64_t now_ns)
+{
+    std::vector<std::string> said;
+    std::vector<GuardStatus> statuses;
+    for (const GuardReading& reading : readings) {
+        GuardStatus now = guard_status(reading, now_ns);
+        const auto before = std::find_if(last_.begin(), last_.end(), [&now](const GuardStatus& g) {
+            return g.port == now.port;
+        });
+        const GuardStatus then = before != last_.end() ? *before : GuardStatus{};
+        const bool goes_on = then.attacked && now.attacked;
+        now.cookies_at_begin = goes_on ? then.cookies_at_begin : now.cookies;
+        now.accepted_at_begin = goes_on ? then.accepted_at_begin : now.accepted;
+        now.rejected_at_begin = goes_on ? then.rejected_at_begin : now.rejected;
+        tell_change(then, now, said);
+        statuses.push_back(now);
+    }
+    last_ = std::move(statuses);
+    return said;
+}
+
+Sysctls sysctls_for(const std::vector<GuardStatus>& guards, const std::string& syncookies)
+{
+    bool needed = false;
+    bool answering = false;
+    for (const GuardStatus& guard : guards) {
+        needed |= guard.port != 0 && guard.state != GuardState::off;
+        answering |= guard.state == GuardState::answering || guard.lockdown;
+    }
+    if (!needed) {
+        return {};
+    }
+    // 2 lets the data path make a cookie for every SYN; with 1 only while the
+    // listener's own queue is full.
+    Sysctls wanted = {{"net.ipv4.tcp_timestamps", "2"}};
+    if (answering) {
+        wanted["net.ipv4.tcp_syncookies"] = "2";
+    } else if (syncookies == "0") {
+        wanted["net.ipv4.tcp_syncookies"] = "1";
+    }
+    return wanted;
+}
+
+} // namespace xdpctl

@@ -1,0 +1,707 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SYN guard against the kernel's own listener.
+#include <catch2/catch.hpp>
+
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "api/codec.h"
+#include "bpf/loaded.h"
+#include "bpf/wire.h"
+#include "harness/literals.h"
+#include "host/sysctl.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+constexpr uint16_t client_port = 4000;
+constexpr uint16_t port = 80;
+constexpr uint8_t slot = 1;
+constexpr uint8_t tcp_cwr_ece = 0xc0;
+
+struct Guarded : Loaded {
+    explicit Guarded(xdpctl_guard_mode mode = XDPCTL_GUARD_ON, LoadOptions options = {})
+        : Loaded(options)
+    {
+        spec.host.services = {{slot, port, true, mode, false, 64}};
+        const auto rmem_max = read_sysctl("net.core.rmem_max");
+        spec.host.rmem_max = static_cast<uint32_t>(std::stoul(*rmem_max));
+        spec.syn_prefix_per_second = 10;
+        spec.syn_service_per_second = 20;
+        commit();
+        plane->set_answer_mss(0, 1460, 1440); // test runs come from a device that nobody registered
+    }
+    GuardReading reading() const
+    {
+        for (const GuardReading& reading : *plane->guards()) {
+            if (reading.slot == slot) {
+                return reading;
+            }
+        }
+        return {};
+    }
+};
+
+FrameBuilder from_client(bool ipv6)
+{
+    return {Wire::client(ipv6), Wire::server(ipv6)};
+}
+
+Bytes operator+(Bytes a, const Bytes& b)
+{
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+const Bytes opt_mss = {2, 4, 5, 0xb4};
+const Bytes opt_sack_timestamp = {4, 2, 8, 10, 0x11, 0x22, 0x33, 0x44, 0, 0, 0, 0};
+const Bytes opt_nop = {1};
+const Bytes opt_wscale = {3, 3, 7};
+const Bytes opt_timestamp = {8, 10, 0x55, 0x66, 0x77, 0x88, 0, 0, 0, 0};
+const Bytes opt_sack = {4, 2};
+const Bytes linux_options = opt_mss + opt_sack_timestamp + opt_nop + opt_wscale;
+
+struct SynKind {
+    const char* what;
+    Bytes options;
+    uint8_t flags = tcp_syn;
+    size_t payload = 0;
+};
+
+std::vector<SynKind> syn_kinds()
+{
+    return {
+        {"Linux", linux_options},
+        {"without options", {}},
+        {"MSS only", opt_mss},
+        {"MSS 0", {2, 4, 0, 0}},
+        {"a small MSS", {2, 4, 1, 0}},
+        {"Windows", opt_mss + opt_nop + Bytes{3, 3, 8} + Bytes{1, 1} + opt_sack},
+        {"macOS",
+         opt_mss + opt_nop + Bytes{3, 3, 6} + Bytes{1, 1} + opt_timestamp + opt_sack + Bytes{0, 0}},
+        {"timestamp alone", Bytes{1, 1} + opt_timestamp},
+        {"timestamp, window scale", Bytes{1, 1} + opt_timestamp + opt_nop + opt_wscale},
+        {"timestamp, SACK", opt_sack_timestamp},
+        {"window scale beyond 14", opt_mss + opt_sack_timestamp + opt_nop + Bytes{3, 3, 200}},
+        {"window scale 0", opt_mss + opt_sack_timestamp + opt_nop + Bytes{3, 3, 0}},
+        {"another order", opt_nop + opt_wscale + opt_sack_timestamp + opt_mss},
+        {"an unknown option", Bytes{253, 4, 1, 2} + linux_options},
+        {"Fast Open with data",
+         opt_mss + opt_sack_timestamp + opt_nop + opt_wscale +
+             Bytes{34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1},
+         tcp_syn, 32},
+        {"an option that ends the list early", Bytes{1, 1, 0, 0} + linux_options},
+        {"an option longer than the header", opt_mss + Bytes{8, 20, 0, 0}},
+        {"an option of size 0", Bytes{3, 0, 1, 1} + opt_mss},
+        {"MSS of a wrong size", Bytes{2, 3, 5, 1} + opt_sack_timestamp},
+        {"ECN", linux_options, tcp_syn | tcp_cwr_ece},
+        {"ECN without timestamps", opt_mss, tcp_syn | tcp_cwr_ece},
+        {"data in the SYN", linux_options, tcp_syn, 600},
+        {"40 bytes of no-ops", Bytes(40, 1)},
+    };
+}
+
+FrameBuilder syn_of(const SynKind& kind, bool ipv6)
+{
+    return from_client(ipv6)
+        .tcp(client_port, port, kind.flags)
+        .sequence(0xfffffff0, 0)
+        .tcp_options(kind.options)
+        .payload(kind.payload);
+}
+
+constexpr size_t network = 14;
+
+size_t transport_of(const Bytes& frame)
+{
+    return network + (frame.at(12) == 8 ? (frame.at(network) & 15) * 4U : 40U);
+}
+
+uint32_t word(const Bytes& frame, size_t at)
+{
+    return static_cast<uint32_t>(frame.at(at) << 24 | frame.at(at + 1) << 16 |
+                                 frame.at(at + 2) << 8 | frame.at(at + 3));
+}
+
+uint32_t sequence_of(const Bytes& frame)
+{
+    return word(frame, transport_of(frame) + 4);
+}
+
+// Where the timestamp's value is; 0 for none. Options are well formed here.
+size_t timestamp_at(const Bytes& frame)
+{
+    const size_t tcp = transport_of(frame);
+    const size_t end = tcp + (frame.at(tcp + 12) >> 4) * 4U;
+    for (size_t at = tcp + 20; at < end && frame[at] != 0;
+         at += frame[at] == 1 ? 1 : frame.at(at + 1)) {
+        if (frame[at] == 8) {
+            return at + 2;
+        }
+    }
+    return 0;
+}
+
+// By the definition: the sum over pseudo header and segment is 0.
+bool checksums_hold(const Bytes& frame)
+{
+    const bool ipv6 = frame.at(12) != 8;
+    const size_t tcp = transport_of(frame);
+    const auto bytes = std::span(frame);
+    const size_t total =
+        ipv6 ? 40 + (word(frame, network + 4) >> 16) : (word(frame, network) & 0xffff);
+    const auto segment = bytes.subspan(tcp, network + total - tcp);
+    const size_t address_bytes = ipv6 ? 32 : 8;
+    const auto addresses = bytes.subspan(network + (ipv6 ? 8 : 12), address_bytes);
+    Bytes whole(addresses.begin(), addresses.end());
+    const auto size = static_cast<uint32_t>(segment.size());
+    whole = whole + Bytes{0, 6, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size)};
+    whole.insert(whole.end(), segment.begin(), segment.end());
+    const bool header = ipv6 || internet_checksum(bytes.subspan(network, tcp - network)) == 0;
+    return header && internet_checksum(whole) == 0;
+}
+
+void clear(Bytes& frame, size_t at, size_t count)
+{
+    std::fill_n(frame.begin() + static_cast<std::ptrdiff_t>(at), count, 0);
+}
+
+// Without what two right answers may differ in: the time in the timestamp, and
+// with it the checksum; the flow label, which the stack makes up.
+Bytes comparable(Bytes frame)
+{
+    const bool ipv6 = frame.at(12) != 8;
+    if (const size_t at = timestamp_at(frame)) {
+        clear(frame, at, 3);
+        frame[at + 3] &= 0x3f; // the cookie's options
+    }
+    clear(frame, transport_of(frame) + 16, 2);
+    if (ipv6) {
+        frame[network + 1] &= 0xf0;
+        clear(frame, network + 2, 2);
+    }
+    return frame;
+}
+
+// The cookie counts minutes: where one ends between the two, ask once more.
+template <typename Ask> void compare_answers(const Wire& wire, Ask ask)
+{
+    Bytes kernel;
+    Bytes ours;
+    for (int tries = 0; tries < 2; tries++) {
+        wire.forget();
+        std::tie(kernel, ours) = ask();
+        if (sequence_of(kernel) == sequence_of(ours)) {
+            break;
+        }
+    }
+    CHECK(checksums_hold(kernel));
+    CHECK(checksums_hold(ours));
+    CHECK(to_hex(comparable(ours)) == to_hex(comparable(kernel)));
+    const size_t at = timestamp_at(kernel);
+    if (at != 0 && at == timestamp_at(ours)) {
+        // Milliseconds: ours is not later, and hardly earlier.
+        CHECK(word(kernel, at) - word(ours, at) < 1000 + 64);
+    }
+}
+
+std::pair<Bytes, Bytes> ask_both(const Wire& wire, Guarded& guarded, const Bytes& syn)
+{
+    const auto outcome = guarded.run(syn);
+    CHECK(outcome.reason == "syn_answered");
+    CHECK(outcome.action == XDP_TX);
+    wire.send(syn);
+    const auto kernel = wire.receive();
+    REQUIRE(kernel);
+    return {*kernel, outcome.frame};
+}
+
+} // namespace
+
+TEST_CASE("the guard answers a SYN byte for byte as the kernel's listener does")
+{
+    const Wire wire;
+    Guarded guarded;
+    const std::vector<std::pair<const char*, Listener::Options>> listeners = {
+        {"a plain listener", {}},
+        {"SO_RCVBUF small", {.receive_buffer = 8192}},
+        {"SO_RCVBUF large", {.receive_buffer = 3000000}},
+        {"TCP_MAXSEG", {.max_segment = 1000}},
+        {"IP_TOS", {.tos = 0x28}},
+    };
+    for (const auto& [which, options] : listeners) {
+        const Listener listener(options);
+        for (const SynKind& kind : syn_kinds()) {
+            for (const bool ipv6 : {false, true}) {
+                INFO(which << ", " << kind.what << (ipv6 ? ", IPv6" : ", IPv4"));
+                const Bytes syn = syn_of(kind, ipv6).build();
+                compare_answers(wire, [&] { return ask_both(wire, guarded, syn); });
+            }
+        }
+    }
+}
+
+TEST_CASE("the answer follows the host's sysctls")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    const std::vector<std::pair<const char*, const char*>> settings = {
+        {"net.ipv4.tcp_sack", "0"},
+        {"net.ipv4.tcp_window_scaling", "0"},
+        {"net.ipv4.tcp_timestamps", "0"},
+        {"net.ipv4.tcp_ecn", "0"},
+        {"net.ipv4.tcp_ecn", "1"},
+        {"net.ipv4.ip_default_ttl", "50"},
+        {"net.ipv4.tcp_rmem", "4096 65536 1000000"},
+    };
+    for (const auto& [name, value] : settings) {
+        const auto before = read_sysctl(name);
+        REQUIRE(write_sysctl(name, value));
+        for (const bool ipv6 : {false, true}) {
+            for (const uint8_t flags : {tcp_syn, static_cast<uint8_t>(tcp_syn | tcp_cwr_ece)}) {
+                INFO(name << "=" << value << (ipv6 ? ", IPv6" : ", IPv4"));
+                const Bytes syn = syn_of({"", linux_options, flags}, ipv6).build();
+                compare_answers(wire, [&] { return ask_both(wire, guarded, syn); });
+            }
+        }
+        REQUIRE(write_sysctl(name, *before));
+    }
+    // A secret offset is added to timestamps then: no option can be carried.
+    REQUIRE(write_sysctl("net.ipv4.tcp_timestamps", "1"));
+    const auto outcome = guarded.run(syn_of({"", linux_options}, false).build());
+    CHECK(outcome.reason == "syn_answered");
+    CHECK(timestamp_at(outcome.frame) == 0);
+    CHECK(checksums_hold(outcome.frame));
+}
+
+TEST_CASE("VLAN tags, IP options and extension headers on the way to the guard")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    for (const bool ipv6 : {false, true}) {
+        const auto plain = guarded.run(syn_of({"", linux_options}, ipv6).build());
+        REQUIRE(plain.reason == "syn_answered");
+        // This kernel has no VLAN devices: the answer is the plain one, tagged.
+        for (const int tags : {1, 2}) {
+            FrameBuilder builder = syn_of({"", linux_options}, ipv6);
+            for (int i = 0; i < tags; i++) {
+                builder.vlan(static_cast<uint16_t>(100 + i));
+            }
+            const Bytes syn = builder.build();
+            const auto tagged = guarded.run(syn);
+            CHECK(tagged.action == XDP_TX);
+            Bytes bare = tagged.frame;
+            const auto tag = bare.begin() + 12;
+            CHECK(std::equal(tag, tag + 4 * tags, syn.begin() + 12));
+            bare.erase(tag, tag + 4 * tags);
+            CHECK(checksums_hold(bare));
+            CHECK(to_hex(comparable(bare)) == to_hex(comparable(plain.frame)));
+        }
+    }
+    for (const size_t words : {1, 10}) {
+        INFO(words << " words of IPv4 options");
+        const Bytes syn = syn_of({"", linux_options}, false).ipv4_options(words).build();
+        compare_answers(wire, [&] { return ask_both(wire, guarded, syn); });
+    }
+    const uint8_t destination_options = 60;
+    for (const size_t bytes : {6, 62}) {
+        INFO(bytes << " bytes of destination options");
+        FrameBuilder builder = syn_of({"", linux_options}, true);
+        const Bytes syn = builder.extension(destination_options, bytes).build();
+        const auto outcome = guarded.run(syn);
+        CHECK(outcome.action == XDP_TX);
+        CHECK(checksums_hold(outcome.frame));
+        CHECK(outcome.frame.size() == 14 + 40 + 40);
+    }
+    SECTION("frames of several buffers")
+    {
+        Guarded frags(XDPCTL_GUARD_ON, {{}, true, false, ""});
+        const Bytes syn = syn_of({"", linux_options}, true).build();
+        compare_answers(wire, [&] { return ask_both(wire, frags, syn); });
+    }
+}
+
+namespace
+{
+
+// The client's ACK to a SYN-ACK, which echoes its timestamp.
+FrameBuilder ack_of(const Bytes& syn_ack, bool ipv6, uint8_t flags = tcp_ack)
+{
+    FrameBuilder builder = from_client(ipv6)
+                               .tcp(client_port, port, flags)
+                               .sequence(0xfffffff1, sequence_of(syn_ack) + 1);
+    if (const size_t at = timestamp_at(syn_ack)) {
+        Bytes options = {1, 1, 8, 10, 0x11, 0x22, 0x33, 0x45};
+        options.insert(options.end(), syn_ack.begin() + static_cast<std::ptrdiff_t>(at),
+                       syn_ack.begin() + static_cast<std::ptrdiff_t>(at) + 4);
+        builder.tcp_options(options);
+    }
+    return builder;
+}
+
+tcp_info info_of(const Fd& socket)
+{
+    tcp_info info{};
+    socklen_t length = sizeof(info);
+    REQUIRE(getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0);
+    return info;
+}
+
+} // namespace
+
+TEST_CASE("a cookie is accepted here and by the kernel, with all that was agreed on")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    for (const bool ipv6 : {false, true}) {
+        INFO((ipv6 ? "IPv6" : "IPv4"));
+        const Bytes syn = syn_of({"", linux_options, tcp_syn | tcp_cwr_ece}, ipv6).build();
+        const auto answer = guarded.run(syn);
+        REQUIRE(answer.action == XDP_TX);
+        const size_t data = 100;
+        const Bytes ack = ack_of(answer.frame, ipv6, tcp_ack | tcp_psh).payload(data).build();
+        const auto outcome = guarded.run(ack);
+        CHECK(outcome.reason == "cookie_accepted");
+        CHECK(outcome.action == XDP_PASS);
+
+        wire.send(ack);
+        const Fd connection = listener.accept();
+        REQUIRE(connection.valid());
+        const tcp_info info = info_of(connection);
+        CHECK((info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0);
+        CHECK((info.tcpi_options & TCPI_OPT_SACK) != 0);
+        CHECK((info.tcpi_options & TCPI_OPT_WSCALE) != 0);
+        CHECK((info.tcpi_options & TCPI_OPT_ECN) != 0);
+        CHECK(info.tcpi_snd_wscale == 7);
+        CHECK(info.tcpi_rcv_wscale == answer.frame.back()); // what the answer promised
+        char received[data];
+        CHECK(recv(connection.get(), received, data, MSG_WAITALL) == data);
+
+        // It is a connection now: whatever it sends passes, also again.
+        for (const uint8_t flags : {tcp_ack, static_cast<uint8_t>(tcp_fin | tcp_ack), tcp_rst,
+                                    static_cast<uint8_t>(tcp_ack | tcp_psh)}) {
+            CHECK(guarded.run(from_client(ipv6).tcp(client_port, port, flags).build()).reason ==
+                  "passed");
+        }
+        CHECK(guarded.run(ack).reason == "passed");
+        CHECK(guarded.run(syn).reason == "passed"); // the kernel's matter: a challenge ACK
+        wire.forget();
+    }
+    CHECK(guarded.reading().counters.cookies == 2);
+    CHECK(guarded.reading().counters.accepted == 2);
+}
+
+TEST_CASE("what belongs to no connection ends at the guard")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    for (const bool ipv6 : {false, true}) {
+        const auto reason = [&](uint8_t flags, uint16_t to = port) {
+            return guarded.run(from_client(ipv6).tcp(client_port, to, flags).build()).reason;
+        };
+        CHECK(reason(tcp_ack) == "cookie_rejected");
+        CHECK(reason(tcp_ack | tcp_psh) == "cookie_rejected");
+        CHECK(reason(tcp_fin | tcp_ack) == "cookie_rejected");
+        CHECK(reason(tcp_rst) == "no_session");
+        CHECK(reason(tcp_rst | tcp_ack) == "no_session");
+        CHECK(reason(tcp_syn | tcp_ack) == "no_session");
+        CHECK(reason(tcp_ack, 81) == "passed"); // not a service
+        // A cookie of somebody else, and a number beside it.
+        const auto answer = guarded.run(syn_of({"", linux_options}, ipv6).build());
+        const uint32_t cookie = sequence_of(answer.frame);
+        const auto with = [&](uint16_t from, uint32_t acknowledged) {
+            return guarded
+                .run(from_client(ipv6)
+                         .tcp(from, port, tcp_ack)
+                         .sequence(0xfffffff1, acknowledged)
+                         .build())
+                .reason;
+        };
+        CHECK(with(client_port, cookie + 1) == "cookie_accepted");
+        CHECK(with(client_port + 1, cookie + 1) == "cookie_rejected");
+        CHECK(with(client_port, cookie + 1000) == "cookie_rejected");
+    }
+    SECTION("handshakes that were open before the guard was on go through")
+    {
+        REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "1"));
+        for (const bool ipv6 : {false, true}) {
+            wire.forget();
+            wire.send(syn_of({"", linux_options}, ipv6).build());
+            const auto kernel = wire.receive();
+            REQUIRE(kernel);
+            CHECK(guarded.run(ack_of(*kernel, ipv6).build()).reason == "passed");
+        }
+    }
+}
+
+TEST_CASE("off, armed and auto leave SYNs alone in peace; monitor mode tells only")
+{
+    const Wire wire;
+    const Listener listener({});
+    const Bytes syn = syn_of({"", linux_options}, false).build();
+    const Bytes ack = from_client(true).tcp(client_port, port, tcp_ack).build();
+    for (const auto mode : {XDPCTL_GUARD_OFF, XDPCTL_GUARD_ARMED, XDPCTL_GUARD_AUTO}) {
+        Guarded guarded(mode);
+        CHECK(guarded.run(syn).reason == "passed");
+        CHECK(guarded.run(ack).reason == "passed");
+    }
+    Guarded guarded;
+    guarded.spec.mode = XDPCTL_MODE_MONITOR;
+    guarded.commit();
+    const auto outcome = guarded.run(syn);
+    CHECK(outcome.reason == "syn_answered");
+    CHECK(outcome.disposition == XDPCTL_WOULD_DROP);
+    CHECK(outcome.action == XDP_PASS);
+    CHECK(outcome.frame == syn);
+}
+
+TEST_CASE("explain leaves no trace in the guard")
+{
+    const Wire wire;
+    const Listener listener({});
+    Guarded guarded;
+    const auto judged = guarded.plane->judge(syn_of({"", linux_options}, false).build(), 0);
+    REQUIRE(judged);
+    CHECK(judged->reason == XDPCTL_SYN_ANSWERED);
+    CHECK(judged->action == XDP_TX);
+    CHECK(guarded.reading().counters.syns == 0);
+    CHECK(guarded.reading().counters.cookies == 0);
+}
+
+TEST_CASE("where the accept queue is full a SYN is dropped under its own reason")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({.backlog = 1});
+    const auto connect = [&](uint16_t from) {
+        const auto answer = guarded.run(from_client(false)
+                                            .tcp(from, port, tcp_syn)
+                                            .sequence(0xfffffff0, 0)
+                                            .tcp_options(opt_mss)
+                                            .build());
+        if (answer.action == XDP_TX) {
+            wire.send(from_client(false)
+                          .tcp(from, port, tcp_ack)
+                          .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
+                          .build());
+        }
+        return answer.reason;
+    };
+    CHECK(connect(5000) == "syn_answered");
+    CHECK(connect(5001) == "syn_answered"); // a backlog of 1 holds two (listen(2))
+    for (int i = 0; i < 100 && connect(5002) != "accept_queue"; i++) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10)); // the kernel takes its time
+    }
+    CHECK(connect(5002) == "accept_queue");
+}
+
+TEST_CASE("where no cookie can be made, SYNs are limited; who is known passes")
+{
+    const Wire wire;
+    Guarded guarded;
+    const auto count_passed = [&](const char* net, bool ipv6, uint16_t to, int count) {
+        int passed = 0;
+        for (int i = 0; i < count; i++) {
+            const auto source = *parse_address(fmt::format("{}{}", net, i % 200 + 1));
+            FrameBuilder builder(source, Wire::server(ipv6));
+            const std::string reason =
+                guarded.run(builder.tcp(client_port, to, tcp_syn).build()).reason;
+            CHECK((reason == "passed" || reason == "syn_limited"));
+            passed += reason == "passed" ? 1 : 0;
+        }
+        return passed;
+    };
+    // 10 a second and prefix, and what a second has saved.
+    const auto fair = [](int passed, int limit) { return passed >= limit && passed <= 3 * limit; };
+    CHECK(fair(count_passed("203.0.113.", false, 9999, 500), 10)); // no service
+    CHECK(fair(count_passed("2001:db8:7::", true, 9999, 500), 10));
+    CHECK(fair(count_passed("198.18.0.", false, port, 500), 10)); // a service without a listener
+    SECTION("the service's own limit")
+    {
+        int passed = 0;
+        for (int net = 0; net < 100; net++) {
+            passed += count_passed(fmt::format("198.18.{}.", net + 1).c_str(), false, 9998, 1);
+        }
+        CHECK(passed <= 60);
+    }
+    REQUIRE(guarded.plane->seed_client("203.0.113.77"_ip, 1));
+    FrameBuilder known("203.0.113.77"_ip, Wire::server(false));
+    CHECK(guarded.run(known.tcp(client_port, 9999, tcp_syn).build()).reason == "passed");
+    SECTION("syncookies switched off")
+    {
+        const Listener listener({});
+        REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "0"));
+        CHECK(fair(count_passed("198.19.0.", false, port, 100), 10));
+        REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "1")); // the kernel has room itself
+        CHECK(count_passed("198.19.1.", false, port, 100) == 100);
+    }
+    SECTION("an interface on which no answer may be sent")
+    {
+        const Listener listener({});
+        guarded.plane->set_answer_mss(0, 0, 0);
+        CHECK(fair(count_passed("198.19.2.", false, port, 100), 10));
+    }
+}
+
+TEST_CASE("cookies go off where accepted ones do not become connections")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    const Bytes syn = syn_of({"", linux_options}, false).build();
+    const auto answer = guarded.run(syn);
+    REQUIRE(answer.reason == "syn_answered");
+    const Bytes ack = ack_of(answer.frame, false).build();
+    // As if something took the ACKs away behind us: the listener never sees them.
+    std::string reason;
+    for (int i = 0; i < 100; i++) {
+        reason = guarded.run(syn).reason;
+        if (reason != "syn_answered") {
+            break;
+        }
+        CHECK(guarded.run(ack).reason == "cookie_accepted");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    CHECK(reason == "passed"); // within the limit
+    CHECK(guarded.reading().state.cookies_off_until_ns > guarded.plane->now_ns());
+    // Without conntrack nothing tells whether an ACK belongs to somebody.
+    const Bytes stray = from_client(false).tcp(9, port, tcp_ack).build();
+    CHECK(guarded.run(stray).reason == "passed");
+}
+
+TEST_CASE("a host that forwards answers for its own addresses only")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    guarded.spec.host.flags = XDPCTL_HOST_FORWARDS;
+    guarded.commit();
+    REQUIRE(guarded.plane->set_own_addresses({Wire::server(true)}));
+    const auto reason = [&](bool ipv6, uint8_t flags) {
+        return guarded.run(from_client(ipv6).tcp(client_port, port, flags).build()).reason;
+    };
+    CHECK(reason(true, tcp_syn) == "syn_answered");
+    CHECK(reason(true, tcp_ack) == "cookie_rejected");
+    CHECK(reason(false, tcp_syn) == "passed");
+    CHECK(reason(false, tcp_ack) == "passed");
+    REQUIRE(guarded.plane->set_own_addresses({Wire::server(false)}));
+    CHECK(reason(false, tcp_syn) == "syn_answered");
+    CHECK(reason(true, tcp_syn) == "passed");
+}
+
+TEST_CASE("in lockdown known clients connect, and so many new ones as are admitted")
+{
+    const Wire wire;
+    const Listener listener({});
+    Guarded guarded(XDPCTL_GUARD_AUTO);
+    guarded.spec.host.services[0].lockdown = true;
+    guarded.spec.admit_per_second = 5;
+    guarded.commit();
+    for (const bool ipv6 : {false, true}) {
+        const Bytes syn = syn_of({"", linux_options}, ipv6).build();
+        const auto answer = guarded.run(syn);
+        REQUIRE(answer.reason == "syn_answered"); // proven first
+        const Bytes ack = ack_of(answer.frame, ipv6).build();
+        int admitted = 0;
+        for (int i = 0; i < 200; i++) {
+            const std::string reason = guarded.run(ack).reason;
+            CHECK((reason == "cookie_accepted" || reason == "lockdown"));
+            admitted += reason == "cookie_accepted" ? 1 : 0;
+        }
+        CHECK(admitted <= 15);
+        if (!ipv6) {
+            CHECK(admitted >= 5);
+        }
+        REQUIRE(guarded.plane->seed_client(Wire::client(ipv6), 0));
+        CHECK(guarded.run(syn).reason == "passed"); // no attack: untouched
+        CHECK(guarded.run(ack).reason == "cookie_accepted");
+    }
+}
+
+namespace
+{
+
+// The guard on a clock in our hands, with the sockets of a capture.
+struct Timed : Guarded {
+    uint64_t now = 1000 * ns_per_s;
+    uint32_t next = 0;
+
+    Timed() : Guarded(XDPCTL_GUARD_AUTO, {{}, false, true, ""})
+    {
+        plane->set_clock(now);
+        for (const bool ipv6 : {false, true}) {
+            REQUIRE(plane->open_socket({IPPROTO_TCP, Wire::server(ipv6), port, {}, 0},
+                                       XDPCTL_SESSION_LISTENER));
+        }
+    }
+    void advance(uint64_t ns)
+    {
+        now += ns;
+        plane->set_clock(now);
+    }
+    std::string syn()
+    {
+        next++;
+        Address source = next % 2 == 0 ? "10.0.0.0"_ip : "2001:db8:bad::"_ip;
+        source.bytes[14] = static_cast<uint8_t>(next >> 8);
+        source.bytes[15] = static_cast<uint8_t>(next);
+        return run(FrameBuilder(source, Wire::server(!source.is_ipv4()))
+                       .tcp(client_port, port, tcp_syn)
+                       .build())
+            .reason;
+    }
+};
+
+} // namespace
+
+TEST_CASE("auto turns on when handshakes exceed what the listener holds, and off with hysteresis")
+{
+    Timed guarded;
+    int passed = 0;
+    while (guarded.syn() == "passed" && passed < 1000) {
+        passed++;
+    }
+    CHECK(passed == 64); // the listener's room
+    CHECK(guarded.reading().state.attacks == 1);
+    // A flood: it stays on.
+    for (int second = 0; second < 30; second++) {
+        for (int i = 0; i < 200; i++) {
+            CHECK(guarded.syn() == "syn_answered");
+        }
+        guarded.advance(ns_per_s);
+    }
+    // Silence, then single SYNs: it goes off once, and not at the first of them.
+    int answered = 0;
+    for (int second = 0; second < 120; second++) {
+        guarded.advance(ns_per_s);
+        answered += guarded.syn() == "syn_answered" ? 1 : 0;
+    }
+    CHECK(answered >= 10);
+    CHECK(answered < 60);
+    CHECK(guarded.reading().state.attacks == 1);
+    CHECK(guarded.syn() == "passed");
+}
+
+TEST_CASE("a crowd that completes its handshakes is no attack")
+{
+    Timed guarded;
+    for (int i = 0; i < 5000; i++) {
+        REQUIRE(guarded.syn() == "passed");
+        REQUIRE(guarded.plane->client_opened(
+            {IPPROTO_TCP, Wire::server(false), port, Wire::client(false), client_port}));
+        guarded.advance(ns_per_s / 5000);
+    }
+    CHECK(guarded.reading().state.attacks == 0);
+}
