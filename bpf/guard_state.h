@@ -93,22 +93,28 @@ static __always_inline void syn_completed(struct xdpctl_guard *guard)
 }
 
 /*
- * Counts an accepted cookie. Where DNAT takes the port away from the listener,
- * accepted cookies become no sockets: then it is better to make none.
+ * Accepted cookies must become sockets. Where DNAT takes the port away from the
+ * listener they do not: then it is better to make none. Asked on each SYN, for
+ * clients that failed may not come again.
  */
-static __always_inline void prove_cookie(struct xdpctl_guard *guard, __u64 now)
+static __always_inline void judge_proof(struct xdpctl_guard *guard, __u64 now)
 {
 	__u32 accepted = guard->proof_accepted, established = guard->proof_established;
+	__u64 since = guard->proof_since_ns;
 
-	if (now - guard->proof_since_ns >= PROOF_WINDOW_NS && accepted >= PROOF_MIN) {
-		if (established * PROOF_SHARE < accepted && guard->proof_since_ns)
-			guard->cookies_off_until_ns = now + COOKIES_OFF_NS;
-		guard->proof_since_ns = 0;
-	}
+	if (!since || accepted < PROOF_MIN || now - since < PROOF_WINDOW_NS)
+		return;
+	if (established * PROOF_SHARE < accepted)
+		guard->cookies_off_until_ns = now + COOKIES_OFF_NS;
+	guard->proof_since_ns = 0;
+}
+
+static __always_inline void note_accepted(struct xdpctl_guard *guard, __u64 now)
+{
 	if (!guard->proof_since_ns) {
-		guard->proof_since_ns = now;
 		guard->proof_accepted = 0;
 		guard->proof_established = 0;
+		guard->proof_since_ns = now;
 	}
 	__sync_fetch_and_add(&guard->proof_accepted, 1);
 }

@@ -104,6 +104,8 @@ static __always_inline enum xdpctl_reason challenge(const struct packet *pkt,
 {
 	enum xdpctl_reason reason;
 
+	if (!pkt->dry_run)
+		judge_proof(on->guard, on->now);
 	if (cookies_are_off(on->guard, on->now))
 		return is_admitted(pkt, on) ? limit_syn(pkt, on) : XDPCTL_LOCKDOWN;
 	reason = ask_for_cookie(pkt);
@@ -150,7 +152,7 @@ static __always_inline enum xdpctl_reason accept_cookie(const struct packet *pkt
 		return XDPCTL_COOKIE_ACCEPTED;
 	on->counters->accepted++;
 	if (provable)
-		prove_cookie(on->guard, on->now);
+		note_accepted(on->guard, on->now);
 	return XDPCTL_COOKIE_ACCEPTED;
 }
 

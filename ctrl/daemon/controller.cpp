@@ -179,6 +179,7 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
                      attachment->shared ? "shared through libxdp's dispatcher"
                                         : "alone (no dispatcher on this kernel)"));
     refresh_attachments();
+    follow_links();
     return Done{};
 }
 
@@ -342,6 +343,11 @@ void Controller::put_back_sysctls()
 void Controller::tick()
 {
     const std::lock_guard lock(mutex_);
+    tick_locked();
+}
+
+void Controller::tick_locked()
+{
     const uint64_t now = plane_.now_ns();
     drain_locked();
     if (now >= next_host_ns_) {
@@ -753,6 +759,7 @@ Result<> Controller::set_guard(uint16_t port, std::optional<xdpctl_guard_mode> m
     }
     note("guard", mode ? fmt::format("tcp/{}: guard {} by the operator", port, to_string(*mode))
                        : fmt::format("tcp/{}: guard as configured", port));
+    tick_locked(); // so that the next look shows it, and the sysctls follow
     return Done{};
 }
 
@@ -775,6 +782,7 @@ Result<> Controller::set_lockdown(uint16_t port, std::optional<bool> on)
     note("guard",
          on ? fmt::format("tcp/{}: lockdown {} by the operator", port, *on ? "begun" : "ended")
             : fmt::format("tcp/{}: lockdown as configured", port));
+    tick_locked();
     return Done{};
 }
 

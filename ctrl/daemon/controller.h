@@ -91,6 +91,7 @@ class Controller final : public Control
     Result<> ban_hosts(const std::vector<Prefix>& hosts, std::optional<uint64_t> ttl_ns);
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
+    void tick_locked();
     void refresh_host();
     void follow_services();
     void follow_links();

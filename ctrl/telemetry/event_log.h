@@ -2,6 +2,7 @@
 // The last things that happened: decisions, changes, and sampled packets.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -15,10 +16,13 @@
 namespace xdpctl
 {
 
+inline constexpr std::array<const char*, 9> event_kinds = {
+    "packet", "ban", "unban", "mode", "config", "interface", "service", "guard", "panic"};
+
 struct LogEvent {
     uint64_t sequence = 0; // from 1
     uint64_t unix_ms = 0;
-    std::string kind; // "packet", "ban", "unban", "mode", "config", "interface", "service", "panic"
+    std::string kind; // one of event_kinds
     std::string text;
     std::optional<xdpctl_event> packet; // of kind "packet"
 };

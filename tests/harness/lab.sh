@@ -16,7 +16,7 @@ ATTACKER4=203.0.113.2 ATTACKER6=2001:db8:a::2
 WEB4=198.51.100.1 WEB6=2001:db8:c::1
 TARGET4=203.0.113.1 TARGET6=2001:db8:a::1
 export XDPCTL_SOCKET=$DIR/xdpctl.sock XDPCTL_PINS=$PINS NO_COLOR=1
-DAEMON_PID= NGINX_PID= EXTRA_PIDS=
+DAEMON_PID= NGINX_PID= EXTRA_PIDS= EXTRA_NETNS=
 
 # `ip netns exec` would remount /sys and hide bpffs.
 in_host() { nsenter --net=/run/netns/$HOST "$@"; }
@@ -70,8 +70,8 @@ lab_down() {
     for pid in $DAEMON_PID $NGINX_PID $EXTRA_PIDS; do
         kill "$pid" 2> /dev/null && wait "$pid" 2> /dev/null
     done
-    rm -rf "$PINS"
-    for ns in $HOST $CLIENT $ATTACKER; do
+    rm -rf "$PINS" "$PINS-lab"
+    for ns in $HOST $CLIENT $ATTACKER $EXTRA_NETNS; do
         ip netns del $ns 2> /dev/null
     done
     rm -rf "$DIR"
@@ -193,6 +193,24 @@ eventually() { # COMMAND: true within ten seconds
 # Packets dropped for REASON, of both families and all devices.
 dropped() {
     xdpctl -j stats | jq "[.counters[] | select(.disposition == \"dropped\" and .reason == \"$1\") | .packets] | add // 0"
+}
+
+# Needed once before a guard answers or spoof is used: a veth takes frames that a
+# program sends (XDP_TX) only where its own end has a program too. The attacker's
+# lets answers to forged addresses end there.
+answers_ready() {
+    bpftool prog loadall "$BUILD/tests/harness/flood.bpf.o" "$PINS-lab"
+    in_client ip link set eth0 xdpdrv pinned "$PINS-lab/pass"
+    in_attacker ip link set eth0 xdpdrv pinned "$PINS-lab/answer_sink"
+}
+
+# spoof DESTINATION KIND SOURCE_PREFIX [more flood options]: spoofed packets with
+# valid checksums from the attacker's namespace, thousands in a moment.
+spoof() {
+    local destination=$1 kind=$2 source=$3
+    shift 3
+    in_attacker "$BUILD/bin/flood" eth0 "$destination" "$kind" --source "$source" \
+        --mac "$(in_host ip -br link show atk0 | awk '{print $3}')" "$@"
 }
 
 # flood COUNT SOURCE DESTINATION KIND [PPS]: from the attacker's namespace.

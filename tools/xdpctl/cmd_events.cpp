@@ -92,8 +92,7 @@ Action setup_events(CLI::App& app)
     const auto options = std::make_shared<Options>();
     app.add_flag("-f,--follow", options->follow, "wait for more; under -j one object per line");
     app.add_option("-k,--kind", options->kind, "only this kind")
-        ->check(CLI::IsMember(
-            {"packet", "ban", "unban", "mode", "config", "interface", "service", "panic"}));
+        ->check(CLI::IsMember(std::vector<std::string>(event_kinds.begin(), event_kinds.end())));
     app.add_option("-n,--last", options->last, "how many past events")
         ->capture_default_str()
         ->check(CLI::Range(0, 100000));

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Published container ports and masqueraded connections, behind the guard and under
+# a flood: with and without a listener (as docker-proxy) in the host's namespace.
+set -euo pipefail
+. "$(dirname "$0")/../harness/lab.sh"
+need nginx curl nft socat bpftool jq
+
+INNER=$LAB-inner
+inner() { nsenter --net=/run/netns/$INNER "$@"; }
+guard() { xdpctl -j guard | jq -r ".guards[] | select(.port == $1) | .$2"; }
+# N fetches, one after the other; how many came back.
+count_ok() { # N URL
+    local n ok=0
+    for n in $(seq "$1"); do
+        if in_client curl -sf -o /dev/null --connect-timeout 1 --max-time 2 "$2"; then ok=$((ok + 1)); fi
+    done
+    echo $ok
+}
+
+lab_up
+ip netns add $INNER
+EXTRA_NETNS=$INNER
+answers_ready
+ip link add in0 netns $HOST type veth peer name eth0 netns $INNER
+in_host ip addr add 192.0.2.1/24 dev in0
+in_host ip addr add 2001:db8:1::1/64 dev in0 nodad
+in_host ip link set in0 up
+inner ip addr add 192.0.2.2/24 dev eth0
+inner ip addr add 2001:db8:1::2/64 dev eth0 nodad
+inner ip link set lo up
+inner ip link set eth0 up
+inner ip route add default via 192.0.2.1
+inner ip -6 route add default via 2001:db8:1::1
+in_host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+in_host nft -f - << END
+table inet published {
+    chain prerouting {
+        type nat hook prerouting priority dstnat;
+        iifname { "cli0", "atk0" } meta nfproto ipv4 tcp dport { 8080, 8081 } dnat ip to 192.0.2.2:80
+        iifname { "cli0", "atk0" } meta nfproto ipv6 tcp dport { 8080, 8081 } dnat ip6 to [2001:db8:1::2]:80
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat;
+        oifname "cli0" masquerade
+    }
+}
+END
+web_up
+sed "s|nginx\.pid|inner.pid|; s|nginx\.log|inner.log|" "$DIR/nginx.conf" > "$DIR/inner.conf"
+nsenter --net=/run/netns/$INNER nginx -c "$DIR/inner.conf" 2> /dev/null &
+EXTRA_PIDS=$!
+# Like docker-proxy: it listens, but never sees the packets.
+nsenter --net=/run/netns/$HOST socat TCP6-LISTEN:8080,ipv6only=0,fork,reuseaddr,backlog=128 /dev/null &
+EXTRA_PIDS="$EXTRA_PIDS $!"
+write_config enforce '[guard]
+syn_service_per_second = 2000'
+daemon_up
+eventually '[ -n "$(guard 8080 port)" ]'
+eventually '[ "$(count_ok 1 http://$WEB4:8080/)" = 1 ]'
+check_equal "published ports answer in peace" \
+    "$(count_ok 5 http://$WEB4:8080/) $(count_ok 5 "http://[$WEB6]:8080/") $(count_ok 5 http://$WEB4:8081/)" "5 5 5"
+
+# A connection from inside, masqueraded, that lives through all of it.
+nsenter --net=/run/netns/$CLIENT socat TCP6-LISTEN:9000,fork,ipv6only=0 PIPE &
+EXTRA_PIDS="$EXTRA_PIDS $!"
+sleep 0.3
+(for n in $(seq 200); do echo "line $n"; sleep 0.1; done) |
+    nsenter --net=/run/netns/$INNER socat -t 5 - TCP4:$CLIENT4:9000 > "$DIR/echoed" &
+echoing=$!
+
+xdpctl guard set 8080 on > /dev/null
+spoof $TARGET4 syn 198.18.0.0/15 --port 8080 --seconds 16 --pps 20000 > /dev/null &
+floods="$!"
+spoof $TARGET6 syn 2001:db8:f::/48 --port 8080 --seconds 16 --pps 20000 > /dev/null &
+floods="$floods $!"
+spoof $TARGET4 syn 198.18.0.0/15 --port 8081 --seconds 16 --pps 20000 > /dev/null &
+floods="$floods $!"
+# Clients whose cookies are accepted, and never become connections here.
+for _ in 1 2 3 4 5 6 7 8; do count_ok 1 http://$WEB4:8080/ > /dev/null & done
+eventually '[ "$(guard 8080 cookies_off_seconds)" != null ]'
+echo "ok: the guard's own proof failed, and cookies went off"
+xdpctl events -k guard | grep -q "tcp/8080: COOKIES OFF" || fail "no event tells of it"
+check_equal "known clients connect to the published port" "$(count_ok 10 http://$WEB4:8080/)" 10
+check_equal "over IPv6 too" "$(count_ok 10 "http://[$WEB6]:8080/")" 10
+check_equal "and where nothing listens in the host's namespace" "$(count_ok 10 http://$WEB4:8081/)" 10
+check "SYNs were limited instead" [ "$(dropped syn_limited)" -gt 1000 ]
+check_equal "the host's own service keeps its cookies" "$(guard 80 cookies_off_seconds)" null
+wait $echoing
+check_equal "the masqueraded connection lost nothing" "$(tail -n 1 "$DIR/echoed")" "line 200"
+wait $floods

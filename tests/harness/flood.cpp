@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// A flood of spoofed packets with valid checksums, out of a veth of the lab.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "base/result.h"
+#include "core/frame.h"
+#include "host/netlink.h"
+
+#define _Bool bool
+#include "flood.skel.h"
+#undef _Bool
+
+using namespace xdpctl;
+
+namespace
+{
+
+struct Options {
+    std::string interface;
+    std::string destination;
+    std::string kind;
+    std::string source;
+    std::string mac; // of the receiver
+    uint16_t port = 80;
+    uint64_t count = 0;
+    double seconds = 0;
+    uint64_t pps = 0; // 0: as fast as it goes
+    uint64_t seed = 1;
+    uint64_t batch = 65536; // frames per system call, each of which takes some 20 ms to begin
+    bool options = true;    // TCP options in SYNs, as Linux sends them
+};
+
+struct Template {
+    Bytes frame;
+    uint32_t transport = 0;
+    uint32_t checksum = 0;
+    bool sequence = false;
+};
+
+// tests/harness/lab.sh names its namespaces so.
+bool in_lab()
+{
+    struct stat ours {
+    };
+    if (stat("/proc/thread-self/ns/net", &ours) != 0) {
+        return false;
+    }
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator("/run/netns", none)) {
+        struct stat named {
+        };
+        if (entry.path().filename().string().starts_with("xl") &&
+            stat(entry.path().c_str(), &named) == 0 && named.st_ino == ours.st_ino &&
+            named.st_dev == ours.st_dev) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Only where nothing can get out: a namespace of the lab, a veth, no default route.
+Result<> refuse_outside_lab(const std::string& interface)
+{
+    if (!in_lab()) {
+        return failure(ErrorKind::refused, "not in a network namespace of the lab");
+    }
+    auto routers = gateways();
+    if (!routers || !routers->empty()) {
+        return failure(ErrorKind::refused, "this namespace has a route out");
+    }
+    auto links = links_here();
+    if (!links) {
+        return links.error();
+    }
+    for (const LinkInfo& link : *links) {
+        if (link.name == interface && link.kind == "veth") {
+            return Done{};
+        }
+    }
+    return failure(ErrorKind::refused, "{} is not a veth of this namespace", interface);
+}
+
+Result<Template> make_template(const Options& options, const Prefix& source,
+                               const Address& destination)
+{
+    FrameBuilder frame(source.address, destination);
+    const std::map<std::string, uint8_t> tcp_kinds = {{"syn", tcp_syn},
+                                                      {"ack", tcp_ack},
+                                                      {"rst", tcp_rst},
+                                                      {"synack", tcp_syn | tcp_ack},
+                                                      {"fin", tcp_fin | tcp_ack}};
+    if (const auto kind = tcp_kinds.find(options.kind); kind != tcp_kinds.end()) {
+        frame.tcp(1024, options.port, kind->second);
+        if (kind->second == tcp_syn && options.options) {
+            frame.tcp_options({2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 1, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7});
+        }
+        const auto transport = static_cast<uint32_t>(frame.transport_offset());
+        return Template{frame.build(), transport, transport + 16, true};
+    }
+    if (options.kind == "udp") {
+        frame.udp(1024, options.port).payload(18);
+        const auto transport = static_cast<uint32_t>(frame.transport_offset());
+        return Template{frame.build(), transport, transport + 6, false};
+    }
+    if (options.kind == "icmp") {
+        frame.icmp(destination.is_ipv4() ? 8 : 128, 0).payload(24);
+        // Over IPv6 the addresses are part of the checksum.
+        const auto checksum = static_cast<uint32_t>(frame.transport_offset() + 2);
+        return Template{frame.build(), 0, destination.is_ipv4() ? 0 : checksum, false};
+    }
+    if (options.kind == "fragment") {
+        frame.fragment(800, true).udp(1024, options.port).payload(32);
+        return Template{frame.build(), 0, 0, false};
+    }
+    return failure(ErrorKind::usage, "'{}' is none of syn ack rst synack fin udp icmp fragment",
+                   options.kind);
+}
+
+Result<> set_mac(Bytes& frame, const std::string& mac, const std::string& interface)
+{
+    unsigned int to[6];
+    unsigned int from[6];
+    std::ifstream file("/sys/class/net/" + interface + "/address");
+    std::string own;
+    file >> own;
+    // NOLINTNEXTLINE(cert-err34-c): the counts tell
+    if (sscanf(mac.c_str(), "%x:%x:%x:%x:%x:%x", to, to + 1, to + 2, to + 3, to + 4, to + 5) != 6 ||
+        sscanf(own.c_str(), "%x:%x:%x:%x:%x:%x", from, from + 1, from + 2, from + 3, from + 4,
+               from + 5) != 6) {
+        return failure(ErrorKind::usage, "'{}' or '{}' is not a MAC address", mac, own);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        frame[i] = static_cast<uint8_t>(to[i]);
+        frame[6 + i] = static_cast<uint8_t>(from[i]);
+    }
+    return Done{};
+}
+
+using Program = std::unique_ptr<flood_bpf, decltype(&flood_bpf__destroy)>;
+
+Result<Program> load(const Template& made, const Prefix& source, uint64_t seed)
+{
+    Program program(flood_bpf__open(), flood_bpf__destroy);
+    if (!program) {
+        return system_failure(errno, "opening the generator");
+    }
+    auto& rodata = *program->rodata;
+    const size_t words = (made.frame.size() + 7) / 8;
+    if (made.frame.size() % 8 != 0 || words > std::size(rodata.flood_template)) {
+        return failure("a template of {} bytes", made.frame.size());
+    }
+    std::memcpy(const_cast<__u64*>(rodata.flood_template), made.frame.data(), made.frame.size());
+    rodata.flood_words = static_cast<uint32_t>(words);
+    const bool ipv4 = source.address.is_ipv4();
+    rodata.flood_family = ipv4 ? 4 : 6;
+    const xdpctl_addr address = source.address.to_abi();
+    for (size_t i = 0; i < 4; i++) {
+        const size_t word = ipv4 ? 3 : i; // of the 128-bit form
+        if (ipv4 && i > 0) {
+            break;
+        }
+        uint32_t mask = 0;
+        for (size_t bit = 0; bit < 32; bit++) {
+            mask |= word * 32 + bit >= source.length ? 1U << (31 - bit) : 0;
+        }
+        rodata.flood_source[i] = address.word[word];
+        rodata.flood_mask[i] = __builtin_bswap32(mask);
+    }
+    rodata.flood_transport = made.transport;
+    rodata.flood_checksum = made.checksum;
+    rodata.flood_sequence = made.sequence ? 1 : 0;
+    program->data->flood_random = seed * 0x9e3779b97f4a7c15ULL | 1;
+    if (const int code = flood_bpf__load(program.get()); code != 0) {
+        return system_failure(code, "loading the generator");
+    }
+    return program;
+}
+
+Result<> send(int program, const Bytes& frame, uint32_t ifindex, uint64_t count)
+{
+    xdp_md context{};
+    context.data_end = static_cast<uint32_t>(frame.size());
+    context.ingress_ifindex = ifindex;
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
+                .data_size_in = static_cast<uint32_t>(frame.size()), .ctx_in = &context,
+                .ctx_size_in = sizeof(context), .repeat = static_cast<int>(count),
+                .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
+    const int code = bpf_prog_test_run_opts(program, &opts);
+    return code == 0 ? Result<>(Done{}) : system_failure(code, "sending frames");
+}
+
+Result<> run(const Options& options)
+{
+    if (auto done = refuse_outside_lab(options.interface); !done) {
+        return done;
+    }
+    auto source = parse_prefix(options.source);
+    auto destination = parse_address(options.destination);
+    if (!source || !destination) {
+        return source ? destination.error() : source.error();
+    }
+    auto made = make_template(options, *source, *destination);
+    if (!made) {
+        return made.error();
+    }
+    if (auto done = set_mac(made->frame, options.mac, options.interface); !done) {
+        return done;
+    }
+    made->frame.resize((made->frame.size() + 7) / 8 * 8); // as padding
+    auto program = load(*made, *source, options.seed);
+    if (!program) {
+        return program.error();
+    }
+    using Clock = std::chrono::steady_clock;
+    const uint32_t ifindex = if_nametoindex(options.interface.c_str());
+    const auto begin = Clock::now();
+    const auto elapsed = [begin] {
+        return std::chrono::duration<double>(Clock::now() - begin).count();
+    };
+    const uint64_t batch =
+        options.pps > 0 ? std::max<uint64_t>(options.pps / 10, 1) : options.batch;
+    uint64_t sent = 0;
+    while ((options.count == 0 || sent < options.count) &&
+           (options.seconds == 0 || elapsed() < options.seconds)) {
+        const uint64_t now = options.count > 0 ? std::min(batch, options.count - sent) : batch;
+        if (auto done = send(bpf_program__fd((*program)->progs.flood), made->frame, ifindex, now);
+            !done) {
+            return done;
+        }
+        sent += now;
+        if (options.pps > 0) {
+            std::this_thread::sleep_until(
+                begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                            static_cast<double>(sent) / static_cast<double>(options.pps))));
+        }
+    }
+    const double seconds = elapsed();
+    fmt::print("{{\"kind\": \"{}\", \"sent\": {}, \"seconds\": {:.3f}, \"pps\": {:.0f}, "
+               "\"seed\": {}}}\n",
+               options.kind, sent, seconds, static_cast<double>(sent) / seconds, options.seed);
+    return Done{};
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    Options options;
+    CLI::App app("Floods a veth of the lab with spoofed packets.", "flood");
+    app.add_option("INTERFACE", options.interface, "veth to send from")->required();
+    app.add_option("DESTINATION", options.destination, "address")->required();
+    app.add_option("KIND", options.kind, "syn ack rst synack fin udp icmp fragment")->required();
+    app.add_option("--mac", options.mac, "of the receiver")->required();
+    app.add_option("--source", options.source, "prefix: every bit beyond it is random")->required();
+    app.add_option("--port", options.port, "destination port")->capture_default_str();
+    app.add_option("--count", options.count, "packets");
+    app.add_option("--seconds", options.seconds, "or how long");
+    app.add_option("--pps", options.pps, "packets per second, 0: as fast as it goes");
+    app.add_option("--seed", options.seed, "of the random numbers")->capture_default_str();
+    app.add_option("--batch", options.batch, "frames per system call")->capture_default_str();
+    app.add_flag("!--bare", options.options, "SYNs without options");
+    CLI11_PARSE(app, argc, argv);
+    if (options.count == 0 && options.seconds == 0) {
+        fmt::print(stderr, "flood: --count or --seconds bounds it\n");
+        return 2;
+    }
+    const auto done = run(options);
+    if (!done) {
+        fmt::print(stderr, "flood: {}\n", done.error().message);
+        return static_cast<int>(done.error().kind);
+    }
+    return 0;
+}
