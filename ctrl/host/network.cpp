@@ -57,6 +57,7 @@ void read_ethtool(LinkFacts& link)
     channels.cmd = ETHTOOL_GCHANNELS;
     if (ask_ethtool(link.name, channels)) {
         link.receive_queues = channels.rx_count + channels.combined_count;
+        link.receive_queues_most = channels.max_rx + channels.max_combined;
     }
 }
 

@@ -18,10 +18,11 @@ struct LinkFacts {
     uint32_t ipv6_mtu = 0;    // as router advertisements may have lowered it
     uint32_t advmss_ipv4 = 0; // bytes, what its routes let a SYN-ACK advertise
     uint32_t advmss_ipv6 = 0;
-    bool has_vlans = false;        // VLAN interfaces are stacked on it
-    bool strips_vlan_tags = false; // receive VLAN offload
-    bool merges_packets = false;   // LRO
-    uint32_t receive_queues = 0;   // 0: unknown
+    bool has_vlans = false;           // VLAN interfaces are stacked on it
+    bool strips_vlan_tags = false;    // receive VLAN offload
+    bool merges_packets = false;      // LRO
+    uint32_t receive_queues = 0;      // 0: unknown
+    uint32_t receive_queues_most = 0; // that the card could have
 
     // An answer by XDP_TX would leave without the tag that was stripped.
     bool loses_vlan_tags() const { return has_vlans && strips_vlan_tags; }

@@ -88,3 +88,12 @@ check_equal "three capabilities are left, in every thread" \
 check_code 0 "detach" xdpctl detach atk0
 check_code 4 "detach again" xdpctl detach atk0
 check_code 0 "attach" xdpctl attach atk0
+
+# --- doctor
+in_host sysctl -qw net.ipv4.tcp_syncookies=0
+check_code 1 "doctor finds what is bad" xdpctl doctor
+check "and names it with its command" grep -q "sysctl -w net.ipv4.tcp_syncookies=1" "$DIR/out"
+check_code 0 "doctor --fix" xdpctl doctor --fix
+check "tells how to keep it" grep -q "/etc/sysctl.d/90-xdpctl.conf" "$DIR/out"
+check_equal "and it is set" "$(in_host sysctl -n net.ipv4.tcp_syncookies)" 1
+check_equal "doctor -j" "$(xdpctl -j doctor | jq '[.findings[] | select(.check == "net.ipv4.tcp_syncookies")][0].health')" '"ok"'

@@ -32,6 +32,8 @@ const std::vector<Verb>& verbs()
         {"ban", "list, add, lift or import bans", setup_ban},
         {"allow", "list, add or remove what always passes", setup_allow},
         {"guard", "SYN guards: list, set, lockdown", setup_guard},
+        {"doctor", "is this host ready for a flood? what is wrong, and what mends it",
+         setup_doctor},
         {"explain", "which stage would judge a packet, and how", setup_explain},
         {"replay", "run captures through the data path, without a daemon", setup_replay},
         {"completion", "print shell completion", setup_completion},
