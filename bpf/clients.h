@@ -75,13 +75,14 @@ static __always_inline __u32 service_of(struct bpf_sock_ops *ops,
 
 static __always_inline void remember_client(const struct xdpctl_addr *addr, __u64 now)
 {
-	struct xdpctl_known_client *known = bpf_map_lookup_elem(&known_clients, addr);
+	struct xdpctl_addr key = xdpctl_known_key(addr);
+	struct xdpctl_known_client *known = bpf_map_lookup_elem(&known_clients, &key);
 	struct xdpctl_known_client fresh = {.first_ns = now, .last_ns = now};
 
 	if (known)
 		known->last_ns = now;
 	else
-		bpf_map_update_elem(&known_clients, addr, &fresh, BPF_NOEXIST);
+		bpf_map_update_elem(&known_clients, &key, &fresh, BPF_NOEXIST);
 }
 
 /* A handshake became a socket: the guard's proof, and in peace a known client. */
@@ -103,10 +104,11 @@ static __always_inline void handshake_completed(struct bpf_sock_ops *ops,
 	here = bpf_map_lookup_elem(&service_counters, &slot);
 	if (!guard || !here)
 		return;
-	if (slot) {
+	/* Connections of the host to itself came past no guard. */
+	if (slot && !bpf_map_lookup_elem(&own_addresses, addr)) {
 		here->established++;
 		syn_completed(guard);
-		__sync_fetch_and_add(&guard->proof_established, 1);
+		note_established(guard, proof_bit(addr, words->secret));
 	}
 	if (!is_attacked(guard, now) || policy->services[slot].lockdown)
 		remember_client(addr, now);

@@ -22,7 +22,13 @@ struct bpf_ct_opts {
 	__u8 reserved[2];
 };
 
-/* Weak: without nf_conntrack in the kernel nobody asks. */
+/*
+ * Set before load: the running kernel has the functions below. Not asked of their
+ * addresses, for libbpf before 1.2 cannot take those of a module's.
+ */
+const volatile bool xdpctl_conntrack = false;
+
+/* Weak: they are absent where nf_conntrack is not loaded when we are. */
 extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple,
 					 __u32 tuple_bytes, struct bpf_ct_opts *opts,
 					 __u32 opts_bytes) __ksym __weak;
@@ -34,8 +40,11 @@ static __always_inline bool conntrack_knows(struct xdp_md *ctx, const struct hea
 	struct bpf_sock_tuple tuple = {};
 	struct nf_conn *ct;
 
-	if (xdpctl_replay || !bpf_xdp_ct_lookup || !bpf_ct_release)
+	if (xdpctl_replay)
 		return false;
+	/* It was loaded after us and cannot be asked: then anything may be known. */
+	if (!xdpctl_conntrack)
+		return true;
 	fill_tuple(hdr, &tuple);
 	if (hdr->family == XDPCTL_IPV4)
 		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));

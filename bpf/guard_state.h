@@ -14,10 +14,16 @@
 #define PENDING_REPORT_NS (NS_PER_S / 8) /* but no longer than this */
 #define PENDING_FADES 4			 /* a 16th of the pending SYNs each second */
 
-#define PROOF_MIN 4 /* accepted cookies that must be followed by a socket */
-#define PROOF_WINDOW_NS 200000000ULL
-#define PROOF_SHARE 4			/* at least one in so many becomes a socket */
-#define COOKIES_OFF_NS (300 * NS_PER_S) /* then they are tried again */
+/* Of accepted cookies at least a quarter becomes sockets. That they do not is
+ * believed of several prefixes, or of many connections and no exception: one host
+ * whose ACKs are lost behind us must not speak for all. */
+#define PROOF_WINDOW_NS (NS_PER_S / 5)
+#define PROOF_MIN 4
+#define PROOF_SHARE 4
+#define PROOF_PREFIXES 2
+#define PROOF_MANY 16
+#define COOKIES_OFF_NS (30 * NS_PER_S) /* the first time; doubles up to */
+#define COOKIES_OFF_DOUBLES 7	       /* 64 minutes */
 
 static __always_inline bool is_attacked(const struct xdpctl_guard *guard, __u64 now)
 {
@@ -45,10 +51,13 @@ static __always_inline void note_attack(struct xdpctl_guard *guard, __u64 now)
 /* One CPU a second wins the exchange and lets the old SYNs fade. */
 static __always_inline void fade_pending(struct xdpctl_guard *guard, __u64 now)
 {
-	__u64 before = guard->decayed_ns, seconds = (now - before) / NS_PER_S;
+	__u64 before = *(volatile __u64 *)&guard->decayed_ns, seconds;
 	__s64 pending = guard->pending;
 
-	if (!seconds || __sync_val_compare_and_swap(&guard->decayed_ns, before, now) != before)
+	if ((__s64)(now - before) < (__s64)NS_PER_S) /* another CPU may be ahead */
+		return;
+	seconds = (now - before) / NS_PER_S;
+	if (__sync_val_compare_and_swap(&guard->decayed_ns, before, now) != before)
 		return;
 	if (seconds >= 1 << PENDING_FADES || pending < 0)
 		guard->pending = 0;
@@ -92,31 +101,81 @@ static __always_inline void syn_completed(struct xdpctl_guard *guard)
 		__sync_fetch_and_add(&guard->pending, -1);
 }
 
+/* Up to PROOF_PREFIXES, which is all that is asked. */
+static __always_inline __u32 count_bits(__u64 bits)
+{
+	__u64 rest = bits & (bits - 1);
+
+	return !bits ? 0 : !rest ? 1 : PROOF_PREFIXES;
+}
+
+static __always_inline bool proof_failed(const struct xdpctl_guard *guard)
+{
+	__u32 accepted = guard->proof_accepted, established = guard->proof_established;
+	__u64 failed = guard->accepted_prefixes & ~guard->established_prefixes;
+
+	if (established * PROOF_SHARE >= accepted)
+		return false;
+	return count_bits(failed) >= PROOF_PREFIXES || (!established && accepted >= PROOF_MANY);
+}
+
 /*
  * Accepted cookies must become sockets. Where DNAT takes the port away from the
  * listener they do not: then it is better to make none. Asked on each SYN, for
- * clients that failed may not come again.
+ * clients that failed may not come again; the CPU that ends the count judges it.
  */
 static __always_inline void judge_proof(struct xdpctl_guard *guard, __u64 now)
 {
-	__u32 accepted = guard->proof_accepted, established = guard->proof_established;
-	__u64 since = guard->proof_since_ns;
+	__u64 since = *(volatile __u64 *)&guard->proof_since_ns;
+	__u32 accepted = *(volatile __u32 *)&guard->proof_accepted;
+	bool failed;
+	__u32 doubles;
 
-	if (!since || accepted < PROOF_MIN || now - since < PROOF_WINDOW_NS)
+	if (!since || accepted < PROOF_MIN || (__s64)(now - since) < (__s64)PROOF_WINDOW_NS)
 		return;
-	if (established * PROOF_SHARE < accepted)
-		guard->cookies_off_until_ns = now + COOKIES_OFF_NS;
-	guard->proof_since_ns = 0;
+	failed = proof_failed(guard);
+	if (!failed && !guard->proof_established)
+		return; /* too little to tell: count on */
+	if (__sync_val_compare_and_swap(&guard->proof_since_ns, since, 0) != since)
+		return;
+	if (!failed) {
+		guard->proof_failures = 0;
+		return;
+	}
+	doubles = guard->proof_failures;
+	if (doubles > COOKIES_OFF_DOUBLES)
+		doubles = COOKIES_OFF_DOUBLES;
+	guard->cookies_off_until_ns = now + (COOKIES_OFF_NS << doubles);
+	guard->proof_failures++;
 }
 
-static __always_inline void note_accepted(struct xdpctl_guard *guard, __u64 now)
+/* The bit of a source's /24 or /64 in the proof's sets. */
+static __always_inline __u64 proof_bit(const struct xdpctl_addr *source, __u64 secret)
+{
+	struct xdpctl_addr prefix = xdpctl_known_key(source);
+
+	if (!prefix.word[0] && !prefix.word[1])
+		prefix.word[3] &= bpf_htonl(0xffffff00);
+	return 1ULL << (xdpctl_ban_hash(&prefix, secret) >> 58);
+}
+
+static __always_inline void note_accepted(struct xdpctl_guard *guard, __u64 bit, __u64 now)
 {
 	if (!guard->proof_since_ns) {
 		guard->proof_accepted = 0;
 		guard->proof_established = 0;
+		guard->accepted_prefixes = 0;
+		guard->established_prefixes = 0;
 		guard->proof_since_ns = now;
 	}
 	__sync_fetch_and_add(&guard->proof_accepted, 1);
+	guard->accepted_prefixes |= bit; /* a bit lost to a race comes again */
+}
+
+static __always_inline void note_established(struct xdpctl_guard *guard, __u64 bit)
+{
+	__sync_fetch_and_add(&guard->proof_established, 1);
+	guard->established_prefixes |= bit;
 }
 
 #endif

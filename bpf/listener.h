@@ -68,6 +68,8 @@ struct tcp_sock {
 	struct tcp_options_received rx_opt;
 	__u32 window_clamp;
 	__u8 scaling_ratio; /* since 6.6 */
+	void *md5sig_info;  /* depends on the kernel's configuration */
+	void *ao_info;	    /* since 6.7, likewise */
 };
 
 #pragma clang attribute pop
@@ -93,6 +95,13 @@ static __always_inline const struct netns_ipv4 *sysctls_of(const struct tcp_sock
 static __always_inline bool accept_queue_is_full(const struct tcp_sock *tcp)
 {
 	return sock_of(tcp)->sk_ack_backlog > sock_of(tcp)->sk_max_ack_backlog;
+}
+
+/* Its peers sign their segments, which only the kernel can answer (BGP). */
+static __always_inline bool is_signed(const struct tcp_sock *tcp)
+{
+	return (bpf_core_field_exists(tcp->md5sig_info) && tcp->md5sig_info) ||
+	       (bpf_core_field_exists(tcp->ao_info) && tcp->ao_info);
 }
 
 /* tcp_full_space: of the receive buffer, what a window may offer. */

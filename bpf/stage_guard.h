@@ -31,59 +31,94 @@ static __always_inline bool find_guarded(const struct packet *pkt, __u32 slot, s
 	return on->guard && on->counters;
 }
 
-static __always_inline bool is_active(const struct guarded *on)
+/* Where completed handshakes cannot be seen, none can be missed. */
+static __always_inline bool is_blind(const struct packet *pkt)
 {
-	return on->service->guard == XDPCTL_GUARD_ON ||
-	       (on->service->guard == XDPCTL_GUARD_AUTO && is_attacked(on->guard, on->now));
+	return pkt->policy->host & XDPCTL_HOST_BLIND;
 }
 
-/* A listener that is bound to every address answers for the host's own only. */
+static __always_inline bool is_active(const struct packet *pkt, const struct guarded *on)
+{
+	return on->service->guard == XDPCTL_GUARD_ON ||
+	       (on->service->guard == XDPCTL_GUARD_AUTO && !is_blind(pkt) &&
+		is_attacked(on->guard, on->now));
+}
+
+/* Listeners that are bound to every address answer for the host's own only, not
+ * for what it forwards or bridges. */
 static __always_inline bool is_own(const struct packet *pkt)
 {
-	return !(pkt->policy->host & XDPCTL_HOST_FORWARDS) ||
-	       bpf_map_lookup_elem(&own_addresses, &pkt->hdr.dst);
+	return xdpctl_replay || bpf_map_lookup_elem(&own_addresses, &pkt->hdr.dst);
 }
 
 static __always_inline bool is_known(const struct packet *pkt)
 {
-	return bpf_map_lookup_elem(&known_clients, &pkt->hdr.src);
+	struct xdpctl_addr key = xdpctl_known_key(&pkt->hdr.src);
+
+	return bpf_map_lookup_elem(&known_clients, &key);
 }
 
-/* The due time that all sources of this packet's /24 or /64 share per service. */
-static __always_inline __u64 *prefix_due(const struct packet *pkt, __u32 slot)
+/* Different questions about one address must not share a bucket. */
+enum bucket_use { BUCKET_PREFIX = 1, BUCKET_KNOWN, BUCKET_PORT, BUCKET_ADMIT };
+
+static __always_inline bool take_from_bucket(const struct packet *pkt,
+					     const struct xdpctl_addr *address, enum bucket_use use,
+					     __u64 interval_ns)
 {
-	struct xdpctl_addr prefix = pkt->hdr.src;
-	__u32 bucket;
+	__u64 question = pkt->control->secret ^ ((__u64)use << 16 | pkt->hdr.dport);
+	__u32 bucket = xdpctl_ban_hash(address, question) & (XDPCTL_SYN_BUCKETS - 1);
+	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
+
+	return !due || take_one(pkt, due, interval_ns);
+}
+
+static __always_inline struct xdpctl_addr prefix_of(const struct packet *pkt)
+{
+	struct xdpctl_addr prefix = xdpctl_known_key(&pkt->hdr.src);
 
 	if (pkt->hdr.family == XDPCTL_IPV4)
 		prefix.word[3] &= bpf_htonl(0xffffff00);
-	else
-		prefix.word[2] = prefix.word[3] = 0;
-	prefix.word[1] ^= slot;
-	bucket = xdpctl_ban_hash(&prefix, pkt->control->secret) & (XDPCTL_SYN_BUCKETS - 1);
-	return bpf_map_lookup_elem(&syn_buckets, &bucket);
+	return prefix;
 }
 
-/* Where cookies cannot be used: who was here before passes, others share a rate. */
+/* Where cookies cannot be used: who was here before has a rate of his own, others
+ * share that of their prefix and of the port. */
 static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 						    const struct guarded *on)
 {
-	__u64 *due = prefix_due(pkt, on->slot);
+	const struct xdpctl_policy *policy = pkt->policy;
+	struct xdpctl_addr source;
+	bool passes;
 
-	if (!due || is_known(pkt))
-		return XDPCTL_NEXT;
-	if (take_one(pkt, due, pkt->policy->syn_prefix_interval_ns) &&
-	    take_one(pkt, &on->guard->limit_due_ns, pkt->policy->syn_service_interval_ns))
+	if (is_known(pkt)) {
+		source = xdpctl_known_key(&pkt->hdr.src);
+		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN,
+					  policy->syn_prefix_interval_ns);
+	} else {
+		source = prefix_of(pkt);
+		passes = take_from_bucket(pkt, &source, BUCKET_PREFIX,
+					  policy->syn_prefix_interval_ns) &&
+			 take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT,
+					  policy->syn_service_interval_ns);
+	}
+	if (passes)
 		return XDPCTL_NEXT;
 	if (!pkt->dry_run)
 		note_attack(on->guard, on->now);
 	return XDPCTL_SYN_LIMITED;
 }
 
+#define ADMIT_PREFIX_SHARE 8 /* one prefix gets no more of the admissions than this part */
+
 static __always_inline bool is_admitted(const struct packet *pkt, const struct guarded *on)
 {
-	return !on->service->lockdown || is_known(pkt) ||
-	       take_one(pkt, &on->guard->admit_due_ns, on->service->admit_interval_ns);
+	__u64 interval = on->service->admit_interval_ns;
+	struct xdpctl_addr prefix = prefix_of(pkt);
+
+	if (!on->service->lockdown || is_known(pkt))
+		return true;
+	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, interval * ADMIT_PREFIX_SHARE) &&
+	       take_one(pkt, &on->guard->admit_due_ns, interval);
 }
 
 static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pkt)
@@ -102,14 +137,18 @@ static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pk
 static __always_inline enum xdpctl_reason challenge(const struct packet *pkt,
 						    const struct guarded *on)
 {
-	enum xdpctl_reason reason;
+	enum xdpctl_reason reason = XDPCTL_SYN_LIMITED;
 
-	if (!pkt->dry_run)
+	if (!pkt->dry_run && !is_blind(pkt))
 		judge_proof(on->guard, on->now);
-	if (cookies_are_off(on->guard, on->now))
-		return is_admitted(pkt, on) ? limit_syn(pkt, on) : XDPCTL_LOCKDOWN;
-	reason = ask_for_cookie(pkt);
-	return reason == XDPCTL_SYN_LIMITED ? limit_syn(pkt, on) : reason;
+	if (!cookies_are_off(on->guard, on->now))
+		reason = ask_for_cookie(pkt);
+	if (reason != XDPCTL_PASSED && reason != XDPCTL_SYN_LIMITED)
+		return reason;
+	/* No cookie will prove it: lockdown admits it now or not at all. */
+	if (!is_admitted(pkt, on))
+		return XDPCTL_LOCKDOWN;
+	return reason == XDPCTL_PASSED ? XDPCTL_NEXT : limit_syn(pkt, on);
 }
 
 static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __u32 slot)
@@ -117,17 +156,15 @@ static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __
 	struct guarded on;
 	enum xdpctl_reason reason;
 
-	if (slot && !is_own(pkt))
-		slot = 0;
-	if (!find_guarded(pkt, slot, &on))
+	if (!is_own(pkt) || !find_guarded(pkt, slot, &on))
 		return XDPCTL_NEXT;
 	if (!on.slot)
 		return limit_syn(pkt, &on);
 	if (on.service->guard == XDPCTL_GUARD_OFF && !on.service->lockdown)
 		return XDPCTL_NEXT;
-	if (!pkt->dry_run)
+	if (!pkt->dry_run && !is_blind(pkt))
 		measure_syn(on.service, on.guard, on.counters, on.now);
-	if (!is_active(&on) && (!on.service->lockdown || is_known(pkt)))
+	if (!is_active(pkt, &on) && (!on.service->lockdown || is_known(pkt)))
 		return XDPCTL_NEXT;
 	reason = challenge(pkt, &on);
 	if (pkt->dry_run)
@@ -137,6 +174,47 @@ static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __
 	else if (reason != XDPCTL_NEXT)
 		on.counters->limited++;
 	return reason;
+}
+
+#define ACCEPTED_NS (NS_PER_S / 10) /* until the kernel has made the socket */
+
+static __always_inline __u64 connection_of(const struct packet *pkt)
+{
+	__u64 ports = (__u64)pkt->hdr.sport << 16 | pkt->hdr.dport;
+
+	return xdpctl_ban_hash(&pkt->hdr.src, pkt->control->secret ^ ports) ^
+	       xdpctl_ban_hash(&pkt->hdr.dst, ports);
+}
+
+static __always_inline struct xdpctl_accepted *accepted_slot(__u64 connection)
+{
+	__u32 slot = connection & (XDPCTL_ACCEPTED - 1);
+
+	return bpf_map_lookup_elem(&accepted, &slot);
+}
+
+/*
+ * What follows an ACK in the same breath comes before its socket is made. Only
+ * right cookies write here, and one that comes again is not counted again.
+ */
+static __always_inline bool was_just_accepted(const struct packet *pkt, const struct guarded *on)
+{
+	__u64 connection = connection_of(pkt);
+	const struct xdpctl_accepted *slot = accepted_slot(connection);
+
+	return slot && slot->connection == connection &&
+	       (__s64)(on->now - slot->time_ns) < (__s64)ACCEPTED_NS;
+}
+
+static __always_inline void remember_accepted(const struct packet *pkt, const struct guarded *on)
+{
+	__u64 connection = connection_of(pkt);
+	struct xdpctl_accepted *slot = accepted_slot(connection);
+
+	if (slot) {
+		slot->connection = connection;
+		slot->time_ns = on->now;
+	}
 }
 
 /* Its cookie is right: a client that receives what we send to it. */
@@ -150,9 +228,10 @@ static __always_inline enum xdpctl_reason accept_cookie(const struct packet *pkt
 	}
 	if (pkt->dry_run)
 		return XDPCTL_COOKIE_ACCEPTED;
+	remember_accepted(pkt, on);
 	on->counters->accepted++;
 	if (provable)
-		note_accepted(on->guard, on->now);
+		note_accepted(on->guard, proof_bit(&pkt->hdr.src, pkt->control->secret), on->now);
 	return XDPCTL_COOKIE_ACCEPTED;
 }
 
@@ -161,11 +240,11 @@ static __always_inline enum xdpctl_reason guard_rest(const struct packet *pkt, _
 	struct guarded on;
 	int check; /* enum cookie_check */
 
-	if (!find_guarded(pkt, slot, &on) || (!is_active(&on) && !on.service->lockdown) ||
+	if (!find_guarded(pkt, slot, &on) || (!is_active(pkt, &on) && !on.service->lockdown) ||
 	    !is_own(pkt))
 		return XDPCTL_NEXT;
 	check = xdpctl_check_cookie(pkt->ctx, &pkt->hdr);
-	if (check == COOKIE_NOT_NEEDED)
+	if (check == COOKIE_NOT_NEEDED || was_just_accepted(pkt, &on))
 		return XDPCTL_NEXT;
 	if (check == COOKIE_VALID || check == COOKIE_VALID_QUEUE_FULL)
 		return accept_cookie(pkt, &on, check == COOKIE_VALID);
@@ -179,11 +258,18 @@ static __always_inline enum xdpctl_reason guard_rest(const struct packet *pkt, _
 	return check == COOKIE_INVALID ? XDPCTL_COOKIE_REJECTED : XDPCTL_NO_SESSION;
 }
 
+/* fe80::/10: neighbours, whose sockets are bound to a device (RFC 4007). */
+static __always_inline bool is_link_local(const struct packet *pkt)
+{
+	return pkt->hdr.family == XDPCTL_IPV6 &&
+	       (pkt->hdr.src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
 static __always_inline enum xdpctl_reason stage_guard(const struct packet *pkt)
 {
 	__u32 slot;
 
-	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports)
+	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports || is_link_local(pkt))
 		return XDPCTL_NEXT;
 	slot = pkt->policy->service_of_port[bpf_ntohs(pkt->hdr.dport)];
 	if ((pkt->hdr.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)

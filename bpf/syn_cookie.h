@@ -227,6 +227,8 @@ answer_syn(struct xdp_md *ctx, const struct headers *hdr, const struct answer_te
 	if (!copy_tcp_header(ctx, hdr, &tcp))
 		return XDPCTL_NEXT;
 	read_options(ctx, hdr, &tcp, &asked);
+	if (asked.has_signature && is_signed(listener))
+		return XDPCTL_NEXT;
 	if (!asked.mss)
 		asked.mss = hdr->family == XDPCTL_IPV4 ? IPV4_MSS_DEFAULT : IPV6_MSS_DEFAULT;
 	answer->peer_seq = tcp.seq;
@@ -243,12 +245,13 @@ answer_syn(struct xdp_md *ctx, const struct headers *hdr, const struct answer_te
 	if (accept_queue_is_full(listener))
 		return XDPCTL_ACCEPT_QUEUE;
 	/* With tcp_syncookies=1 the kernel makes none while it has room itself. */
-	return sysctls_of(listener)->sysctl_tcp_syncookies ? XDPCTL_NEXT : XDPCTL_SYN_LIMITED;
+	return sysctls_of(listener)->sysctl_tcp_syncookies ? XDPCTL_PASSED : XDPCTL_SYN_LIMITED;
 }
 
 /*
- * SYN_ANSWERED and the answer; or NEXT where the SYN is the kernel's matter,
- * ACCEPT_QUEUE, or SYN_LIMITED where no cookie can be made. Global, as
+ * SYN_ANSWERED and the answer; or NEXT where the SYN belongs to a connection,
+ * PASSED where the listener has room for it, ACCEPT_QUEUE, or SYN_LIMITED where no
+ * cookie can be made. Global, as
  * xdpctl_check_cookie is: the verifier looks at it once, not on every path of
  * the pipeline.
  */
@@ -342,8 +345,10 @@ __noinline int xdpctl_check_cookie(struct xdp_md *ctx, const struct headers *hdr
 	if (xdpctl_replay)
 		return check_in_replay(hdr);
 	sk = find_tcp_socket(ctx, hdr);
+	/* Not even a listener: perhaps a socket that is bound to a device above
+	 * ours, which this lookup does not find. */
 	if (!sk)
-		return is_ack(hdr) ? COOKIE_INVALID : COOKIE_IMPOSSIBLE;
+		return result;
 	if (sk->state == BPF_TCP_LISTEN)
 		result = check_with_listener(ctx, hdr, sk);
 	bpf_sk_release(sk);

@@ -19,6 +19,8 @@ enum tcp_option {
 	TCP_OPTION_WSCALE = 3,
 	TCP_OPTION_SACK_PERMITTED = 4,
 	TCP_OPTION_TIMESTAMP = 8,
+	TCP_OPTION_MD5 = 19, /* RFC 2385 */
+	TCP_OPTION_AO = 29,  /* RFC 5925 */
 };
 
 struct tcp_options {
@@ -28,6 +30,7 @@ struct tcp_options {
 	__u8 has_wscale;
 	__u8 has_sack;
 	__u8 has_timestamp;
+	__u8 has_signature; /* MD5 or AO */
 };
 
 /* Lies in a map, not on the stack: of what it holds there the verifier knows
@@ -61,6 +64,8 @@ static inline void read_tcp_option(struct tcp_option_reader *reader, __u32 at, _
 		out->wscale = wscale > TCP_WSCALE_MAX ? TCP_WSCALE_MAX : wscale;
 	} else if (kind == TCP_OPTION_SACK_PERMITTED && size == 2) {
 		out->has_sack = 1;
+	} else if (kind == TCP_OPTION_MD5 || kind == TCP_OPTION_AO) {
+		out->has_signature = 1;
 	} else if (kind == TCP_OPTION_TIMESTAMP && size == 10) {
 		out->has_timestamp = 1;
 		for (i = 0; i < 4; i++)

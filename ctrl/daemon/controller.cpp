@@ -123,7 +123,7 @@ Result<> Controller::start()
     if (auto readings = plane_.guards()) {
         guards_.adopt(*readings);
     }
-    kernel_.adopt(hand->sysctls_before);
+    kernel_.adopt(hand->sysctls);
     hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();
     was_bypassed_ = plane_.bypass();
@@ -238,6 +238,8 @@ void Controller::refresh_host()
             note("service", to_string(service) + " is gone");
         }
     }
+    facts->sees_handshakes = setup_.sees_handshakes;
+    facts->network.conntrack |= host_.network.conntrack; // once seen, it may come back
     host_ = std::move(*facts);
     rebuild_guard();
     next_host_ns_ = plane_.now_ns() + host_interval_ns;
@@ -260,11 +262,8 @@ void Controller::follow_services()
                                   homeless.size(), XDPCTL_SERVICES - 1));
     }
     homeless_ = homeless;
-    if (host_.network.forwards) {
-        if (auto done = plane_.set_own_addresses(host_.addresses); !done) {
-            log::error("{}", done.error().message);
-            return; // a guard that does not know them would answer for others
-        }
+    if (auto done = plane_.set_own_addresses(host_.addresses); !done) {
+        log::error("{}", done.error().message);
     }
     if (plane_.generation() == 0 || guards_.spec(config_, hand_, host_) == committed_host_) {
         return;
@@ -276,13 +275,20 @@ void Controller::follow_services()
 
 void Controller::follow_links()
 {
+    // A bond runs the program on its ports, which nobody registered: they get
+    // what all interfaces can do.
+    uint16_t least_ipv4 = UINT16_MAX;
+    uint16_t least_ipv6 = UINT16_MAX;
     for (const LinkFacts& link : host_.network.links) {
         const bool answers = !link.loses_vlan_tags();
-        plane_.set_answer_mss(link.ifindex, static_cast<uint16_t>(answers ? link.advmss_ipv4 : 0),
-                              static_cast<uint16_t>(answers ? link.advmss_ipv6 : 0));
+        const auto ipv4 = static_cast<uint16_t>(answers ? link.advmss_ipv4 : 0);
+        const auto ipv6 = static_cast<uint16_t>(answers ? link.advmss_ipv6 : 0);
+        plane_.set_answer_mss(link.ifindex, ipv4, ipv6);
         if (attachment_of(link.name) == nullptr) {
             continue;
         }
+        least_ipv4 = std::min(least_ipv4, ipv4);
+        least_ipv6 = std::min(least_ipv6, ipv6);
         if (answers) {
             answerless_.erase(link.name);
         } else if (answerless_.insert(link.name).second) {
@@ -290,6 +296,9 @@ void Controller::follow_links()
                                       "answer needs; `ethtool -K {} rxvlan off`",
                                       link.name, link.name));
         }
+    }
+    if (least_ipv4 != UINT16_MAX) {
+        plane_.set_answer_mss(0, least_ipv4, least_ipv6);
     }
 }
 
@@ -312,25 +321,21 @@ void Controller::watch_guards()
     }
     const bool works = config_.guard.sysctls && mode_in_force() == XDPCTL_MODE_ENFORCE &&
                        !plane_.bypass() && !attachments_.empty();
-    const auto before = kernel_.before().find("net.ipv4.tcp_syncookies");
-    want_sysctls(
-        works ? sysctls_for(guard_statuses_, before != kernel_.before().end()
-                                                 ? before->second
-                                                 : std::to_string(host_.network.tcp_syncookies))
-              : Sysctls{});
+    const std::string syncookies = kernel_.before("net.ipv4.tcp_syncookies")
+                                       .value_or(std::to_string(host_.network.tcp_syncookies));
+    want_sysctls(works ? sysctls_for(guard_statuses_, syncookies) : Sysctls{});
 }
 
 void Controller::want_sysctls(const Sysctls& wanted)
 {
-    for (std::string& text : kernel_.want(wanted)) {
+    const auto remember = [this](const ChangedSysctls& changed) {
+        hand_.sysctls = changed;
+        if (auto saved = state_file_.save(hand_); !saved) {
+            log::error("{}", saved.error().message);
+        }
+    };
+    for (std::string& text : kernel_.want(wanted, remember)) {
         note("guard", std::move(text));
-    }
-    if (hand_.sysctls_before == kernel_.before()) {
-        return;
-    }
-    hand_.sysctls_before = kernel_.before();
-    if (auto saved = state_file_.save(hand_); !saved) {
-        log::error("{}", saved.error().message);
     }
 }
 

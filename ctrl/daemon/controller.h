@@ -39,6 +39,7 @@ struct ControllerSetup {
     std::vector<std::string> warnings; // of start-up
     ReadHostFacts read_host;
     SysctlAccess sysctls;
+    bool sees_handshakes = true; // the clients program is attached
 };
 
 class Controller final : public Control

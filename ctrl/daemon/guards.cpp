@@ -105,8 +105,8 @@ HostSpec Guards::spec(const Config& config, const HandState& hand, const HostFac
         service.capacity = service.present ? backlog->second : 0;
         spec.services.push_back(service);
     }
-    spec.flags = (host.network.forwards ? XDPCTL_HOST_FORWARDS : 0U) |
-                 (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U);
+    spec.flags = (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U) |
+                 (host.sees_handshakes ? 0U : XDPCTL_HOST_BLIND);
     spec.rmem_max = host.network.rmem_max;
     return spec;
 }
@@ -172,7 +172,7 @@ Sysctls sysctls_for(const std::vector<GuardStatus>& guards, const std::string& s
     bool needed = false;
     bool answering = false;
     for (const GuardStatus& guard : guards) {
-        needed |= guard.port != 0 && guard.state != GuardState::off;
+        needed |= guard.port != 0 && (guard.state != GuardState::off || guard.lockdown);
         answering |= guard.state == GuardState::answering || guard.lockdown;
     }
     if (!needed) {

@@ -4,57 +4,53 @@
 namespace xdpctl
 {
 
-void KernelSettings::set(const std::string& name, const std::string& value,
-                         std::vector<std::string>& said)
+std::optional<std::string> KernelSettings::before(const std::string& name) const
 {
-    const auto is = access_.read(name);
-    if (is && *is == value) {
-        ours_[name] = value;
-        return;
+    const auto found = changed_.find(name);
+    return found != changed_.end() ? std::optional(found->second.before) : std::nullopt;
+}
+
+std::vector<std::string>
+KernelSettings::want(const Sysctls& wanted,
+                     const std::function<void(const ChangedSysctls&)>& remember)
+{
+    std::vector<std::string> said;
+    const ChangedSysctls changed = changed_;
+    for (const auto& [name, change] : changed) {
+        if (wanted.contains(name)) {
+            continue;
+        }
+        const auto is = access_.read(name);
+        // Whoever changed it since meant it.
+        if (is && *is == change.ours && *is != change.before) {
+            const auto done = access_.write(name, change.before);
+            said.push_back(done ? fmt::format("{} put back to {}", name, change.before)
+                                : done.error().message);
+        }
+        changed_.erase(name);
+        remember(changed_);
     }
-    const auto done = is ? access_.write(name, value) : Result<>(is.error());
-    if (!done) {
+    for (const auto& [name, value] : wanted) {
+        const auto is = access_.read(name);
+        if (is && *is == value) {
+            continue;
+        }
+        if (is) {
+            changed_[name] = {before(name).value_or(*is), value};
+            remember(changed_);
+        }
+        const auto done = is ? access_.write(name, value) : Result<>(is.error());
+        if (done) {
+            problems_.erase(name);
+            said.push_back(fmt::format("{} set from {} to {}", name, *is, value));
+            continue;
+        }
+        if (changed_.erase(name) > 0) {
+            remember(changed_);
+        }
         if (std::exchange(problems_[name], done.error().message) != done.error().message) {
             said.push_back(done.error().message);
         }
-        return;
-    }
-    problems_.erase(name);
-    before_.try_emplace(name, *is);
-    ours_[name] = value;
-    said.push_back(fmt::format("{} set from {} to {}", name, *is, value));
-}
-
-void KernelSettings::put_back(const std::string& name, std::vector<std::string>& said)
-{
-    const std::string before = before_.at(name);
-    const auto is = access_.read(name);
-    const auto ours = ours_.find(name);
-    // Whoever changed it since meant it.
-    const bool still_ours = is && (ours == ours_.end() || *is == ours->second);
-    if (still_ours && *is != before) {
-        const auto done = access_.write(name, before);
-        said.push_back(done ? fmt::format("{} put back to {}", name, before)
-                            : done.error().message);
-    }
-    before_.erase(name);
-    ours_.erase(name);
-}
-
-std::vector<std::string> KernelSettings::want(const Sysctls& wanted)
-{
-    std::vector<std::string> said;
-    std::vector<std::string> over;
-    for (const auto& [name, value] : before_) {
-        if (!wanted.contains(name)) {
-            over.push_back(name);
-        }
-    }
-    for (const std::string& name : over) {
-        put_back(name, said);
-    }
-    for (const auto& [name, value] : wanted) {
-        set(name, value, said);
     }
     return said;
 }

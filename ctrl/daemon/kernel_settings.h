@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,28 +21,36 @@ struct SysctlAccess {
 
 using Sysctls = std::map<std::string, std::string>;
 
+// A sysctl that is not what the administrator made it.
+struct ChangedSysctl {
+    std::string before;
+    std::string ours;
+
+    bool operator==(const ChangedSysctl&) const = default;
+};
+using ChangedSysctls = std::map<std::string, ChangedSysctl>;
+
 class KernelSettings
 {
   public:
     explicit KernelSettings(SysctlAccess access) : access_(std::move(access)) {}
 
-    // What they were before an earlier daemon changed them.
-    void adopt(Sysctls before) { before_ = std::move(before); }
+    // What an earlier daemon changed since the host was booted.
+    void adopt(ChangedSysctls changed) { changed_ = std::move(changed); }
 
-    // Makes these what they are and puts back those that are not wanted any
-    // more. Returns what was done, in words; problems are told once.
-    std::vector<std::string> want(const Sysctls& wanted);
+    // Makes these what they are and puts back those that are not wanted any more.
+    // `remember` is called before each change, so that a crash forgets nothing.
+    // Returns what was done, in words; problems are told once.
+    std::vector<std::string> want(const Sysctls& wanted,
+                                  const std::function<void(const ChangedSysctls&)>& remember);
 
-    // To be kept over a restart: what each was before it was changed.
-    const Sysctls& before() const { return before_; }
+    const ChangedSysctls& changed() const { return changed_; }
+    // What this one was; nothing where it was not changed.
+    std::optional<std::string> before(const std::string& name) const;
 
   private:
-    void put_back(const std::string& name, std::vector<std::string>& said);
-    void set(const std::string& name, const std::string& value, std::vector<std::string>& said);
-
     SysctlAccess access_;
-    Sysctls before_;
-    Sysctls ours_; // what we set, to see whether somebody changed it since
+    ChangedSysctls changed_;
     std::map<std::string, std::string> problems_;
 };
 

@@ -195,8 +195,10 @@ Result<> run(const Options& options)
     }
     auto cgroup = attach_clients(**object, config->cgroup, config->pin_directory);
     if (!cgroup) {
-        setup.warnings.push_back(cgroup.error().message);
-        log::warning("{}", cgroup.error().message);
+        setup.warnings.push_back(cgroup.error().message + "; the SYN guard sees no completed "
+                                                          "handshakes and does not turn itself on");
+        log::warning("{}", setup.warnings.back());
+        setup.sees_handshakes = false;
     }
     RealInterfaces interfaces(**object);
     interfaces.set_dataplane(plane->get());

@@ -60,6 +60,32 @@ Result<> decode_ports(const json& in, const char* member, std::map<uint16_t, T>&
     return Done{};
 }
 
+Result<> decode_sysctls(const json& in, const std::string& boot, HandState& state)
+{
+    const json sysctls = in.value("sysctls", json::object());
+    if (!sysctls.is_object()) {
+        return failure("sysctls must be an object");
+    }
+    for (const auto& [name, value] : sysctls.items()) {
+        const json before = value.is_object() ? value.value("before", json()) : json();
+        const json ours = value.is_object() ? value.value("ours", json()) : json();
+        if (!before.is_string() || !ours.is_string()) {
+            return failure("sysctls: {} must tell before and ours", name);
+        }
+        if (in.value("boot", json()) == boot) {
+            state.sysctls[name] = {before.get<std::string>(), ours.get<std::string>()};
+        }
+    }
+    return Done{};
+}
+
+std::string boot_id()
+{
+    return read_file("/proc/sys/kernel/random/boot_id").ok()
+               ? *read_file("/proc/sys/kernel/random/boot_id")
+               : "";
+}
+
 Result<> decode_guards(const json& in, HandState& state)
 {
     auto done = decode_ports(
@@ -76,22 +102,12 @@ Result<> decode_guards(const json& in, HandState& state)
     if (!done) {
         return done;
     }
-    const json sysctls = in.value("sysctls_before", json::object());
-    if (!sysctls.is_object()) {
-        return failure("sysctls_before must be an object");
-    }
-    for (const auto& [name, value] : sysctls.items()) {
-        if (!value.is_string()) {
-            return failure("sysctls_before: {} must be a string", name);
-        }
-        state.sysctls_before[name] = value.get<std::string>();
-    }
     return Done{};
 }
 
 } // namespace
 
-std::string encode_state(const HandState& state)
+std::string encode_state(const HandState& state, const std::string& boot)
 {
     json out = {{"version", 1}, {"allow", json::array()}, {"prefix_bans", json::array()}};
     if (state.mode) {
@@ -113,11 +129,15 @@ std::string encode_state(const HandState& state)
     for (const auto& [port, on] : state.lockdown) {
         out["lockdown"][std::to_string(port)] = on;
     }
-    out["sysctls_before"] = state.sysctls_before;
+    out["boot"] = boot;
+    out["sysctls"] = json::object();
+    for (const auto& [name, changed] : state.sysctls) {
+        out["sysctls"][name] = {{"before", changed.before}, {"ours", changed.ours}};
+    }
     return out.dump(2) + "\n";
 }
 
-Result<HandState> decode_state(const std::string& text)
+Result<HandState> decode_state(const std::string& text, const std::string& boot)
 {
     const json in = json::parse(text, nullptr, false);
     if (!in.is_object() || in.value("version", json()) != 1) {
@@ -150,6 +170,9 @@ Result<HandState> decode_state(const std::string& text)
     if (auto done = decode_guards(in, state); !done) {
         return done.error();
     }
+    if (auto done = decode_sysctls(in, boot, state); !done) {
+        return done.error();
+    }
     return state;
 }
 
@@ -160,7 +183,7 @@ Result<HandState> StateFile::load() const
         return text.error().kind == ErrorKind::not_found ? Result<HandState>(HandState{})
                                                          : text.error();
     }
-    auto state = decode_state(*text);
+    auto state = decode_state(*text, boot_id());
     return state ? state : state.error().in(path());
 }
 
@@ -169,7 +192,7 @@ Result<> StateFile::save(const HandState& state) const
     if (auto made = make_directories(directory_); !made) {
         return made;
     }
-    return write_file_atomic(path(), encode_state(state));
+    return write_file_atomic(path(), encode_state(state, boot_id()));
 }
 
 } // namespace xdpctl

@@ -10,6 +10,7 @@
 
 #include "core/config.h"
 #include "core/prefix.h"
+#include "daemon/kernel_settings.h"
 
 namespace xdpctl
 {
@@ -25,12 +26,14 @@ struct HandState {
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
     std::map<uint16_t, bool> lockdown;            // by port
-    // Not the operator's: what sysctls were before the daemon changed them.
-    std::map<std::string, std::string> sysctls_before;
+    // Not the operator's: what the daemon changed, of use until the next boot.
+    ChangedSysctls sysctls;
 };
 
-std::string encode_state(const HandState& state);
-Result<HandState> decode_state(const std::string& text);
+// `boot` names the time since the host was booted (proc(5): boot_id); sysctls of
+// another boot are forgotten.
+std::string encode_state(const HandState& state, const std::string& boot = "");
+Result<HandState> decode_state(const std::string& text, const std::string& boot = "");
 
 class StateFile
 {

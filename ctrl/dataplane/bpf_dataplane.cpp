@@ -384,7 +384,8 @@ Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
 
 Result<> BpfDataplane::remember_client(const Address& source)
 {
-    const xdpctl_addr key = source.to_abi();
+    const xdpctl_addr address = source.to_abi();
+    const xdpctl_addr key = xdpctl_known_key(&address);
     const xdpctl_known_client known = {.first_ns = now_ns(), .last_ns = now_ns()};
     const int code = bpf_map_update_elem(object_.map("known_clients"), &key, &known, BPF_NOEXIST);
     return code == 0 || code == -EEXIST ? Result<>(Done{})

@@ -2,6 +2,7 @@
 #include "dataplane/bpf_object.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -102,6 +103,23 @@ uint64_t jiffy_ns()
     timespec resolution{};
     clock_getres(CLOCK_MONOTONIC_COARSE, &resolution);
     return static_cast<uint64_t>(resolution.tv_nsec);
+}
+
+// In the kernel itself or in this module of it, if it is loaded.
+bool kernel_has_function(const char* function, const char* module)
+{
+    btf* kernel = btf__load_vmlinux_btf();
+    if (kernel == nullptr) {
+        return false;
+    }
+    bool found = btf__find_by_name_kind(kernel, function, BTF_KIND_FUNC) > 0;
+    if (!found) {
+        btf* part = btf__load_module_btf(module, kernel);
+        found = part != nullptr && btf__find_by_name_kind(part, function, BTF_KIND_FUNC) > 0;
+        btf__free(part);
+    }
+    btf__free(kernel);
+    return found;
 }
 
 uint64_t object_hash()
@@ -294,6 +312,7 @@ Result<> BpfObject::prepare()
     skeleton_->rodata->xdpctl_frags = options_.frags;
     skeleton_->rodata->xdpctl_replay = options_.replay;
     skeleton_->rodata->xdpctl_tick_ns = jiffy_ns();
+    skeleton_->rodata->xdpctl_conntrack = kernel_has_function("bpf_xdp_ct_lookup", "nf_conntrack");
     const MapsConfig& sizes = options_.maps;
     uint32_t buckets = BanStore::buckets_for(sizes.bans > 0 ? sizes.bans : XDPCTL_BANS);
     if (origin_ == Origin::upgraded) {

@@ -85,7 +85,7 @@ class Dataplane
     virtual Result<> reset_service(uint8_t slot) = 0;
     // What a SYN-ACK on this interface may advertise, bytes; 0: do not answer there.
     virtual void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) = 0;
-    // Asked for on hosts that forward.
+    // The guard answers for these only.
     virtual Result<> set_own_addresses(const std::vector<Address>& addresses) = 0;
 
     // What would happen to this Ethernet frame now. Leaves no trace.

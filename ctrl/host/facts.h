@@ -33,6 +33,7 @@ struct HostFacts {
     std::map<uint16_t, uint32_t> backlogs; // TCP ports that others can reach: least backlog
     std::string services_problem;          // why they could not be read; else empty
     NetworkFacts network;
+    bool sees_handshakes = true; // the clients program is attached to a cgroup
 };
 
 Result<HostFacts> read_host_facts(const std::string& resolv_conf = "/etc/resolv.conf");

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include "base/fd.h"
 #include "host/netlink.h"
@@ -61,18 +62,24 @@ void read_ethtool(LinkFacts& link)
     }
 }
 
-// What is stacked on a link, or what it is part of, has the addresses.
+// Everything that carries the link's packets upwards: what it is part of, and what
+// is stacked on any of them. There are the addresses and the VLANs.
 void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
 {
-    for (const LinkInfo& other : all) {
-        const bool stacked = other.link == link.ifindex && other.in_this_namespace;
-        const bool over = std::any_of(all.begin(), all.end(), [&](const LinkInfo& self) {
-            return self.ifindex == link.ifindex && self.master == other.ifindex;
-        });
-        if (stacked || over) {
-            link.mtu = std::min(link.mtu, other.mtu);
+    std::set<uint32_t> stack = {link.ifindex};
+    for (bool grew = true; grew;) {
+        grew = false;
+        for (const LinkInfo& other : all) {
+            const bool stacked = other.in_this_namespace && stack.contains(other.link);
+            const bool over = std::any_of(all.begin(), all.end(), [&](const LinkInfo& part) {
+                return part.master == other.ifindex && stack.contains(part.ifindex);
+            });
+            if ((stacked || over) && stack.insert(other.ifindex).second) {
+                grew = true;
+                link.mtu = std::min(link.mtu, other.mtu);
+                link.has_vlans |= other.kind == "vlan";
+            }
         }
-        link.has_vlans |= stacked && other.kind == "vlan";
     }
 }
 

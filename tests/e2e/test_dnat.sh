@@ -76,7 +76,7 @@ floods="$floods $!"
 spoof $TARGET4 syn 198.18.0.0/15 --port 8081 --seconds 16 --pps 20000 > /dev/null &
 floods="$floods $!"
 # Clients whose cookies are accepted, and never become connections here.
-for _ in 1 2 3 4 5 6 7 8; do count_ok 1 http://$WEB4:8080/ > /dev/null & done
+for _ in $(seq 24); do count_ok 1 http://$WEB4:8080/ > /dev/null & done
 eventually '[ "$(guard 8080 cookies_off_seconds)" != null ]'
 echo "ok: the guard's own proof failed, and cookies went off"
 xdpctl events -k guard | grep -q "tcp/8080: COOKIES OFF" || fail "no event tells of it"

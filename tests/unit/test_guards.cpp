@@ -32,6 +32,7 @@ GuardState state(const GuardReading& reading)
 struct Kernel {
     Sysctls values = {{"a", "1"}, {"b", "1"}};
     bool refuses = false;
+    bool saved_before_write = false;
     KernelSettings settings{{[this](const std::string& name) -> Result<std::string> {
                                  return values.contains(name) ? Result<std::string>(values.at(name))
                                                               : failure("no {}", name);
@@ -90,7 +91,7 @@ TEST_CASE("the hand is stronger than the configuration, and the host decides wha
     Guards guards;
     HostFacts host;
     host.backlogs = {{22, 128}, {80, 511}, {443, 4096}};
-    host.network.forwards = true;
+    host.network.conntrack = true;
     host.network.rmem_max = 4000000;
     guards.follow(host);
     Config config;
@@ -105,7 +106,9 @@ TEST_CASE("the hand is stronger than the configuration, and the host decides wha
     CHECK(spec.services[0] == ServiceSpec{1, 22, true, XDPCTL_GUARD_OFF, false, 128});
     CHECK(spec.services[1] == ServiceSpec{2, 80, true, XDPCTL_GUARD_ON, true, 511});
     CHECK(spec.services[2] == ServiceSpec{3, 443, true, XDPCTL_GUARD_ARMED, false, 4096});
-    CHECK(spec.flags == XDPCTL_HOST_FORWARDS);
+    CHECK(spec.flags == XDPCTL_HOST_CONNTRACK);
+    host.sees_handshakes = false;
+    CHECK((guards.spec(config, hand, host).flags & XDPCTL_HOST_BLIND) != 0);
     host.backlogs.erase(80);
     CHECK_FALSE(guards.spec(config, hand, host).services[1].present);
 }
@@ -125,31 +128,43 @@ TEST_CASE("sysctls are asked for only while a guard needs them")
 TEST_CASE("sysctls are put back, unless somebody else changed them")
 {
     Kernel kernel;
-    CHECK(kernel.settings.want({{"a", "2"}, {"b", "1"}}) ==
-          std::vector<std::string>{"a set from 1 to 2"});
-    CHECK(kernel.settings.before() == Sysctls{{"a", "1"}});
-    CHECK(kernel.settings.want({{"a", "2"}}).empty());
-    CHECK(kernel.settings.want({}) == std::vector<std::string>{"a put back to 1"});
+    ChangedSysctls saved;
+    const auto want = [&](const Sysctls& wanted) {
+        return kernel.settings.want(wanted, [&](const ChangedSysctls& changed) {
+            saved = changed;
+            // Before the write: a crash in between is no loss.
+            kernel.saved_before_write |= changed.contains("a") && kernel.values.at("a") == "1";
+        });
+    };
+    CHECK(want({{"a", "2"}, {"b", "1"}}) == std::vector<std::string>{"a set from 1 to 2"});
+    CHECK(saved == ChangedSysctls{{"a", {"1", "2"}}});
+    CHECK(kernel.saved_before_write);
+    CHECK(kernel.settings.before("a") == "1");
+    CHECK(want({{"a", "2"}}).empty());
+    CHECK(want({}) == std::vector<std::string>{"a put back to 1"});
     CHECK(kernel.values.at("a") == "1");
-    CHECK(kernel.settings.before().empty());
+    CHECK(saved.empty());
 
-    (void)kernel.settings.want({{"a", "2"}});
+    (void)want({{"a", "2"}});
     kernel.values["a"] = "0"; // the administrator
-    (void)kernel.settings.want({});
+    (void)want({});
     CHECK(kernel.values.at("a") == "0");
 
     SECTION("over a restart")
     {
+        kernel.settings.adopt({{"a", {"1", "2"}}});
+        (void)want({});
+        CHECK(kernel.values.at("a") == "0"); // the administrator's still
         kernel.values["a"] = "2";
-        kernel.settings.adopt({{"a", "1"}});
-        (void)kernel.settings.want({});
+        kernel.settings.adopt({{"a", {"1", "2"}}});
+        (void)want({});
         CHECK(kernel.values.at("a") == "1");
     }
     SECTION("a refusal is told once and nothing is remembered")
     {
         kernel.refuses = true;
-        CHECK(kernel.settings.want({{"b", "9"}}).size() == 1);
-        CHECK(kernel.settings.want({{"b", "9"}}).empty());
-        CHECK(kernel.settings.before().empty());
+        CHECK(want({{"b", "9"}}).size() == 1);
+        CHECK(want({{"b", "9"}}).empty());
+        CHECK(kernel.settings.changed().empty());
     }
 }

@@ -86,15 +86,25 @@ struct xdpctl_guard {
 	__u64 decayed_ns;      /* when pending was last diminished */
 	__s64 pending;	       /* SYNs without a completed handshake, fading */
 	/* Proof that accepted cookies become sockets here. */
-	__u64 proof_since_ns;	    /* begin of the present count */
+	__u64 proof_since_ns;	    /* begin of the present count; 0: none */
 	__u64 cookies_off_until_ns; /* proof failed: no cookies before this time */
-	__u32 proof_accepted;
+	__u32 proof_accepted;	    /* connections */
 	__u32 proof_established;
+	__u64 accepted_prefixes;    /* bit: hash of a source prefix among the accepted */
+	__u64 established_prefixes; /* likewise */
+	__u32 proof_failures;	    /* one after the other */
+	__u32 unused_word;
 	__u64 admit_due_ns; /* GCRA: of clients admitted in lockdown */
-	__u64 limit_due_ns; /* GCRA: of SYNs where cookies cannot be used */
 	__u64 attacks;	    /* how many have begun */
-	__u64 unused[6];    /* two cache lines */
+	__u64 unused[4];    /* two cache lines */
 };
+
+/* A connection whose cookie was accepted a moment ago, in a slot by its hash. */
+struct xdpctl_accepted {
+	__u64 connection; /* hash */
+	__u64 time_ns;
+};
+#define XDPCTL_ACCEPTED 4096 /* a power of two */
 
 /* A client whose handshake was completed while its service was not attacked, or
  * that was admitted during lockdown. */
@@ -103,7 +113,19 @@ struct xdpctl_known_client {
 	__u64 last_ns;
 };
 
-/* SYN limits by source prefix: one due time (GCRA) in each slot of a hash. */
+/* Known clients are hosts, in IPv6 a /64: one of them can have any address in it. */
+static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *client)
+{
+	struct xdpctl_addr key = *client;
+
+	/* Mapped IPv4 begins with ten zero bytes and two of ones. */
+	if (key.word[0] || key.word[1])
+		key.word[2] = key.word[3] = 0;
+	return key;
+}
+
+/* SYN limits by source prefix and by port: one due time (GCRA) in each slot of a
+ * hash. */
 #define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
 
 /* A source that completed a TCP handshake here, so it is not spoofed. */
@@ -146,6 +168,7 @@ struct xdpctl_socket_key {
 	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
 	  0, FIXED)                                                                               \
 	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
+	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
 	X(own_addresses, HASH, struct xdpctl_addr, __u32, 4096, 0, FIXED)                         \
 	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                          \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)

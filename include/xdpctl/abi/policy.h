@@ -47,8 +47,8 @@ struct xdpctl_service {
 };
 
 /* Bits of xdpctl_policy.host: what the host does, so what must be asked. */
-#define XDPCTL_HOST_FORWARDS 1	/* packets to foreign addresses are not for its listeners */
-#define XDPCTL_HOST_CONNTRACK 2 /* it tracks connections that have no socket here */
+#define XDPCTL_HOST_CONNTRACK 1 /* it tracks connections that have no socket here */
+#define XDPCTL_HOST_BLIND 2	/* nobody tells of completed handshakes: no cgroup */
 
 struct xdpctl_policy {
 	__u64 generation;	       /* counts commits since the maps were made */
@@ -57,7 +57,7 @@ struct xdpctl_policy {
 	__u32 mode;		       /* enum xdpctl_mode */
 	__u32 prefix_entries;	       /* 0: the prefix table need not be asked */
 	__u64 syn_prefix_interval_ns;  /* between two SYNs of a /24 or /64; 0: no limit */
-	__u64 syn_service_interval_ns; /* between two SYNs to a service; 0: no limit */
+	__u64 syn_service_interval_ns; /* between two SYNs to a port; 0: no limit */
 	__u32 host;		       /* XDPCTL_HOST_* */
 	__u32 rmem_max;		       /* sysctl net.core.rmem_max, bytes */
 	struct xdpctl_service services[XDPCTL_SERVICES];

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The data path on the kernel of Debian 12, in QEMU without KVM: its verifier takes
+# it, nf_conntrack is a module there, and a handshake by cookie succeeds. The
+# kernel's package is fetched once and kept below the build directory.
+set -euo pipefail
+BUILD=${BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
+cache=$BUILD/vm
+skip() {
+    echo "SKIPPED: $*" >&2
+    exit 77
+}
+for tool in qemu-system-x86_64 busybox cpio dpkg apt-get ip timeout; do
+    command -v $tool > /dev/null || skip "needs $tool"
+done
+mkdir -p "$cache"
+
+# --- the kernel
+package=$(apt-cache depends linux-image-amd64 2> /dev/null |
+    sed -n 's/.*Depends: \(linux-image-6\.1[^ ]*amd64\)$/\1/p' | head -n 1)
+[ -n "$package" ] || skip "no Debian 6.1 kernel in the package lists (apt-get update)"
+if [ ! -e "$cache/$package/boot" ]; then
+    (cd "$cache" && apt-get download -qq "$package" 2> /dev/null) || skip "cannot fetch $package"
+    mkdir -p "$cache/$package"
+    dpkg -x "$cache/$package"_*.deb "$cache/$package"
+    rm -f "$cache/$package"_*.deb
+fi
+kernel=$(echo "$cache/$package"/boot/vmlinuz-*)
+modules=$(echo "$cache/$package"/lib/modules/*)
+
+# --- the initial file system
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,run,modules,www,usr/lib/x86_64-linux-gnu/bpf}
+cp "$(command -v busybox)" "$root/bin/busybox"
+programs=("$BUILD/bin/xdpctl" "$BUILD/bin/xdpctld" "$(command -v ip)")
+for program in "${programs[@]}"; do
+    cp "$program" "$root/bin/$(basename "$program").real"
+    ldd "$program" | grep -o '/[^ ]*' | sort -u | while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -Ln "$library" "$root$library"
+    done
+done
+cp /usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o "$root/usr/lib/x86_64-linux-gnu/bpf/" 2> /dev/null || true
+# In the order of what each depends on.
+for module in crc32c_generic libcrc32c nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack veth inet_diag \
+    tcp_diag udp_diag; do
+    find "$modules" -name "$module.ko" -exec cp {} "$root/modules/" \;
+    echo "$module" >> "$root/modules/order"
+done
+echo "It works" > "$root/www/index.html"
+cat > "$root/tmp/xdpctl.toml" << END
+mode = "enforce"
+interfaces = ["v0"]
+attach = "generic"
+[guard]
+on = [80]
+[paths]
+state = "/tmp/state"
+END
+cat > "$root/init" << 'END'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+# This shell prefers its own applets to what is in the path.
+ip() { /bin/ip.real "$@"; }
+ln -sf /bin/xdpctl.real /bin/xdpctl
+ln -sf /bin/xdpctld.real /bin/xdpctld
+export PATH=/bin LD_LIBRARY_PATH=/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+mount -t bpf none /sys/fs/bpf
+mount -t cgroup2 none /sys/fs/cgroup
+while read -r module; do
+    [ -e /modules/$module.ko ] && insmod /modules/$module.ko
+done < /modules/order
+say() { echo "VM: $*"; }
+end() { say "$*"; poweroff -f; }
+say "kernel $(uname -r)"
+ip link set lo up
+ip link add v0 type veth peer name v1
+unshare -n sleep 1000 &
+client=$!
+sleep 1
+ip link set v1 netns $client
+ip addr add 192.0.2.1/24 dev v0
+ip addr add 2001:db8::1/64 dev v0 nodad
+ip link set v0 up
+inside() { nsenter -t $client -n "$@"; }
+inside ip.real addr add 192.0.2.2/24 dev v1
+inside ip.real addr add 2001:db8::2/64 dev v1 nodad
+inside ip.real link set v1 up
+httpd -p '[::]:80' -h /www
+xdpctld -v -c /tmp/xdpctl.toml > /tmp/log 2>&1 &
+for try in $(seq 60); do
+    xdpctl status > /dev/null 2>&1 && break
+    sleep 1
+done
+xdpctl status || { grep -v "^debug: *[0-9;]" /tmp/log | tail -60; end "FAILED: no daemon"; }
+sleep 2
+for url in http://192.0.2.1/ 'http://[2001:db8::1]/'; do
+    inside wget -q -O - -T 5 $url || { xdpctl guard; xdpctl stats; cat /tmp/log; end "FAILED: $url"; }
+done
+xdpctl guard
+xdpctl -j guard | tr -d ' \n' | grep -q '"cookies_accepted":2,' || end "FAILED: not by cookie"
+xdpctl stats
+grep -q 'adopt\|loaded' /tmp/log || end "FAILED: $(cat /tmp/log)"
+end "PASSED"
+END
+chmod +x "$root/init"
+(cd "$root" && find . | cpio -o -H newc --quiet) | gzip -1 > "$cache/initrd.gz"
+
+# --- the run
+timeout 280 qemu-system-x86_64 -machine accel=tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot \
+    -nic none -kernel "$kernel" -initrd "$cache/initrd.gz" \
+    -append "console=ttyS0 panic=-1 quiet" < /dev/null > "$cache/console" 2>&1 || true
+tr -d '\r' < "$cache/console" | sed -n '/^VM: kernel/,$p'
+grep -q "^VM: PASSED" "$cache/console"
