@@ -110,7 +110,8 @@ static __always_inline void handshake_completed(struct bpf_sock_ops *ops,
 		syn_completed(guard);
 		note_established(guard, proof_bit(addr, words->secret));
 	}
-	if (!is_attacked(guard, now) || policy->services[slot].lockdown)
+	barrier_var(slot); /* its bounds are lost on the stack */
+	if (!is_attacked(guard, now) || policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown)
 		remember_client(addr, now);
 }
 

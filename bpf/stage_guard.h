@@ -267,11 +267,13 @@ static __always_inline bool is_link_local(const struct packet *pkt)
 
 static __always_inline enum xdpctl_reason stage_guard(const struct packet *pkt)
 {
-	__u32 slot;
+	__u32 port, slot;
 
 	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports || is_link_local(pkt))
 		return XDPCTL_NEXT;
-	slot = pkt->policy->service_of_port[bpf_ntohs(pkt->hdr.dport)];
+	port = bpf_ntohs(pkt->hdr.dport);
+	barrier_var(port); /* the verifier of 6.1 forgets bounds when bytes are swapped */
+	slot = pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)];
 	if ((pkt->hdr.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
 		return guard_syn(pkt, slot);
 	return slot ? guard_rest(pkt, slot) : XDPCTL_NEXT;

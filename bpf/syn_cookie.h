@@ -70,9 +70,11 @@ static __always_inline void read_any_options(struct xdp_md *ctx, __u32 offset, _
 	const __u32 zero = 0;
 	struct tcp_option_reader *reader = bpf_map_lookup_elem(&option_readers, &zero);
 
+	/* Two bounds apart and unknown to the compiler, for the verifier of 6.1. */
+	barrier_var(length);
 	if (!reader || length < 4)
 		return;
-	barrier_var(length); /* two bounds apart, for the verifier */
+	barrier_var(length);
 	if (length > TCP_OPTIONS_BYTES_MAX)
 		return;
 	__builtin_memset(&reader->found, 0, sizeof(reader->found));

@@ -77,11 +77,11 @@ void Wire::send(const Bytes& frame) const
             static_cast<ssize_t>(frame.size()));
 }
 
-std::optional<Bytes> Wire::receive() const
+std::optional<Bytes> Wire::receive(int wait_ms) const
 {
     while (true) {
         pollfd ready{socket_.get(), POLLIN, 0};
-        if (poll(&ready, 1, 2000) != 1) {
+        if (poll(&ready, 1, wait_ms) != 1) {
             return std::nullopt;
         }
         Bytes frame(2048);

@@ -26,8 +26,8 @@ class Wire
     static Address server(bool ipv6);
 
     void send(const Bytes& frame) const;
-    // The next TCP frame that the stack sends; nothing where none comes.
-    std::optional<Bytes> receive() const;
+    // The next TCP frame that the stack sends; nothing where none comes so long.
+    std::optional<Bytes> receive(int wait_ms = 2000) const;
     void forget() const; // what is waiting to be received
 
   private:

@@ -149,3 +149,10 @@ int pass(struct xdp_md* ctx)
     (void)ctx;
     return XDP_PASS;
 }
+
+SEC("xdp")
+int drop(struct xdp_md* ctx)
+{
+    (void)ctx;
+    return XDP_DROP;
+}

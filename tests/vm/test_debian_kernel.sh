@@ -9,7 +9,7 @@ skip() {
     echo "SKIPPED: $*" >&2
     exit 77
 }
-for tool in qemu-system-x86_64 busybox cpio dpkg apt-get ip timeout; do
+for tool in curl qemu-system-x86_64 busybox cpio dpkg apt-get ip timeout; do
     command -v $tool > /dev/null || skip "needs $tool"
 done
 mkdir -p "$cache"
@@ -32,7 +32,7 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,run,modules,www,usr/lib/x86_64-linux-gnu/bpf}
 cp "$(command -v busybox)" "$root/bin/busybox"
-programs=("$BUILD/bin/xdpctl" "$BUILD/bin/xdpctld" "$(command -v ip)")
+programs=("$BUILD/bin/xdpctl" "$BUILD/bin/xdpctld" "$(command -v ip)" "$(command -v curl)")
 for program in "${programs[@]}"; do
     cp "$program" "$root/bin/$(basename "$program").real"
     ldd "$program" | grep -o '/[^ ]*' | sort -u | while read -r library; do
@@ -90,15 +90,16 @@ inside ip.real addr add 192.0.2.2/24 dev v1
 inside ip.real addr add 2001:db8::2/64 dev v1 nodad
 inside ip.real link set v1 up
 httpd -p '[::]:80' -h /www
-xdpctld -v -c /tmp/xdpctl.toml > /tmp/log 2>&1 &
+xdpctld -c /tmp/xdpctl.toml > /tmp/log 2>&1 &
 for try in $(seq 60); do
+    grep -q "^error" /tmp/log && break
     xdpctl status > /dev/null 2>&1 && break
     sleep 1
 done
-xdpctl status || { grep -v "^debug: *[0-9;]" /tmp/log | tail -60; end "FAILED: no daemon"; }
+xdpctl status || { cat /tmp/log; end "FAILED: no daemon"; }
 sleep 2
 for url in http://192.0.2.1/ 'http://[2001:db8::1]/'; do
-    inside wget -q -O - -T 5 $url || { xdpctl guard; xdpctl stats; cat /tmp/log; end "FAILED: $url"; }
+    inside curl.real -sg --max-time 5 $url || { xdpctl guard; xdpctl stats; cat /tmp/log; end "FAILED: $url"; }
 done
 xdpctl guard
 xdpctl -j guard | tr -d ' \n' | grep -q '"cookies_accepted":2,' || end "FAILED: not by cookie"
