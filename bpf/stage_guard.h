@@ -48,7 +48,7 @@ static __always_inline bool is_active(const struct packet *pkt, const struct gua
  * for what it forwards or bridges. */
 static __always_inline bool is_own(const struct packet *pkt)
 {
-	return xdpctl_replay || bpf_map_lookup_elem(&own_addresses, &pkt->hdr.dst);
+	return bpf_map_lookup_elem(&own_addresses, &pkt->hdr.dst);
 }
 
 static __always_inline bool is_known(const struct packet *pkt)

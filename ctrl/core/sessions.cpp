@@ -35,6 +35,11 @@ Result<> SessionTracker::listen(const SocketKey& listener)
     return table_.open_socket(listener, XDPCTL_SESSION_LISTENER);
 }
 
+Result<> SessionTracker::resume(const SocketKey& connection)
+{
+    return opened(connection, {});
+}
+
 Result<> SessionTracker::opened(const SocketKey& key, Connection connection)
 {
     connections_[key] = connection;
@@ -111,6 +116,14 @@ Result<> SessionTracker::to_protected(const FrameInfo& frame)
 void ServiceFinder::from_protected(const FrameInfo& frame)
 {
     const SocketKey listener = listener_of(key_of_outgoing(frame));
+    if (frame.has_ports && frame.protocol == IPPROTO_TCP) {
+        const SocketKey key = key_of_outgoing(frame);
+        if (frame.tcp_flags & tcp_syn) {
+            begun_.insert(key);
+        } else if (!(frame.tcp_flags & tcp_rst) && !begun_.contains(key)) {
+            older_.insert(key); // a reset is also the answer to a stray packet
+        }
+    }
     const bool accepts = frame.protocol == IPPROTO_TCP && is_only(frame, tcp_syn | tcp_ack);
     if (frame.has_ports && (accepts || asked_.contains(listener))) {
         listeners_.insert(listener);

@@ -44,6 +44,7 @@ class SessionTracker
 
     // A socket that was there before the capture began.
     Result<> listen(const SocketKey& listener);
+    Result<> resume(const SocketKey& connection);
     Result<> from_protected(const FrameInfo& frame);
     Result<> to_protected(const FrameInfo& frame);
 
@@ -61,17 +62,21 @@ class SessionTracker
     std::map<SocketKey, Connection> connections_;
 };
 
-// First pass over a capture: which ports of the protected side answer.
+// First pass over a capture: which ports of the protected side answer, and which
+// of its connections are older than the capture.
 class ServiceFinder
 {
   public:
     void from_protected(const FrameInfo& frame);
     void to_protected(const FrameInfo& frame);
     const std::set<SocketKey>& listeners() const { return listeners_; }
+    const std::set<SocketKey>& older_connections() const { return older_; }
 
   private:
     std::set<SocketKey> asked_; // UDP that came in before anything went out
     std::set<SocketKey> listeners_;
+    std::set<SocketKey> begun_; // TCP whose handshake is in the capture
+    std::set<SocketKey> older_;
 };
 
 } // namespace xdpctl

@@ -84,6 +84,8 @@ Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protec
         return done.error();
     }
     found.listeners.assign(services.listeners().begin(), services.listeners().end());
+    found.older_connections.assign(services.older_connections().begin(),
+                                   services.older_connections().end());
     return found;
 }
 
@@ -132,6 +134,12 @@ Result<> Replayer::prepare(const Survey& survey)
         }
     }
     guard_ = make_guard(host, config_.allow);
+    for (const SocketKey& listener : survey.listeners) {
+        host.addresses.push_back(listener.local);
+    }
+    if (auto done = plane_->set_own_addresses(host.addresses); !done) {
+        return done;
+    }
     auto committed = plane_->commit(compile_policy(spec, 1));
     return committed ? Result<>(Done{}) : committed.error();
 }
@@ -203,6 +211,11 @@ Result<ReplayReport> Replayer::run(const std::string& path, const std::vector<Pr
     SessionTracker sessions(*plane_);
     for (const SocketKey& listener : surveyed->listeners) {
         if (auto done = sessions.listen(listener); !done) {
+            return done.error();
+        }
+    }
+    for (const SocketKey& connection : surveyed->older_connections) {
+        if (auto done = sessions.resume(connection); !done) {
             return done.error();
         }
     }

@@ -23,6 +23,7 @@ using Progress = std::function<void(double)>;
 struct Survey {
     Orientation orientation;
     std::vector<SocketKey> listeners;
+    std::vector<SocketKey> older_connections;
 };
 Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect);
 

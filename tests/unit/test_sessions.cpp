@@ -115,3 +115,24 @@ TEST_CASE("services are the ports that answer")
     finder.from_protected({server, client, 17, 0, true, 53, 5000});
     CHECK(finder.listeners().contains({17, server, 53, {}, 0}));
 }
+
+TEST_CASE("connections that are older than the capture are found in its first pass")
+{
+    ServiceFinder finder;
+    finder.from_protected(out(tcp_ack));
+    CHECK(finder.older_connections().contains(connection));
+    ServiceFinder fresh;
+    fresh.to_protected(in(tcp_syn));
+    fresh.from_protected(out(tcp_syn | tcp_ack));
+    fresh.from_protected(out(tcp_ack));
+    CHECK(fresh.older_connections().empty());
+    ServiceFinder stray;
+    stray.from_protected(out(tcp_rst));
+    CHECK(stray.older_connections().empty());
+
+    Recorder table;
+    SessionTracker tracker(table);
+    REQUIRE(tracker.resume(connection));
+    CHECK(table.open.contains(connection));
+    CHECK(table.clients.empty());
+}
