@@ -55,7 +55,7 @@ static __always_inline void client_opened(const struct xdpctl_addr *addr)
 
 static __always_inline const struct xdpctl_policy *active_policy(const struct xdpctl_control *words)
 {
-	__u32 slot = *(const volatile __u32 *)&words->active_slot & (XDPCTL_POLICY_SLOTS - 1);
+	__u32 slot = active_policy_slot(words);
 
 	return bpf_map_lookup_elem(&policies, &slot);
 }

@@ -16,6 +16,12 @@
 XDPCTL_MAPS(XDPCTL_DEFINE_MAP)
 #undef XDPCTL_DEFINE_MAP
 
+/* Read once per packet or event: it sees one generation only. */
+static __always_inline __u32 active_policy_slot(const struct xdpctl_control *words)
+{
+	return *(const volatile __u32 *)&words->active_slot & (XDPCTL_POLICY_SLOTS - 1);
+}
+
 struct prefix_table {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, XDPCTL_PREFIXES_ENTRIES);

@@ -48,7 +48,7 @@ static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 	pkt->control = bpf_map_lookup_elem(&control, &zero);
 	if (!pkt->control)
 		return false;
-	pkt->slot = *(volatile __u32 *)&pkt->control->active_slot & (XDPCTL_POLICY_SLOTS - 1);
+	pkt->slot = active_policy_slot(pkt->control);
 	pkt->policy = bpf_map_lookup_elem(&policies, &pkt->slot);
 	pkt->device = device_slot(ctx, pkt->control);
 	pkt->counters = bpf_map_lookup_elem(&counters, &pkt->device);

@@ -746,7 +746,10 @@ Result<> Controller::set_mode(xdpctl_mode mode)
     return Done{};
 }
 
-Result<> Controller::set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode)
+// Of one service; nothing: as configured.
+template <typename T>
+Result<> Controller::set_by_hand(uint16_t port, std::map<uint16_t, T> HandState::*setting,
+                                 std::optional<T> value, const std::string& what)
 {
     const std::lock_guard lock(mutex_);
     if (!is_service(port)) {
@@ -754,41 +757,32 @@ Result<> Controller::set_guard(uint16_t port, std::optional<xdpctl_guard_mode> m
                        port);
     }
     HandState hand = hand_;
-    if (mode) {
-        hand.guards[port] = *mode;
+    if (value) {
+        (hand.*setting)[port] = *value;
     } else {
-        hand.guards.erase(port);
+        (hand.*setting).erase(port);
     }
     if (auto done = change(config_, std::move(hand)); !done) {
         return done;
     }
-    note("guard", mode ? fmt::format("tcp/{}: guard {} by the operator", port, to_string(*mode))
-                       : fmt::format("tcp/{}: guard as configured", port));
+    note("guard", fmt::format("tcp/{}: {}", port, what));
     tick_locked(); // so that the next look shows it, and the sysctls follow
     return Done{};
 }
 
+Result<> Controller::set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode)
+{
+    return set_by_hand(port, &HandState::guards, mode,
+                       mode ? fmt::format("guard {} by the operator", to_string(*mode))
+                            : "guard as configured");
+}
+
 Result<> Controller::set_lockdown(uint16_t port, std::optional<bool> on)
 {
-    const std::lock_guard lock(mutex_);
-    if (!is_service(port)) {
-        return failure(ErrorKind::not_found, "no TCP listener on port {} that others can reach",
-                       port);
-    }
-    HandState hand = hand_;
-    if (on) {
-        hand.lockdown[port] = *on;
-    } else {
-        hand.lockdown.erase(port);
-    }
-    if (auto done = change(config_, std::move(hand)); !done) {
-        return done;
-    }
-    note("guard",
-         on ? fmt::format("tcp/{}: lockdown {} by the operator", port, *on ? "begun" : "ended")
-            : fmt::format("tcp/{}: lockdown as configured", port));
-    tick_locked();
-    return Done{};
+    return set_by_hand(port, &HandState::lockdown, on,
+                       !on   ? "lockdown as configured"
+                       : *on ? "lockdown begun by the operator"
+                             : "lockdown ended by the operator");
 }
 
 Result<Attachment> Controller::attach(const std::string& interface)

@@ -93,6 +93,9 @@ class Controller final : public Control
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
     void tick_locked();
+    template <typename T> Result<> set_by_hand(uint16_t port,
+                                               std::map<uint16_t, T> HandState::*setting,
+                                               std::optional<T> value, const std::string& what);
     void refresh_host();
     void follow_services();
     void follow_links();

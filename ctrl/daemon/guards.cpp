@@ -27,13 +27,13 @@ ServiceSpec service_spec(uint8_t slot, uint16_t port, const Config& config, cons
     return spec;
 }
 
-std::string lasted(const GuardStatus& before, const GuardStatus& now)
+std::string counted_since(const GuardStatus& begin, const GuardStatus& now)
 {
     return fmt::format(
         "{} cookies sent, {} clients proven, {} packets without a connection dropped",
-        format_count(static_cast<double>(now.cookies - before.cookies_at_begin)),
-        format_count(static_cast<double>(now.accepted - before.accepted_at_begin)),
-        format_count(static_cast<double>(now.rejected - before.rejected_at_begin)));
+        format_count(static_cast<double>(now.cookies - begin.cookies)),
+        format_count(static_cast<double>(now.accepted - begin.accepted)),
+        format_count(static_cast<double>(now.rejected - begin.rejected)));
 }
 
 std::string name_of(const GuardStatus& guard)
@@ -53,13 +53,14 @@ std::string began(const GuardStatus& guard)
     }
 }
 
-void tell_change(const GuardStatus& before, const GuardStatus& now, std::vector<std::string>& said)
+void tell_change(const GuardStatus& before, const GuardStatus& begin, const GuardStatus& now,
+                 std::vector<std::string>& said)
 {
     const std::string name = name_of(now);
     if (now.attacked && !before.attacked) {
         said.push_back(fmt::format("{}: SYN flood: {}", name, began(now)));
     } else if (!now.attacked && before.attacked) {
-        said.push_back(fmt::format("{}: SYN flood over: {}", name, lasted(before, now)));
+        said.push_back(fmt::format("{}: SYN flood over: {}", name, counted_since(begin, now)));
     }
     if (now.cookies_off_ns && !before.cookies_off_ns) {
         said.push_back(fmt::format(
@@ -149,21 +150,17 @@ GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
 std::vector<std::string> Guards::watch(const std::vector<GuardReading>& readings, uint64_t now_ns)
 {
     std::vector<std::string> said;
-    std::vector<GuardStatus> statuses;
+    std::vector<Watched> watched;
     for (const GuardReading& reading : readings) {
-        GuardStatus now = guard_status(reading, now_ns);
-        const auto before = std::find_if(last_.begin(), last_.end(), [&now](const GuardStatus& g) {
-            return g.port == now.port;
-        });
-        const GuardStatus then = before != last_.end() ? *before : GuardStatus{};
-        const bool goes_on = then.attacked && now.attacked;
-        now.cookies_at_begin = goes_on ? then.cookies_at_begin : now.cookies;
-        now.accepted_at_begin = goes_on ? then.accepted_at_begin : now.accepted;
-        now.rejected_at_begin = goes_on ? then.rejected_at_begin : now.rejected;
-        tell_change(then, now, said);
-        statuses.push_back(now);
+        const GuardStatus now = guard_status(reading, now_ns);
+        const auto last = std::find_if(last_.begin(), last_.end(),
+                                       [&now](const Watched& w) { return w.now.port == now.port; });
+        const Watched before = last != last_.end() ? *last : Watched{};
+        tell_change(before.now, before.at_begin, now, said);
+        const bool goes_on = before.now.attacked && now.attacked;
+        watched.push_back({now, goes_on ? before.at_begin : now});
     }
-    last_ = std::move(statuses);
+    last_ = std::move(watched);
     return said;
 }
 

@@ -34,7 +34,12 @@ class Guards
 
   private:
     ServiceSlots slots_;
-    std::vector<GuardStatus> last_;
+    // A guard at the last look, and as it was when the present attack was first seen.
+    struct Watched {
+        GuardStatus now;
+        GuardStatus at_begin;
+    };
+    std::vector<Watched> last_;
 };
 
 // Of what the data path tells.

@@ -81,9 +81,8 @@ Result<> decode_sysctls(const json& in, const std::string& boot, HandState& stat
 
 std::string boot_id()
 {
-    return read_file("/proc/sys/kernel/random/boot_id").ok()
-               ? *read_file("/proc/sys/kernel/random/boot_id")
-               : "";
+    const auto text = read_file("/proc/sys/kernel/random/boot_id");
+    return text ? *text : "";
 }
 
 Result<> decode_guards(const json& in, HandState& state)

@@ -127,6 +127,11 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
         return guards.error();
     }
     plane->guards_ = *guards;
+    auto policies = map_memory<xdpctl_policy>(object, "policies");
+    if (!policies) {
+        return policies.error();
+    }
+    plane->policies_ = *policies;
     if (auto done = plane->map_bans(); !done) {
         return done.error();
     }
@@ -145,6 +150,7 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
 BpfDataplane::~BpfDataplane()
 {
     ring_buffer__free(ring_);
+    unmap_memory(policies_);
     unmap_memory(guards_);
     unmap_memory(ban_slots_);
     unmap_memory(ban_tags_);
@@ -259,10 +265,12 @@ Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
 
 uint64_t BpfDataplane::generation() const
 {
-    const uint32_t slot = control_->active_slot;
-    auto policy = std::make_unique<xdpctl_policy>();
-    bpf_map_lookup_elem(object_.map("policies"), &slot, policy.get());
-    return policy->generation;
+    return active_policy().generation;
+}
+
+const xdpctl_policy& BpfDataplane::active_policy() const
+{
+    return policies_[__atomic_load_n(&control_->active_slot, __ATOMIC_SEQ_CST)];
 }
 
 void BpfDataplane::set_bypass(bool on)
@@ -393,7 +401,7 @@ Result<> BpfDataplane::remember_client(const Address& source)
 }
 
 Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t> frame,
-                                            uint32_t ifindex) const
+                                            uint32_t ifindex, Bytes* after) const
 {
     if (frame.size() < test_run_frame_min || frame.size() > test_run_frame_max) {
         return failure(ErrorKind::usage, "a frame of {} bytes cannot be run: {} to {} can",
@@ -403,10 +411,13 @@ Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t
     context.data_end = static_cast<uint32_t>(frame.size());
     context.ingress_ifindex = ifindex;
     FrameVerdict verdict;
-    verdict.frame.resize(test_run_frame_max); // an answer may be longer than its question
-    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = verdict.frame.data(),
-                .data_size_in = static_cast<uint32_t>(frame.size()),
-                .data_size_out = static_cast<uint32_t>(verdict.frame.size()));
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(),
+                .data_size_in = static_cast<uint32_t>(frame.size()));
+    if (after != nullptr) {
+        after->resize(test_run_frame_max); // an answer may be longer than its question
+        opts.data_out = after->data();
+        opts.data_size_out = static_cast<uint32_t>(after->size());
+    }
     if (ifindex != 0) {
         opts.ctx_in = &context;
         opts.ctx_size_in = sizeof(context);
@@ -415,7 +426,9 @@ Result<FrameVerdict> BpfDataplane::test_run(int program, std::span<const uint8_t
         return system_failure(code, "running the data path on a frame");
     }
     verdict.action = opts.retval;
-    verdict.frame.resize(opts.data_size_out);
+    if (after != nullptr) {
+        after->resize(opts.data_size_out);
+    }
     const uint32_t zero = 0;
     if (const int code = bpf_map_lookup_elem(object_.map("judgement"), &zero, &verdict.judgement);
         code != 0) {
@@ -506,17 +519,12 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
 
 Result<std::vector<GuardReading>> BpfDataplane::guards() const
 {
-    const uint32_t active = control_->active_slot;
-    auto policy = std::make_unique<xdpctl_policy>();
-    if (const int code = bpf_map_lookup_elem(object_.map("policies"), &active, policy.get());
-        code != 0) {
-        return system_failure(code, "reading the map policies");
-    }
+    const xdpctl_policy& policy = active_policy();
     std::vector<xdpctl_service_counters> per_cpu(
         static_cast<size_t>(std::max(libbpf_num_possible_cpus(), 1)));
     std::vector<GuardReading> readings;
     for (uint32_t slot = 0; slot < XDPCTL_SERVICES; slot++) {
-        const xdpctl_service& service = policy->services[slot];
+        const xdpctl_service& service = policy.services[slot];
         if (slot > 0 && service.port == 0) {
             continue;
         }
@@ -528,7 +536,7 @@ Result<std::vector<GuardReading>> BpfDataplane::guards() const
         GuardReading& reading = readings.emplace_back();
         reading.slot = static_cast<uint8_t>(slot);
         reading.service = service;
-        reading.present = slot > 0 && policy->service_of_port[service.port] == slot;
+        reading.present = slot > 0 && policy.service_of_port[service.port] == slot;
         reading.state = guards_[slot];
         for (const xdpctl_service_counters& cpu : per_cpu) {
             reading.counters.syns += cpu.syns;
@@ -558,9 +566,9 @@ void BpfDataplane::set_clock(uint64_t now_ns)
     control_->replay_now_ns = now_ns;
 }
 
-Result<FrameVerdict> BpfDataplane::run(std::span<const uint8_t> frame)
+Result<FrameVerdict> BpfDataplane::run(std::span<const uint8_t> frame, Bytes* after)
 {
-    return test_run(object_.program(), frame, 0);
+    return test_run(object_.program(), frame, 0, after);
 }
 
 Result<> BpfDataplane::open_socket(const SocketKey& key, xdpctl_session session)
@@ -597,17 +605,14 @@ Result<> BpfDataplane::change_connections(const Address& address, int by)
 // What handshake_completed of bpf/clients.h does on a host.
 Result<> BpfDataplane::client_opened(const SocketKey& socket)
 {
-    const uint32_t active = control_->active_slot;
-    auto policy = std::make_unique<xdpctl_policy>();
-    if (bpf_map_lookup_elem(object_.map("policies"), &active, policy.get()) == 0) {
-        const uint8_t slot = policy->service_of_port[socket.local_port];
-        xdpctl_guard& guard = guards_[slot];
-        guard.proof_established++;
-        guard.pending -= guard.pending > 0 ? 1 : 0;
-        if (now_ns() >= guard.attack_until_ns || policy->services[slot].lockdown != 0) {
-            if (auto done = remember_client(socket.peer); !done) {
-                return done;
-            }
+    const xdpctl_policy& policy = active_policy();
+    const uint8_t slot = policy.service_of_port[socket.local_port];
+    xdpctl_guard& guard = guards_[slot];
+    guard.proof_established++;
+    guard.pending -= guard.pending > 0 ? 1 : 0;
+    if (now_ns() >= guard.attack_until_ns || policy.services[slot].lockdown != 0) {
+        if (auto done = remember_client(socket.peer); !done) {
+            return done;
         }
     }
     return change_connections(socket.peer, 1);

@@ -18,7 +18,6 @@ namespace xdpctl
 struct FrameVerdict {
     uint32_t action = 0; // enum xdp_action, as the program returned it
     xdpctl_judgement judgement{};
-    std::vector<uint8_t> frame; // as the program left it
 };
 
 class BpfDataplane final : public Dataplane, public SocketTable
@@ -57,7 +56,8 @@ class BpfDataplane final : public Dataplane, public SocketTable
 
     // Replay only. The attached program itself, with all its side effects.
     void set_clock(uint64_t now_ns);
-    Result<FrameVerdict> run(std::span<const uint8_t> frame);
+    // `after`: where wanted, the frame as the program left it.
+    Result<FrameVerdict> run(std::span<const uint8_t> frame, Bytes* after = nullptr);
     Result<> open_socket(const SocketKey& key, xdpctl_session session) override;
     Result<> close_socket(const SocketKey& key) override;
     Result<> client_opened(const SocketKey& socket) override;
@@ -72,11 +72,12 @@ class BpfDataplane final : public Dataplane, public SocketTable
     uint32_t max_entries(const char* map) const;
     Result<> map_bans();
     Result<Fd> build_prefixes(const CompiledPolicy& policy) const;
-    Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame,
-                                  uint32_t ifindex) const;
+    Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame, uint32_t ifindex,
+                                  Bytes* after = nullptr) const;
     Result<> change_connections(const Address& client, int by);
     Result<> remember_client(const Address& source);
     void set_clock_offset();
+    const xdpctl_policy& active_policy() const;
 
     BpfObject& object_;
     uint32_t prefixes_;
@@ -86,6 +87,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::span<xdpctl_ban_tags> ban_tags_;
     std::span<xdpctl_ban_slot> ban_slots_;
     std::span<xdpctl_guard> guards_;
+    std::span<xdpctl_policy> policies_;
     std::optional<BanStore> bans_;
     size_t ban_entries_ = 0;
 

@@ -122,30 +122,31 @@ void check_mounts(const HostReport& report, std::vector<Finding>& findings)
     findings.push_back(cgroup);
 }
 
+Finding good(std::string check, std::string found)
+{
+    return {std::move(check), Health::good, std::move(found), "", "", {}};
+}
+
 Finding check_mode(const HostReport& report, const LinkFacts& link)
 {
-    Finding finding{link.name + ": XDP", Health::good, "not attached", "", "", {}};
-    if (const auto attached = report.xdp.find(link.name); attached != report.xdp.end()) {
-        finding.found = attached->second;
-        if (attached->second == "generic") {
-            finding.health = Health::warning;
-            finding.why = "generic XDP runs after the kernel made a buffer for each packet: "
-                          "several times slower than in the driver";
-            finding.command =
-                fmt::format("ethtool -i {} # is there a driver with native XDP?", link.name);
-        }
+    const auto attached = report.xdp.find(link.name);
+    Finding finding =
+        good(link.name + ": XDP", attached != report.xdp.end() ? attached->second : "not attached");
+    if (finding.found == "generic") {
+        finding.health = Health::warning;
+        finding.why = "generic XDP runs after the kernel made a buffer for each packet: several "
+                      "times slower than in the driver";
+        finding.command =
+            fmt::format("ethtool -i {} # is there a driver with native XDP?", link.name);
     }
     return finding;
 }
 
 Finding check_queues(const HostReport& report, const LinkFacts& link)
 {
-    Finding finding{link.name + ": queues",
-                    Health::good,
-                    link.receive_queues > 0 ? std::to_string(link.receive_queues) : "unknown",
-                    "",
-                    "",
-                    {}};
+    Finding finding =
+        good(link.name + ": queues",
+             link.receive_queues > 0 ? std::to_string(link.receive_queues) : "unknown");
     const uint32_t possible = std::min(link.receive_queues_most, report.cpus);
     if (link.receive_queues > 0 && link.receive_queues < possible) {
         finding.health = Health::warning;
@@ -159,12 +160,7 @@ Finding check_queues(const HostReport& report, const LinkFacts& link)
 
 Finding check_vlan(const LinkFacts& link)
 {
-    Finding finding{link.name + ": VLAN offload",
-                    Health::good,
-                    link.strips_vlan_tags ? "on" : "off",
-                    "",
-                    "",
-                    {}};
+    Finding finding = good(link.name + ": VLAN offload", link.strips_vlan_tags ? "on" : "off");
     if (link.loses_vlan_tags()) {
         finding.health = Health::bad;
         finding.why = "the tag is stripped before XDP sees the packet, so a cookie would leave "
@@ -176,8 +172,7 @@ Finding check_vlan(const LinkFacts& link)
 
 Finding check_lro(const LinkFacts& link)
 {
-    Finding finding{
-        link.name + ": LRO", Health::good, link.merges_packets ? "on" : "off", "", "", {}};
+    Finding finding = good(link.name + ": LRO", link.merges_packets ? "on" : "off");
     if (link.merges_packets) {
         finding.health = Health::warning;
         finding.why = "packets that the card merged cannot be judged one by one; drivers refuse "
@@ -189,7 +184,7 @@ Finding check_lro(const LinkFacts& link)
 
 Finding check_mtu(const LinkFacts& link)
 {
-    Finding finding{link.name + ": MTU", Health::good, std::to_string(link.mtu), "", "", {}};
+    Finding finding = good(link.name + ": MTU", std::to_string(link.mtu));
     if (link.mtu > one_buffer_mtu) {
         finding.health = Health::warning;
         finding.why = "frames larger than a page need a driver with multi-buffer XDP, else "

@@ -133,12 +133,9 @@ Result<NetworkFacts> read_network_facts()
         apply_routes(*routes, link);
         read_ethtool(link);
     }
-    facts.forwards =
-        number("net.ipv4.ip_forward", 0) != 0 || number("net.ipv6.conf.all.forwarding", 0) != 0;
     facts.conntrack = number("net.netfilter.nf_conntrack_count", 0) > 0;
     facts.rmem_max = static_cast<uint32_t>(number("net.core.rmem_max", 212992));
     facts.tcp_syncookies = static_cast<int>(number("net.ipv4.tcp_syncookies", 0));
-    facts.tcp_timestamps = static_cast<int>(number("net.ipv4.tcp_timestamps", 0));
     return facts;
 }
 

@@ -30,11 +30,9 @@ struct LinkFacts {
 
 struct NetworkFacts {
     std::vector<LinkFacts> links;
-    bool forwards = false;  // IPv4 or IPv6
     bool conntrack = false; // connections are tracked here
     uint32_t rmem_max = 0;  // bytes
     int tcp_syncookies = 0;
-    int tcp_timestamps = 0;
 };
 
 Result<NetworkFacts> read_network_facts();

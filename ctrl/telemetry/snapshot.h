@@ -72,10 +72,6 @@ struct GuardStatus {
     uint64_t rejected = 0;
     uint64_t limited = 0;
     uint64_t established = 0;
-    // Counts when the present attack was first seen.
-    uint64_t cookies_at_begin = 0;
-    uint64_t accepted_at_begin = 0;
-    uint64_t rejected_at_begin = 0;
 };
 
 std::string_view to_string(GuardState state);

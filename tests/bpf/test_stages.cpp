@@ -31,12 +31,13 @@ Loaded::Outcome Loaded::run(const Bytes& frame)
     // Kernels before 5.18 want no more than the frame; all want at least a header.
     const auto before = plane->counters();
     REQUIRE(before);
-    const auto verdict = plane->run(frame);
+    Bytes left;
+    const auto verdict = plane->run(frame, &left);
     INFO((verdict ? "" : verdict.error().message));
     REQUIRE(verdict);
     const auto after = plane->counters();
     REQUIRE(after);
-    Outcome outcome{"nothing", verdict->action, 0, 0, 0, verdict->frame};
+    Outcome outcome{"nothing", verdict->action, 0, 0, 0, left};
     size_t counted = 0;
     for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
         for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
@@ -51,7 +52,7 @@ Loaded::Outcome Loaded::run(const Bytes& frame)
                                d,
                                f,
                                is.bytes - was.bytes,
-                               verdict->frame};
+                               left};
                     reasons_met().insert(r);
                 }
             }

@@ -157,7 +157,8 @@ struct xdpctl_socket_key {
 #define XDPCTL_MAPS(X)                                                                            \
 	X(control, ARRAY, __u32, struct xdpctl_control, 1, BPF_F_MMAPABLE, FIXED)                 \
 	X(meta, ARRAY, __u32, struct xdpctl_meta, 1, 0, FIXED)                                    \
-	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, 0, FIXED)            \
+	X(policies, ARRAY, __u32, struct xdpctl_policy, XDPCTL_POLICY_SLOTS, BPF_F_MMAPABLE,      \
+	  FIXED)                                                                                  \
 	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED)   \
 	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED)               \
 	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED)              \
