@@ -28,6 +28,12 @@ constexpr uint16_t port = 80;
 constexpr uint8_t slot = 1;
 constexpr uint8_t tcp_cwr_ece = 0xc0;
 
+// Longer than a connection passes for having just been accepted (ACCEPTED_NS).
+void outlast_acceptance()
+{
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+}
+
 struct Guarded : Loaded {
     explicit Guarded(xdpctl_guard_mode mode = XDPCTL_GUARD_ON, LoadOptions options = {})
         : Loaded(options)
@@ -424,6 +430,7 @@ TEST_CASE("a cookie is accepted here and by the kernel, with all that was agreed
         CHECK(recv(connection.get(), received, data, MSG_WAITALL) == data);
 
         // It is a connection now: whatever it sends passes, also again.
+        outlast_acceptance();
         for (const uint8_t flags : {tcp_ack, static_cast<uint8_t>(tcp_fin | tcp_ack), tcp_rst,
                                     static_cast<uint8_t>(tcp_ack | tcp_psh)}) {
             CHECK(guarded.run(from_client(ipv6).tcp(client_port, port, flags).build()).reason ==
@@ -471,6 +478,7 @@ TEST_CASE("what belongs to no connection ends at the guard")
     SECTION("handshakes that were open before the guard was on go through")
     {
         REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "1"));
+        outlast_acceptance();
         for (const bool ipv6 : {false, true}) {
             wire.forget();
             wire.send(syn_of({"", linux_options}, ipv6).build());
