@@ -8,6 +8,7 @@
 #define XDPCTL_BPF_CLIENTS_H
 
 #include "guard_state.h"
+#include "peers.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -99,6 +100,7 @@ static __always_inline void handshake_completed(struct bpf_sock_ops *ops,
 
 	if (!policy)
 		return;
+	peer_opened(addr, words->secret);
 	slot = service_of(ops, words, policy);
 	guard = bpf_map_lookup_elem(&guards, &slot);
 	here = bpf_map_lookup_elem(&service_counters, &slot);
@@ -117,8 +119,12 @@ static __always_inline void handshake_completed(struct bpf_sock_ops *ops,
 
 static __always_inline void client_closed(const struct xdpctl_addr *addr)
 {
+	const __u32 zero = 0;
+	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
 	struct xdpctl_client *client = bpf_map_lookup_elem(&clients, addr);
 
+	if (words)
+		peer_closed(addr, words->secret, kernel_now_ns());
 	/* 0 where the entry is younger than the connection. */
 	if (client && __sync_fetch_and_add(&client->connections, -1) == 0)
 		__sync_fetch_and_add(&client->connections, 1);

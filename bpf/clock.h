@@ -5,6 +5,9 @@
 
 #include "maps.h"
 
+#define NS_PER_S 1000000000ULL
+#define NS_PER_MS 1000000ULL
+
 /* Set before load: the length of a jiffy. */
 const volatile __u64 xdpctl_tick_ns = 4000000;
 

@@ -8,7 +8,6 @@
 
 #include "clock.h"
 
-#define NS_PER_S 1000000000ULL
 #define ATTACK_HOLD_NS (10 * NS_PER_S)	 /* after the last sign of an attack */
 #define PENDING_BATCH 64		 /* SYNs that a CPU counts alone during an attack */
 #define PENDING_REPORT_NS (NS_PER_S / 8) /* but no longer than this */

@@ -79,7 +79,7 @@ struct tcp_sock {
 #define TCP_TIMESTAMP_BYTES 12	/* aligned */
 #define TCP_WINDOW_MAX 65535
 #define TCP_TIMESTAMPS_UNSHIFTED 2 /* net.ipv4.tcp_timestamps: no secret offset */
-#define ECN_MASK 3
+#define IPV6_HOP_LIMIT 64
 
 static __always_inline const struct sock *sock_of(const struct tcp_sock *tcp)
 {
@@ -130,14 +130,34 @@ static __always_inline __u8 wscale_of(__u32 space)
 	return wscale;
 }
 
+/*
+ * What a listener grants to a SYN that asks for it. Reading it takes the socket,
+ * so it is kept for a moment.
+ */
+struct listener_terms {
+	struct xdpctl_addr local;
+	__u64 fresh_until_ns;
+	__u32 device; /* slot */
+	__be16 port;
+	__u16 mss;	/* to advertise */
+	__u16 user_mss; /* TCP_MAXSEG, or 0 */
+	__u16 window;
+	__u16 window_beside_timestamp;
+	__u8 wscale;
+	__u8 grants_timestamp;
+	__u8 grants_sack;
+	__u8 grants_wscale;
+	__u8 ecn; /* sysctl net.ipv4.tcp_ecn */
+	__u8 tos;
+	__u8 ttl;
+	__u8 is_signed;
+};
+
 /* tcp_select_initial_window, as tcp_openreq_init_rwin calls it. */
-static __always_inline void grant_window(const struct tcp_sock *tcp, __u32 rmem_max,
-					 struct syn_answer *answer)
+static __always_inline __u32 initial_window(const struct tcp_sock *tcp, __u32 mss, __u32 *limit_out)
 {
-	__u32 mss = answer->mss - (answer->with_timestamp ? TCP_TIMESTAMP_BYTES : 0);
 	__u32 limit = tcp->window_clamp;
 	__u32 space = full_space(tcp);
-	__u32 most;
 
 	if (BPF_CORE_READ_BITFIELD(sock_of(tcp), sk_userlocks) & SOCK_RCVBUF_LOCK &&
 	    (limit > space || !limit))
@@ -148,15 +168,52 @@ static __always_inline void grant_window(const struct tcp_sock *tcp, __u32 rmem_
 		space = limit;
 	if (mss && space > mss)
 		space -= space % mss;
-	answer->window = space > TCP_WINDOW_MAX ? TCP_WINDOW_MAX : space;
-	if (!answer->with_wscale)
-		return;
-	most = sysctls_of(tcp)->sysctl_tcp_rmem[2];
+	*limit_out = limit;
+	return space;
+}
+
+static __always_inline __u16 window_field(__u32 space)
+{
+	return space > TCP_WINDOW_MAX ? TCP_WINDOW_MAX : space;
+}
+
+static __always_inline void read_windows(const struct tcp_sock *tcp, __u32 rmem_max,
+					 struct listener_terms *terms)
+{
+	__u32 most = sysctls_of(tcp)->sysctl_tcp_rmem[2];
+	__u32 limit, space;
+
+	terms->window = window_field(initial_window(tcp, terms->mss, &limit));
+	/* A window is scaled only beside a timestamp: a cookie has no other room. */
+	space = initial_window(tcp, terms->mss - TCP_TIMESTAMP_BYTES, &limit);
+	terms->window_beside_timestamp = window_field(space);
 	if (most < rmem_max)
 		most = rmem_max;
 	if (most < space)
 		most = space;
-	answer->wscale = wscale_of(most > limit ? limit : most);
+	terms->wscale = wscale_of(most > limit ? limit : most);
+}
+
+static __always_inline void read_listener(const struct tcp_sock *tcp, __u32 family, __u32 mss,
+					  __u32 rmem_max, struct listener_terms *terms)
+{
+	const struct netns_ipv4 *sysctls = sysctls_of(tcp);
+
+	terms->user_mss = tcp->rx_opt.user_mss;
+	terms->mss = terms->user_mss && terms->user_mss < mss ? terms->user_mss : mss;
+	terms->grants_timestamp = sysctls->sysctl_tcp_timestamps == TCP_TIMESTAMPS_UNSHIFTED;
+	terms->grants_sack = sysctls->sysctl_tcp_sack;
+	terms->grants_wscale = sysctls->sysctl_tcp_window_scaling;
+	terms->ecn = sysctls->sysctl_tcp_ecn;
+	terms->is_signed = is_signed(tcp);
+	if (family == XDPCTL_IPV4) {
+		terms->tos = tcp->inet_conn.icsk_inet.tos;
+		terms->ttl = sysctls->sysctl_ip_default_ttl;
+	} else {
+		terms->tos = tcp->inet_conn.icsk_inet.pinet6->tclass;
+		terms->ttl = IPV6_HOP_LIMIT;
+	}
+	read_windows(tcp, rmem_max, terms);
 }
 
 #endif

@@ -48,6 +48,10 @@ static __always_inline bool is_active(const struct packet *pkt, const struct gua
  * for what it forwards or bridges. */
 static __always_inline bool is_own(const struct packet *pkt)
 {
+	const struct listener_terms *terms = terms_slot(&pkt->hdr);
+
+	if (terms && are_fresh(terms, &pkt->hdr, pkt->device, now_ns(pkt)))
+		return true;
 	return bpf_map_lookup_elem(&own_addresses, &pkt->hdr.dst);
 }
 
@@ -124,13 +128,17 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pkt)
 {
 	__u32 device = pkt->device & (XDPCTL_DEVICE_SLOTS - 1);
-	struct answer_terms terms = {
+	struct answer_setting setting = {
+		.now_ns = now_ns(pkt),
+		.secret = pkt->control->secret,
+		.device = device,
+		.look_only = pkt->dry_run,
 		.mss = pkt->control->devices[device].mss[pkt->hdr.family & 1],
 		.rmem_max = pkt->policy->rmem_max,
 		.now_ms = (now_ns(pkt) + pkt->control->monotonic_offset_ns) / NS_PER_MS,
 	};
 
-	return xdpctl_make_cookie(pkt->ctx, &pkt->hdr, &terms);
+	return xdpctl_make_cookie(pkt->ctx, &pkt->hdr, &setting);
 }
 
 /* A SYN that must be proven, and how. */

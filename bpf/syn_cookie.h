@@ -7,10 +7,12 @@
 #ifndef XDPCTL_BPF_SYN_COOKIE_H
 #define XDPCTL_BPF_SYN_COOKIE_H
 
+#include "ban_table.h"
 #include "clock.h"
+#include "listener.h"
+#include "peers.h"
 #include "session.h"
 #include "stage_parse.h"
-#include "listener.h"
 #include "tcp_options.h"
 
 /* Low bits of a cookie's timestamp (cookie_init_timestamp). */
@@ -18,11 +20,9 @@
 #define TIMESTAMP_NO_WSCALE 0xf
 #define TIMESTAMP_SACK 0x10
 #define TIMESTAMP_ECN 0x20
-#define NS_PER_MS 1000000ULL
 
 #define IPV4_MSS_DEFAULT 536 /* where the SYN names none: RFC 9293, RFC 8200 */
 #define IPV6_MSS_DEFAULT 1220
-#define IPV6_HOP_LIMIT 64
 
 #define TCP_CWR_ECE 0xc0
 #define TCP_RESERVED_AE 0x01 /* of byte 12: asks for accurate ECN */
@@ -135,18 +135,55 @@ static __always_inline void write_addresses(const struct headers *hdr, union ip_
 	}
 }
 
-/* What the interface and the host say to an answer; plain values. */
-struct answer_terms {
-	__u32 mss; /* advmss of the interface's routes; 0: no answers there */
+/* What the packet's place and time say to an answer; plain values. */
+struct answer_setting {
+	__u64 now_ns;
+	__u64 secret;
+	__u32 device; /* slot */
+	__u32 mss;    /* advmss of the interface's routes; 0: no answers there */
 	__u32 rmem_max;
-	__u32 now_ms; /* CLOCK_MONOTONIC, which TCP's timestamps count */
+	__u32 now_ms;	 /* CLOCK_MONOTONIC, which TCP's timestamps count */
+	__u32 look_only; /* 1: leave no trace */
 };
+
+#define TERMS_SLOTS 512 /* a power of two */
+#define TERMS_FRESH_NS (NS_PER_S / 10)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TERMS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct listener_terms);
+} terms_of_listeners SEC(".maps");
+
+/* Only listeners write here, so that a plain sum is hash enough. */
+static __always_inline struct listener_terms *terms_slot(const struct headers *hdr)
+{
+	__u32 slot = (hdr->dst.word[3] ^ hdr->dst.word[3] >> 16 ^ hdr->dport) & (TERMS_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&terms_of_listeners, &slot);
+}
+
+static __always_inline bool are_fresh(const struct listener_terms *terms, const struct headers *hdr,
+				      __u32 device, __u64 now_ns)
+{
+	return now_ns < terms->fresh_until_ns && terms->port == hdr->dport &&
+	       terms->device == device && same_address(&terms->local, &hdr->dst);
+}
+
+static __always_inline void keep_terms(struct listener_terms *terms, const struct headers *hdr,
+				       const struct answer_setting *setting)
+{
+	terms->local = hdr->dst;
+	terms->port = hdr->dport;
+	terms->device = setting->device;
+	terms->fresh_until_ns = setting->now_ns + TERMS_FRESH_NS;
+}
 
 /* RFC 3168 section 6.1.1, as tcp_ecn_create_request decides. */
 static __always_inline bool grants_ecn(const struct headers *hdr, const struct tcphdr *tcp,
-				       const struct tcp_sock *listener)
+				       __u8 sysctl)
 {
-	__u8 sysctl = sysctls_of(listener)->sysctl_tcp_ecn;
 	bool accurate = ((const __u8 *)tcp)[12] & TCP_RESERVED_AE;
 
 	if ((hdr->tcp_flags & TCP_CWR_ECE) != TCP_CWR_ECE)
@@ -155,32 +192,23 @@ static __always_inline bool grants_ecn(const struct headers *hdr, const struct t
 }
 
 /* tcp_synack_options: without a timestamp a cookie can carry no option but MSS. */
-static __always_inline void grant_options(const struct headers *hdr, const struct tcphdr *tcp,
-					  const struct tcp_options *asked,
-					  const struct tcp_sock *listener,
-					  struct syn_answer *answer)
+static __always_inline void grant(const struct headers *hdr, const struct tcphdr *tcp,
+				  const struct tcp_options *asked,
+				  const struct listener_terms *terms, struct syn_answer *answer)
 {
-	const struct netns_ipv4 *sysctl = sysctls_of(listener);
-
-	if (!asked->has_timestamp || sysctl->sysctl_tcp_timestamps != TCP_TIMESTAMPS_UNSHIFTED)
+	answer->mss = terms->mss;
+	answer->window = terms->window;
+	answer->tos = terms->tos;
+	answer->ttl = terms->ttl;
+	if (!asked->has_timestamp || !terms->grants_timestamp)
 		return;
 	answer->with_timestamp = 1;
 	answer->peer_tsval = asked->tsval;
-	answer->with_sack = asked->has_sack && sysctl->sysctl_tcp_sack;
-	answer->with_wscale = asked->has_wscale && sysctl->sysctl_tcp_window_scaling;
-	answer->with_ecn = grants_ecn(hdr, tcp, listener);
-}
-
-static __always_inline void grant_ip(const struct headers *hdr, const struct tcp_sock *listener,
-				     struct syn_answer *answer)
-{
-	if (hdr->family == XDPCTL_IPV4) {
-		answer->tos = listener->inet_conn.icsk_inet.tos;
-		answer->ttl = sysctls_of(listener)->sysctl_ip_default_ttl;
-	} else {
-		answer->tos = listener->inet_conn.icsk_inet.pinet6->tclass;
-		answer->ttl = IPV6_HOP_LIMIT;
-	}
+	answer->window = terms->window_beside_timestamp;
+	answer->with_sack = asked->has_sack && terms->grants_sack;
+	answer->with_wscale = asked->has_wscale && terms->grants_wscale;
+	answer->wscale = terms->wscale;
+	answer->with_ecn = grants_ecn(hdr, tcp, terms->ecn);
 }
 
 /* The timestamp carries the options back to us in the client's ACK. */
@@ -197,7 +225,10 @@ static __always_inline __u32 cookie_timestamp(const struct syn_answer *answer, _
 	return (now_ms & low) < options ? value - low - 1 : value;
 }
 
-/* >= 0: the cookie in the low 32 bits. */
+/*
+ * >= 0: the cookie in the low 32 bits. Without a socket it is the same one: the
+ * socket is asked whether it wants cookies now, and marked as one that gives them.
+ */
 static __always_inline __s64 kernel_cookie(const struct headers *hdr, struct bpf_sock *sk,
 					   __be32 seq, __u16 mss)
 {
@@ -211,39 +242,60 @@ static __always_inline __s64 kernel_cookie(const struct headers *hdr, struct bpf
 	syn.tcp.syn = 1;
 	syn.mss_option = bpf_htonl(TCP_OPTION_MSS << 24 | 4 << 16 | mss);
 	write_addresses(hdr, &ip);
-	if (hdr->family == XDPCTL_IPV4)
+	if (hdr->family == XDPCTL_IPV4) {
+		if (!sk)
+			return bpf_tcp_raw_gen_syncookie_ipv4(&ip.v4, &syn.tcp, sizeof(syn));
 		return bpf_tcp_gen_syncookie(sk, &ip, sizeof(ip.v4), &syn.tcp, sizeof(syn));
+	}
+	if (!sk)
+		return bpf_tcp_raw_gen_syncookie_ipv6(&ip.v6, &syn.tcp, sizeof(syn));
 	return bpf_tcp_gen_syncookie(sk, &ip, sizeof(ip.v6), &syn.tcp, sizeof(syn));
 }
 
-static __always_inline enum xdpctl_reason
-answer_syn(struct xdp_md *ctx, const struct headers *hdr, const struct answer_terms *terms,
-	   struct bpf_sock *sk, const struct tcp_sock *listener, struct syn_answer *answer)
+/* `sk`: the listener, or NULL where its terms are fresh. SYN_LIMITED: no cookie. */
+static __always_inline enum xdpctl_reason answer_syn(struct xdp_md *ctx, const struct headers *hdr,
+						     const struct answer_setting *setting,
+						     const struct listener_terms *terms,
+						     struct bpf_sock *sk)
 {
-	__u16 user_mss = listener->rx_opt.user_mss;
+	struct syn_answer *answer = answer_of_cpu();
 	struct tcp_options asked = {};
 	struct tcphdr tcp;
 	__s64 cookie;
 
-	__builtin_memset(answer, 0, sizeof(*answer));
-	if (!copy_tcp_header(ctx, hdr, &tcp))
+	if (!answer || !copy_tcp_header(ctx, hdr, &tcp))
 		return XDPCTL_NEXT;
+	__builtin_memset(answer, 0, sizeof(*answer));
 	read_options(ctx, hdr, &tcp, &asked);
-	if (asked.has_signature && is_signed(listener))
+	if (asked.has_signature && terms->is_signed)
 		return XDPCTL_NEXT;
 	if (!asked.mss)
 		asked.mss = hdr->family == XDPCTL_IPV4 ? IPV4_MSS_DEFAULT : IPV6_MSS_DEFAULT;
+	if (terms->user_mss && terms->user_mss < asked.mss)
+		asked.mss = terms->user_mss;
+	grant(hdr, &tcp, &asked, terms, answer);
 	answer->peer_seq = tcp.seq;
-	answer->mss = user_mss && user_mss < terms->mss ? user_mss : terms->mss;
-	grant_options(hdr, &tcp, &asked, listener, answer);
-	grant_window(listener, terms->rmem_max, answer);
-	grant_ip(hdr, listener, answer);
-	answer->tsval = cookie_timestamp(answer, terms->now_ms, asked.wscale);
+	answer->tsval = cookie_timestamp(answer, setting->now_ms, asked.wscale);
 	cookie = kernel_cookie(hdr, sk, tcp.seq, asked.mss);
-	if (cookie >= 0) {
-		answer->cookie = cookie;
-		return XDPCTL_SYN_ANSWERED;
-	}
+	answer->cookie = cookie;
+	return cookie < 0 ? XDPCTL_SYN_LIMITED : XDPCTL_SYN_ANSWERED;
+}
+
+static __always_inline enum xdpctl_reason
+ask_listener(struct xdp_md *ctx, const struct headers *hdr, const struct answer_setting *setting,
+	     struct listener_terms *terms, struct bpf_sock *sk)
+{
+	const struct tcp_sock *listener = bpf_skc_to_tcp_sock(sk);
+	enum xdpctl_reason reason;
+
+	if (!listener)
+		return XDPCTL_NEXT;
+	read_listener(listener, hdr->family, setting->mss, setting->rmem_max, terms);
+	reason = answer_syn(ctx, hdr, setting, terms, sk);
+	if (reason == XDPCTL_SYN_ANSWERED && !setting->look_only)
+		keep_terms(terms, hdr, setting);
+	if (reason != XDPCTL_SYN_LIMITED)
+		return reason;
 	if (accept_queue_is_full(listener))
 		return XDPCTL_ACCEPT_QUEUE;
 	/* With tcp_syncookies=1 the kernel makes none while it has room itself. */
@@ -258,27 +310,31 @@ answer_syn(struct xdp_md *ctx, const struct headers *hdr, const struct answer_te
  * the pipeline.
  */
 __noinline int xdpctl_make_cookie(struct xdp_md *ctx, const struct headers *hdr,
-				  const struct answer_terms *terms)
+				  const struct answer_setting *setting)
 {
-	struct syn_answer *answer = answer_of_cpu();
+	struct listener_terms *terms;
 	int reason = XDPCTL_NEXT;
-	const struct tcp_sock *listener;
 	struct bpf_sock *sk;
 
-	if (!hdr || !terms || !answer)
+	if (!hdr || !setting)
 		return XDPCTL_NEXT;
 	if (xdpctl_replay)
 		return replay_session(hdr) == XDPCTL_SESSION_LISTENER ? XDPCTL_SYN_ANSWERED
 								      : XDPCTL_NEXT;
-	if (!terms->mss)
+	terms = terms_slot(hdr);
+	if (!terms)
+		return XDPCTL_NEXT;
+	if (!setting->mss)
 		return XDPCTL_SYN_LIMITED;
+	if (are_fresh(terms, hdr, setting->device, setting->now_ns) &&
+	    !may_be_connected(&hdr->src, setting->secret, setting->now_ns))
+		return answer_syn(ctx, hdr, setting, terms, NULL);
 	sk = find_tcp_socket(ctx, hdr);
 	if (!sk)
 		return XDPCTL_SYN_LIMITED;
 	if (sk->state == BPF_TCP_LISTEN) {
-		listener = bpf_skc_to_tcp_sock(sk);
-		if (listener)
-			reason = answer_syn(ctx, hdr, terms, sk, listener, answer);
+		terms->fresh_until_ns = 0; /* while they are written */
+		reason = ask_listener(ctx, hdr, setting, terms, sk);
 	}
 	bpf_sk_release(sk);
 	return reason;

@@ -132,6 +132,11 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
         return policies.error();
     }
     plane->policies_ = *policies;
+    auto peers = map_memory<xdpctl_peers>(object, "peers");
+    if (!peers) {
+        return peers.error();
+    }
+    plane->peers_ = *peers;
     if (auto done = plane->map_bans(); !done) {
         return done.error();
     }
@@ -150,6 +155,7 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
 BpfDataplane::~BpfDataplane()
 {
     ring_buffer__free(ring_);
+    unmap_memory(peers_);
     unmap_memory(policies_);
     unmap_memory(guards_);
     unmap_memory(ban_slots_);
@@ -386,6 +392,11 @@ Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
     const int code = bpf_map_update_elem(object_.map("clients"), &key, &client, BPF_NOEXIST);
     if (code != 0 && code != -EEXIST) {
         return system_failure(code, "writing the map clients");
+    }
+    if (code == 0) { // else an earlier daemon did this
+        xdpctl_peers& peers = peers_[xdpctl_peer_slot(&key, control_->secret)];
+        __atomic_fetch_add(&peers.open, connections, __ATOMIC_RELAXED);
+        peers.closed_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS);
     }
     return remember_client(source);
 }

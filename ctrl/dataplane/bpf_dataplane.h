@@ -88,6 +88,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::span<xdpctl_ban_slot> ban_slots_;
     std::span<xdpctl_guard> guards_;
     std::span<xdpctl_policy> policies_;
+    std::span<xdpctl_peers> peers_;
     std::optional<BanStore> bans_;
     size_t ban_entries_ = 0;
 

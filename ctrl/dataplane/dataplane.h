@@ -77,7 +77,7 @@ class Dataplane
 
     virtual Result<std::vector<DeviceCounters>> counters() const = 0;
     virtual Result<std::vector<ClientSample>> clients() const = 0;
-    // A client that the kernel already holds a connection of.
+    // A client of whom the kernel already holds connections; 0: lately closed ones.
     virtual Result<> seed_client(const Address& source, uint32_t connections) = 0;
 
     virtual Result<std::vector<GuardReading>> guards() const = 0;

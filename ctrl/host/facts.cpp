@@ -143,9 +143,9 @@ BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
 
 Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts)
 {
-    auto sockets = established_tcp();
+    auto sockets = connected_tcp();
     if (!sockets) {
-        return sockets.error().in("established sockets");
+        return sockets.error().in("connected sockets");
     }
     std::set<uint16_t> ports;
     for (const Service& service : facts.services) {
@@ -154,7 +154,7 @@ Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts)
     std::map<Address, uint32_t> clients;
     for (const SocketInfo& socket : *sockets) {
         if (ports.contains(socket.local_port)) {
-            clients[socket.peer]++;
+            clients[socket.peer] += socket.time_wait ? 0 : 1;
         }
     }
     return clients;

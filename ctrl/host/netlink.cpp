@@ -115,7 +115,8 @@ Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states,
                          ntohs(info->id.idiag_sport),
                          address_of(info->idiag_family, info->id.idiag_dst),
                          ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6,
-                         info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0});
+                         info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0,
+                         info->idiag_state == TCP_TIME_WAIT});
     });
 }
 
@@ -266,11 +267,12 @@ Result<std::vector<SocketInfo>> listening_sockets()
     return found;
 }
 
-Result<std::vector<SocketInfo>> established_tcp()
+Result<std::vector<SocketInfo>> connected_tcp()
 {
     std::vector<SocketInfo> found;
     for (const uint8_t family : {AF_INET, AF_INET6}) {
-        auto done = dump_sockets(family, IPPROTO_TCP, 1U << TCP_ESTABLISHED, found);
+        auto done =
+            dump_sockets(family, IPPROTO_TCP, 1U << TCP_ESTABLISHED | 1U << TCP_TIME_WAIT, found);
         if (!done) {
             return done.error();
         }

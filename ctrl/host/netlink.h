@@ -21,6 +21,7 @@ struct SocketInfo {
     uint16_t peer_port = 0;
     bool ipv6 = false;
     uint32_t backlog = 0; // of a TCP listener, connections
+    bool time_wait = false;
 };
 
 struct LinkInfo {
@@ -46,6 +47,7 @@ Result<std::vector<RouteMetrics>> route_metrics();
 
 // TCP in LISTEN and UDP without a peer.
 Result<std::vector<SocketInfo>> listening_sockets();
-Result<std::vector<SocketInfo>> established_tcp();
+// Established, and what lingers in TIME_WAIT.
+Result<std::vector<SocketInfo>> connected_tcp();
 
 } // namespace xdpctl

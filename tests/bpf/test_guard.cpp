@@ -5,9 +5,14 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
+#include <fcntl.h>
 #include <random>
 #include <thread>
 
@@ -28,11 +33,27 @@ constexpr uint16_t port = 80;
 constexpr uint8_t slot = 1;
 constexpr uint8_t tcp_cwr_ece = 0xc0;
 
-// Longer than a connection passes for having just been accepted (ACCEPTED_NS).
-void outlast_acceptance()
+// Longer than a connection passes for having just been accepted (ACCEPTED_NS), and
+// than a listener's terms are kept (TERMS_FRESH_NS).
+void outlast_what_is_kept()
 {
     std::this_thread::sleep_for(std::chrono::milliseconds(150));
 }
+
+// Terms are kept for each CPU.
+struct OneCpu {
+    cpu_set_t before{};
+    OneCpu()
+    {
+        sched_getaffinity(0, sizeof(before), &before);
+        cpu_set_t one{};
+        CPU_SET(sched_getcpu(), &one);
+        REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    }
+    ~OneCpu() { sched_setaffinity(0, sizeof(before), &before); }
+    OneCpu(const OneCpu&) = delete;
+    OneCpu& operator=(const OneCpu&) = delete;
+};
 
 struct Guarded : Loaded {
     explicit Guarded(xdpctl_guard_mode mode = XDPCTL_GUARD_ON, LoadOptions options = {})
@@ -46,6 +67,13 @@ struct Guarded : Loaded {
         commit();
         REQUIRE(plane->set_own_addresses({Wire::server(false), Wire::server(true)}));
         plane->set_answer_mss(0, 1460, 1440); // test runs come from a device that nobody registered
+    }
+    // As if the client had a connection: then the listener is asked at each SYN.
+    void ask_always()
+    {
+        for (const bool ipv6 : {false, true}) {
+            REQUIRE(plane->seed_client(Wire::client(ipv6), 1));
+        }
     }
     GuardReading reading() const
     {
@@ -238,6 +266,10 @@ TEST_CASE("the guard answers a SYN byte for byte as the kernel's listener does")
 {
     const Wire wire;
     Guarded guarded;
+    const bool from_kept_terms = GENERATE(false, true);
+    if (!from_kept_terms) {
+        guarded.ask_always();
+    }
     const std::vector<std::pair<const char*, Listener::Options>> listeners = {
         {"a plain listener", {}},
         {"SO_RCVBUF small", {.receive_buffer = 8192}},
@@ -247,9 +279,11 @@ TEST_CASE("the guard answers a SYN byte for byte as the kernel's listener does")
     };
     for (const auto& [which, options] : listeners) {
         const Listener listener(options);
+        outlast_what_is_kept();
         for (const SynKind& kind : syn_kinds()) {
             for (const bool ipv6 : {false, true}) {
-                INFO(which << ", " << kind.what << (ipv6 ? ", IPv6" : ", IPv4"));
+                INFO(which << ", " << kind.what << (ipv6 ? ", IPv6" : ", IPv4")
+                           << (from_kept_terms ? ", terms kept" : ", listener asked"));
                 const Bytes syn = syn_of(kind, ipv6).build();
                 compare_answers(wire, [&] { return ask_both(wire, guarded, syn); });
             }
@@ -307,6 +341,7 @@ TEST_CASE("the answer follows the host's sysctls")
     for (const auto& [name, value] : settings) {
         const auto before = read_sysctl(name);
         REQUIRE(write_sysctl(name, value));
+        outlast_what_is_kept();
         for (const bool ipv6 : {false, true}) {
             for (const uint8_t flags : {tcp_syn, static_cast<uint8_t>(tcp_syn | tcp_cwr_ece)}) {
                 INFO(name << "=" << value << (ipv6 ? ", IPv6" : ", IPv4"));
@@ -318,6 +353,7 @@ TEST_CASE("the answer follows the host's sysctls")
     }
     // A secret offset is added to timestamps then: no option can be carried.
     REQUIRE(write_sysctl("net.ipv4.tcp_timestamps", "1"));
+    outlast_what_is_kept();
     const auto outcome = guarded.run(syn_of({"", linux_options}, false).build());
     CHECK(outcome.reason == "syn_answered");
     CHECK(timestamp_at(outcome.frame) == 0);
@@ -430,7 +466,7 @@ TEST_CASE("a cookie is accepted here and by the kernel, with all that was agreed
         CHECK(recv(connection.get(), received, data, MSG_WAITALL) == data);
 
         // It is a connection now: whatever it sends passes, also again.
-        outlast_acceptance();
+        outlast_what_is_kept();
         for (const uint8_t flags : {tcp_ack, static_cast<uint8_t>(tcp_fin | tcp_ack), tcp_rst,
                                     static_cast<uint8_t>(tcp_ack | tcp_psh)}) {
             CHECK(guarded.run(from_client(ipv6).tcp(client_port, port, flags).build()).reason ==
@@ -442,6 +478,153 @@ TEST_CASE("a cookie is accepted here and by the kernel, with all that was agreed
     }
     CHECK(guarded.reading().counters.cookies == 2);
     CHECK(guarded.reading().counters.accepted == 2);
+}
+
+TEST_CASE("a listener's terms are kept for a moment, and no longer")
+{
+    const Wire wire;
+    const OneCpu pinned;
+    Guarded guarded;
+    const auto reason = [&](bool ipv6) {
+        return guarded.run(syn_of({"", linux_options}, ipv6).build()).reason;
+    };
+    for (const bool ipv6 : {false, true}) {
+        auto listener = std::make_unique<Listener>(Listener::Options{});
+        outlast_what_is_kept();
+        CHECK(reason(ipv6) == "syn_answered");
+        listener.reset();
+        CHECK(reason(ipv6) == "syn_answered"); // nobody was asked
+        REQUIRE(guarded.plane->seed_client(Wire::client(ipv6), 1));
+        CHECK(reason(ipv6) != "syn_answered");
+        outlast_what_is_kept();
+        FrameBuilder stranger(ipv6 ? "2001:db8::9"_ip : "198.51.100.9"_ip, Wire::server(ipv6));
+        CHECK(guarded.run(stranger.tcp(client_port, port, tcp_syn).build()).reason !=
+              "syn_answered");
+    }
+}
+
+namespace
+{
+
+// The program that learns of connections, on a cgroup that is mounted for it.
+class Learning
+{
+  public:
+    explicit Learning(const BpfObject& object)
+    {
+        REQUIRE(mkdtemp(directory_) != nullptr);
+        REQUIRE(mount("none", directory_, "cgroup2", 0, nullptr) == 0);
+        const Fd cgroup(open(directory_, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        link_ = Fd(bpf_link_create(object.clients(), cgroup.get(), BPF_CGROUP_SOCK_OPS, nullptr));
+        REQUIRE(link_.valid());
+    }
+    ~Learning()
+    {
+        umount2(directory_, MNT_DETACH);
+        rmdir(directory_);
+    }
+    Learning(const Learning&) = delete;
+    Learning& operator=(const Learning&) = delete;
+
+  private:
+    char directory_[32] = "/tmp/xdpctl-cgroup-XXXXXX";
+    Fd link_;
+};
+
+// A client whose segments go past the guard, and what passes on to the kernel.
+struct Conversation {
+    const Wire& wire;
+    Guarded& guarded;
+    bool ipv6;
+    uint32_t sent = 0xfffffff0;
+    uint32_t received = 0;
+
+    std::string say(uint8_t flags, size_t payload = 0)
+    {
+        const Bytes frame = from_client(ipv6)
+                                .tcp(client_port, port, flags)
+                                .sequence(sent, received)
+                                .payload(payload)
+                                .build();
+        const auto outcome = guarded.run(frame);
+        if (outcome.action == XDP_PASS) {
+            wire.send(frame);
+        } else if (outcome.action == XDP_TX) {
+            received = sequence_of(outcome.frame) + 1;
+        }
+        return outcome.reason;
+    }
+    Fd connect(const Listener& listener)
+    {
+        CHECK(say(tcp_syn) == "syn_answered");
+        CHECK(say(tcp_syn) == "syn_answered"); // once more: the same cookie
+        sent++;
+        CHECK(say(tcp_ack) == "cookie_accepted");
+        Fd connection = listener.accept();
+        REQUIRE(connection.valid());
+        outlast_what_is_kept();
+        return connection;
+    }
+    // So that the listener's terms are fresh.
+    void somebody_else_comes() const
+    {
+        FrameBuilder other(ipv6 ? "2001:db8::9"_ip : "198.51.100.9"_ip, Wire::server(ipv6));
+        CHECK(guarded.run(other.tcp(client_port, port, tcp_syn).build()).reason == "syn_answered");
+    }
+    // Of what the kernel sends, the first segment with these flags.
+    bool hears(uint8_t flags) const
+    {
+        while (const auto frame = wire.receive()) {
+            if ((frame->at(transport_of(*frame) + 13) & flags) == flags) {
+                return true;
+            }
+        }
+        return false;
+    }
+};
+
+} // namespace
+
+TEST_CASE("keep-alives, crossing FINs and a port that is used again go past the guard")
+{
+    const Wire wire;
+    const OneCpu pinned;
+    Guarded guarded;
+    const Learning learning(*guarded.object);
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    INFO((ipv6 ? "IPv6" : "IPv4"));
+    REQUIRE(write_sysctl("net.ipv4.tcp_invalid_ratelimit", "0")); // challenges at once
+    Conversation client{wire, guarded, ipv6};
+    Fd connection = client.connect(listener);
+
+    // RFC 9293 section 3.8.4: one before the next expected, with a byte or none.
+    client.sent--;
+    wire.forget();
+    CHECK(client.say(tcp_ack) == "passed");
+    CHECK(client.hears(tcp_ack));
+    CHECK(client.say(tcp_ack, 1) == "passed");
+    CHECK(client.hears(tcp_ack));
+    client.sent++;
+
+    client.somebody_else_comes();
+    CHECK(client.say(tcp_syn) == "passed"); // of a client that lost its memory
+    CHECK(client.hears(tcp_ack));           // RFC 5961: a challenge
+
+    connection = Fd();
+    CHECK(client.hears(tcp_fin));
+    CHECK(client.say(tcp_fin | tcp_ack) == "passed"); // before it saw ours: CLOSING
+    client.sent++;
+    client.received++;
+    CHECK(client.say(tcp_ack) == "passed"); // TIME_WAIT
+    outlast_what_is_kept();
+    CHECK(client.say(tcp_fin | tcp_ack) == "passed");
+
+    client.sent += 100000; // beyond the last: may open anew (RFC 6191, RFC 9293 section 3.6.1)
+    wire.forget();
+    client.somebody_else_comes();
+    CHECK(client.say(tcp_syn) == "passed");
+    CHECK(client.hears(tcp_syn | tcp_ack));
 }
 
 TEST_CASE("what belongs to no connection ends at the guard")
@@ -478,7 +661,7 @@ TEST_CASE("what belongs to no connection ends at the guard")
     SECTION("handshakes that were open before the guard was on go through")
     {
         REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "1"));
-        outlast_acceptance();
+        outlast_what_is_kept();
         for (const bool ipv6 : {false, true}) {
             wire.forget();
             wire.send(syn_of({"", linux_options}, ipv6).build());
@@ -649,6 +832,7 @@ TEST_CASE("the guard answers for the host's own addresses only")
     CHECK(reason(false, tcp_syn) == "passed");
     CHECK(reason(false, tcp_ack) == "passed");
     REQUIRE(guarded.plane->set_own_addresses({Wire::server(false)}));
+    outlast_what_is_kept();
     CHECK(reason(false, tcp_syn) == "syn_answered");
     CHECK(reason(true, tcp_syn) == "passed");
 }

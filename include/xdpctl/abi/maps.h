@@ -12,7 +12,7 @@
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 2
+#define XDPCTL_ABI_VERSION 3
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
@@ -128,6 +128,26 @@ static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *clie
  * hash. */
 #define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
 
+/*
+ * Which addresses have a connection to a service here, or had one lately: a filter
+ * by hash in front of the socket table, whose misses are dear. Only completed
+ * handshakes write here; it errs to "may have".
+ */
+struct xdpctl_peers {
+	__u32 open;	   /* connections now */
+	__u32 closed_tick; /* XDPCTL_PEER_TICK_NS of the data path's clock, the last time */
+};
+#define XDPCTL_PEER_SLOTS 32768 /* a power of two */
+#define XDPCTL_PEER_TICK_NS (1ULL << 30)
+/* FIN_WAIT2 without a process, then TIME_WAIT: 60 s each (tcp_fin_timeout,
+ * TCP_TIMEWAIT_LEN). */
+#define XDPCTL_PEER_LINGER_TICKS 128
+
+static inline __u32 xdpctl_peer_slot(const struct xdpctl_addr *peer, __u64 secret)
+{
+	return (__u32)xdpctl_ban_hash(peer, secret) & (XDPCTL_PEER_SLOTS - 1);
+}
+
 /* A source that completed a TCP handshake here, so it is not spoofed. */
 struct xdpctl_client {
 	__u64 packets;	       /* TCP from this address, estimated by sampling */
@@ -169,6 +189,7 @@ struct xdpctl_socket_key {
 	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
 	  0, FIXED)                                                                               \
 	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
+	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
 	X(own_addresses, HASH, struct xdpctl_addr, __u32, 4096, 0, FIXED)                         \
 	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                          \
