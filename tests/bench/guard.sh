@@ -64,12 +64,12 @@ MAC=$(in_host ip -br link show atk0 | awk '{print $3}')
 in_host ip route add 198.18.0.0/15 via $ATTACKER4 # else the stack could not even answer
 in_host sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.atk0.rp_filter=0
 
-bare drop
-blast 1
-begin=$(date +%s%N) before=$(received)
-blast "$seconds"
-bare_pps=$((($(received) - before) * 1000000 / (($(date +%s%N) - begin) / 1000)))
-bare off
+in_host ip link set atk0 xdpdrv pinned "$PINS-lab/drop"
+measure "bare XDP_DROP"
+in_host ip link set atk0 xdpdrv off
+in_host ip link set atk0 xdpdrv pinned "$PINS-lab/transmit"
+measure "bare XDP_TX"
+in_host ip link set atk0 xdpdrv off
 
 write_config enforce '[heuristics]
 enabled = false'
@@ -102,11 +102,9 @@ in_host iptables -A INPUT -p tcp --dport 80 -m state --state INVALID,UNTRACKED -
 in_host iptables -A INPUT -m state --state INVALID -j DROP
 measure "iptables SYNPROXY"
 
-printf '%s' "$rows" | jq -s --argjson bare "$bare_pps" \
-    '{schema_version: 1, seed: 1, bare_drop_pps: $bare,
-      rows: map(. + {of_bare_drop: (.pps / $bare)})}' > "$out"
-jq -r '"bare XDP_DROP: \(.bare_drop_pps) packets/s",
-    (["DEFENCE", "PACKETS/S", "OF BARE DROP", "CLIENTS", "CONNECTED", "P50 MS", "P99 MS", "REQUESTS/S"],
+printf '%s' "$rows" | jq -s '.[0].pps as $bare
+    | {schema_version: 2, seed: 1, rows: map(. + {of_bare_drop: (.pps / $bare)})}' > "$out"
+jq -r '(["DEFENCE", "PACKETS/S", "OF BARE DROP", "CLIENTS", "CONNECTED", "P50 MS", "P99 MS", "REQUESTS/S"],
      (.rows[] | [.name, .pps, (.of_bare_drop * 100 | round / 100), .clients, .connected,
                  .connect_p50_ms, .connect_p99_ms, .requests_per_second]) | @tsv)' "$out" |
     column -t -s "$(printf '\t')"

@@ -156,3 +156,10 @@ int drop(struct xdp_md* ctx)
     (void)ctx;
     return XDP_DROP;
 }
+
+SEC("xdp")
+int transmit(struct xdp_md* ctx)
+{
+    (void)ctx;
+    return XDP_TX;
+}
