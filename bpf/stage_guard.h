@@ -67,9 +67,9 @@ enum bucket_use { BUCKET_PREFIX = 1, BUCKET_KNOWN, BUCKET_PORT, BUCKET_ADMIT };
 
 static __always_inline bool take_from_bucket(const struct packet *pkt,
 					     const struct xdpctl_addr *address, enum bucket_use use,
-					     __u64 interval_ns)
+					     __be16 port, __u64 interval_ns)
 {
-	__u64 question = pkt->control->secret ^ ((__u64)use << 16 | pkt->hdr.dport);
+	__u64 question = pkt->control->secret ^ ((__u64)use << 16 | port);
 	__u32 bucket = xdpctl_ban_hash(address, question) & (XDPCTL_SYN_BUCKETS - 1);
 	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
 
@@ -91,18 +91,20 @@ static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 						    const struct guarded *on)
 {
 	const struct xdpctl_policy *policy = pkt->policy;
+	/* Who tries ports that nobody here has gets one limit for all of them. */
+	__be16 port = on->slot ? pkt->hdr.dport : 0;
 	struct xdpctl_addr source;
 	bool passes;
 
 	if (is_known(pkt)) {
 		source = xdpctl_known_key(&pkt->hdr.src);
-		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN,
+		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN, port,
 					  policy->syn_prefix_interval_ns);
 	} else {
 		source = prefix_of(pkt);
-		passes = take_from_bucket(pkt, &source, BUCKET_PREFIX,
+		passes = take_from_bucket(pkt, &source, BUCKET_PREFIX, port,
 					  policy->syn_prefix_interval_ns) &&
-			 take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT,
+			 take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT, pkt->hdr.dport,
 					  policy->syn_service_interval_ns);
 	}
 	if (passes)
@@ -121,7 +123,8 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 
 	if (!on->service->lockdown || is_known(pkt))
 		return true;
-	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, interval * ADMIT_PREFIX_SHARE) &&
+	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, pkt->hdr.dport,
+				interval * ADMIT_PREFIX_SHARE) &&
 	       take_one(pkt, &on->guard->admit_due_ns, interval);
 }
 

@@ -3,6 +3,9 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <charconv>
+
 namespace xdpctl
 {
 namespace
@@ -113,10 +116,36 @@ Result<> SessionTracker::to_protected(const FrameInfo& frame)
     return Done{};
 }
 
+Result<ServicePort> parse_service_port(const std::string& text)
+{
+    ServicePort service{IPPROTO_TCP, 0};
+    std::string number = text;
+    if (const size_t slash = text.find('/'); slash != std::string::npos) {
+        const std::string protocol = text.substr(0, slash);
+        if (protocol != "tcp" && protocol != "udp") {
+            return failure(ErrorKind::usage, "{}: before the slash must be tcp or udp", text);
+        }
+        service.protocol = protocol == "udp" ? IPPROTO_UDP : IPPROTO_TCP;
+        number = text.substr(slash + 1);
+    }
+    const char* end = number.data() + number.size();
+    const auto parsed = std::from_chars(number.data(), end, service.port);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || service.port == 0) {
+        return failure(ErrorKind::usage, "{}: not a port from 1 to 65535", text);
+    }
+    return service;
+}
+
+std::string to_string(const ServicePort& service)
+{
+    return fmt::format("{}/{}", service.protocol == IPPROTO_UDP ? "udp" : "tcp", service.port);
+}
+
 void ServiceFinder::from_protected(const FrameInfo& frame)
 {
     const SocketKey listener = listener_of(key_of_outgoing(frame));
     if (frame.has_ports && frame.protocol == IPPROTO_TCP) {
+        tcp_came_out_ = true;
         const SocketKey key = key_of_outgoing(frame);
         if (frame.tcp_flags & tcp_syn) {
             begun_.insert(key);
@@ -133,9 +162,45 @@ void ServiceFinder::from_protected(const FrameInfo& frame)
 
 void ServiceFinder::to_protected(const FrameInfo& frame)
 {
-    if (frame.has_ports && frame.protocol == IPPROTO_UDP) {
-        asked_.insert(listener_of(key_of_incoming(frame)));
+    if (!frame.has_ports) {
+        return;
     }
+    const SocketKey listener = listener_of(key_of_incoming(frame));
+    const ServicePort service = {frame.protocol, frame.dport};
+    if (std::find(stated_.begin(), stated_.end(), service) != stated_.end()) {
+        stated_listeners_.insert(listener);
+    }
+    if (frame.protocol == IPPROTO_UDP) {
+        asked_.insert(listener);
+    } else if (frame.protocol == IPPROTO_TCP && is_only(frame, tcp_syn)) {
+        syns_[listener]++;
+    }
+}
+
+std::set<SocketKey> ServiceFinder::listeners() const
+{
+    std::set<SocketKey> all = listeners_;
+    all.insert(stated_listeners_.begin(), stated_listeners_.end());
+    return all;
+}
+
+std::set<SocketKey> ServiceFinder::assumed() const
+{
+    constexpr uint64_t fair_part = 20; // 5 %, so 20 services at most
+    std::set<SocketKey> found;
+    if (tcp_came_out_) {
+        return found;
+    }
+    uint64_t total = 0;
+    for (const auto& [listener, count] : syns_) {
+        total += count;
+    }
+    for (const auto& [listener, count] : syns_) {
+        if (count * fair_part >= total) {
+            found.insert(listener);
+        }
+    }
+    return found;
 }
 
 } // namespace xdpctl

@@ -5,7 +5,10 @@
 
 #include <map>
 #include <set>
+#include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include <xdpctl/abi/event.h>
 
@@ -62,17 +65,37 @@ class SessionTracker
     std::map<SocketKey, Connection> connections_;
 };
 
+struct ServicePort {
+    uint8_t protocol = 0; // IPPROTO_TCP or IPPROTO_UDP
+    uint16_t port = 0;
+
+    auto operator<=>(const ServicePort&) const = default;
+};
+// "443", "tcp/443", "udp/53".
+Result<ServicePort> parse_service_port(const std::string& text);
+std::string to_string(const ServicePort& service);
+
 // First pass over a capture: which ports of the protected side answer, and which
 // of its connections are older than the capture.
 class ServiceFinder
 {
   public:
+    // `stated`: services that it has, whatever the capture shows.
+    explicit ServiceFinder(std::vector<ServicePort> stated = {}) : stated_(std::move(stated)) {}
+
     void from_protected(const FrameInfo& frame);
     void to_protected(const FrameInfo& frame);
-    const std::set<SocketKey>& listeners() const { return listeners_; }
+    std::set<SocketKey> listeners() const;
+    // Where the capture has one direction only, nobody can be seen to accept: what
+    // receives a fair part of the SYNs is taken for a service then.
+    std::set<SocketKey> assumed() const;
     const std::set<SocketKey>& older_connections() const { return older_; }
 
   private:
+    std::vector<ServicePort> stated_;
+    bool tcp_came_out_ = false;
+    std::map<SocketKey, uint64_t> syns_; // by the listener that they ask for
+    std::set<SocketKey> stated_listeners_;
     std::set<SocketKey> asked_; // UDP that came in before anything went out
     std::set<SocketKey> listeners_;
     std::set<SocketKey> begun_; // TCP whose handshake is in the capture

@@ -196,9 +196,9 @@ Result<uint64_t> send_capture(const std::string& path, const Orientation& orient
 } // namespace
 
 Result<ReplayReport> replay_live(const Config& config, const std::string& path,
-                                 const std::vector<Prefix>& protect, const Progress& progress)
+                                 const Stated& stated, const Progress& progress)
 {
-    auto surveyed = survey(path, protect);
+    auto surveyed = survey(path, stated);
     if (!surveyed) {
         return surveyed.error();
     }

@@ -12,6 +12,6 @@ namespace xdpctl
 // process; run it in a child. Frames are sent as fast as the kernel takes them;
 // the clock and the sockets are the kernel's.
 Result<ReplayReport> replay_live(const Config& config, const std::string& path,
-                                 const std::vector<Prefix>& protect, const Progress& progress);
+                                 const Stated& stated, const Progress& progress);
 
 } // namespace xdpctl

@@ -55,11 +55,11 @@ template <typename Visit> Result<> for_each_frame(const std::string& path, Visit
 
 } // namespace
 
-Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect)
+Result<Survey> survey(const std::string& path, const Stated& stated)
 {
     Survey found;
-    found.orientation = {protect, false};
-    if (protect.empty()) {
+    found.orientation = {stated.protect, false};
+    if (stated.protect.empty()) {
         OrientationGuess guess;
         auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
             if (const auto info = read_frame(frame.bytes)) {
@@ -72,7 +72,7 @@ Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protec
         }
         found.orientation = guess.result();
     }
-    ServiceFinder services;
+    ServiceFinder services(stated.services);
     auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
         if (const auto info = read_frame(frame.bytes)) {
             found.orientation.is_outgoing(*info) ? services.from_protected(*info)
@@ -83,9 +83,12 @@ Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protec
     if (!done) {
         return done.error();
     }
-    found.listeners.assign(services.listeners().begin(), services.listeners().end());
-    found.older_connections.assign(services.older_connections().begin(),
-                                   services.older_connections().end());
+    found.listeners = services.listeners();
+    if (stated.services.empty()) {
+        found.assumed = services.assumed();
+        found.listeners.insert(found.assumed.begin(), found.assumed.end());
+    }
+    found.older_connections = services.older_connections();
     return found;
 }
 
@@ -194,10 +197,10 @@ Result<> Replayer::judge(const CapturedFrame& frame, ReplayReport& report)
     return Done{};
 }
 
-Result<ReplayReport> Replayer::run(const std::string& path, const std::vector<Prefix>& protect,
+Result<ReplayReport> Replayer::run(const std::string& path, const Stated& stated,
                                    const Progress& progress)
 {
-    auto surveyed = survey(path, protect);
+    auto surveyed = survey(path, stated);
     if (!surveyed) {
         return surveyed.error();
     }
@@ -208,6 +211,9 @@ Result<ReplayReport> Replayer::run(const std::string& path, const std::vector<Pr
     ReplayReport report;
     report.file = path;
     report.protects = orientation.describe();
+    for (const SocketKey& listener : surveyed->assumed) {
+        report.assumed.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
+    }
     SessionTracker sessions(*plane_);
     for (const SocketKey& listener : surveyed->listeners) {
         if (auto done = sessions.listen(listener); !done) {

@@ -19,13 +19,20 @@ namespace xdpctl
 // Called now and then with the share of the file that is done, 0 to 1.
 using Progress = std::function<void(double)>;
 
+// What the user states of the protected side.
+struct Stated {
+    std::vector<Prefix> protect; // empty: inferred
+    std::vector<ServicePort> services;
+};
+
 // The first pass: whom to protect and what it serves.
 struct Survey {
     Orientation orientation;
-    std::vector<SocketKey> listeners;
-    std::vector<SocketKey> older_connections;
+    std::set<SocketKey> listeners;
+    std::set<SocketKey> assumed; // of those, what the capture itself does not show
+    std::set<SocketKey> older_connections;
 };
-Result<Survey> survey(const std::string& path, const std::vector<Prefix>& protect);
+Result<Survey> survey(const std::string& path, const Stated& stated);
 
 // A data path of its own, loaded for replay: not attached, not pinned.
 class Replayer
@@ -34,9 +41,9 @@ class Replayer
     // Keeps the calling thread on one CPU from now on.
     static Result<std::unique_ptr<Replayer>> create(const Config& config);
 
-    // `protect` empty: inferred. Files run one after the other on one clock and
-    // in one state, so that a ban earned in the first meets the second.
-    Result<ReplayReport> run(const std::string& path, const std::vector<Prefix>& protect,
+    // Files run one after the other on one clock and in one state, so that a ban
+    // earned in the first meets the second.
+    Result<ReplayReport> run(const std::string& path, const Stated& stated,
                              const Progress& progress);
 
   private:

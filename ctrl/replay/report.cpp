@@ -82,6 +82,7 @@ json to_json(const ReplayReport& report)
     return {{"file", report.file},
             {"live", report.live},
             {"protects", report.protects},
+            {"assumed_services", report.assumed},
             {"frames", report.frames},
             {"judged", report.judged},
             {"outgoing", report.outgoing},

@@ -753,6 +753,7 @@ TEST_CASE("where no cookie can be made, SYNs are limited; who is known passes")
     const auto fair = [](int passed, int limit) { return passed >= limit && passed <= 3 * limit; };
     CHECK(fair(count_passed("203.0.113.", false, 9999, 500), 10)); // no service
     CHECK(fair(count_passed("2001:db8:7::", true, 9999, 500), 10));
+    CHECK(count_passed("203.0.113.", false, 9996, 100) <= 10);    // no service either: one limit
     CHECK(fair(count_passed("198.18.0.", false, port, 500), 10)); // a service without a listener
     SECTION("the service's own limit")
     {

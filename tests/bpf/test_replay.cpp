@@ -58,7 +58,7 @@ ReplayReport replay(const std::string& path, const Config& config = {},
     auto replayer = Replayer::create(config);
     INFO((replayer ? "" : replayer.error().message));
     REQUIRE(replayer);
-    auto report = (*replayer)->run(path, protect, {});
+    auto report = (*replayer)->run(path, {protect, {}}, {});
     INFO((report ? "" : report.error().message));
     REQUIRE(report);
     return *report;

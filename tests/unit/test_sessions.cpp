@@ -136,3 +136,40 @@ TEST_CASE("connections that are older than the capture are found in its first pa
     CHECK(table.open.contains(connection));
     CHECK(table.clients.empty());
 }
+
+TEST_CASE("services that a one-way capture does not show are assumed, with a fair part of the SYNs")
+{
+    ServiceFinder one_way;
+    FrameInfo syn = in(tcp_syn);
+    for (int i = 0; i < 97; i++) {
+        one_way.to_protected(syn);
+    }
+    for (syn.dport = 1; syn.dport <= 3; syn.dport++) {
+        one_way.to_protected(syn);
+    }
+    CHECK(one_way.listeners().empty());
+    CHECK(one_way.assumed() == std::set<SocketKey>{{6, server, 80, {}, 0}});
+    one_way.from_protected(out(tcp_rst | tcp_ack)); // it does answer: the port is closed
+    CHECK(one_way.assumed().empty());
+}
+
+TEST_CASE("stated services listen where somebody asks for them")
+{
+    ServiceFinder finder({{17, 80}, {6, 443}});
+    finder.to_protected(in(tcp_syn));
+    CHECK(finder.listeners().empty());
+    finder.to_protected(in(0, 17));
+    CHECK(finder.listeners() == std::set<SocketKey>{{17, server, 80, {}, 0}});
+}
+
+TEST_CASE("service ports are written as a number or with their protocol")
+{
+    CHECK(parse_service_port("443").value() == ServicePort{6, 443});
+    CHECK(parse_service_port("tcp/1").value() == ServicePort{6, 1});
+    CHECK(parse_service_port("udp/65535").value() == ServicePort{17, 65535});
+    CHECK(to_string(ServicePort{17, 53}) == "udp/53");
+    for (const char* wrong : {"", "0", "65536", "-1", "80x", "sctp/80", "udp/", "/80", "80/udp"}) {
+        INFO(wrong);
+        CHECK_FALSE(parse_service_port(wrong));
+    }
+}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ struct Options {
     std::vector<std::string> files;
     std::vector<std::string> benign;
     std::vector<std::string> protect;
+    std::vector<std::string> services;
     std::vector<std::string> expect;
     std::vector<std::string> expect_benign;
     std::string config;
@@ -29,7 +31,7 @@ struct Options {
 
 struct Plan {
     Config config;
-    std::vector<Prefix> protect;
+    Stated stated;
     std::vector<Expectation> expect;
     std::vector<Expectation> expect_benign;
 };
@@ -66,7 +68,14 @@ Result<Plan> make_plan(const Options& options)
         if (!prefix) {
             return prefix.error().in("--protect");
         }
-        plan.protect.push_back(*prefix);
+        plan.stated.protect.push_back(*prefix);
+    }
+    for (const std::string& text : options.services) {
+        auto service = parse_service_port(text);
+        if (!service) {
+            return service.error().in("--service");
+        }
+        plan.stated.services.push_back(*service);
     }
     auto expect = parse_expectations(options.expect);
     auto expect_benign = parse_expectations(options.expect_benign);
@@ -85,8 +94,8 @@ Result<ReplayReport> replay_one(Replayer* replayer, const Plan& plan, const std:
 {
     ProgressLine line(file);
     const Progress progress = [&line](double share) { line.show(share); };
-    return replayer != nullptr ? replayer->run(file, plan.protect, progress)
-                               : replay_live(plan.config, file, plan.protect, progress);
+    return replayer != nullptr ? replayer->run(file, plan.stated, progress)
+                               : replay_live(plan.config, file, plan.stated, progress);
 }
 
 void print_report(const ReplayReport& report, bool benign)
@@ -97,6 +106,11 @@ void print_report(const ReplayReport& report, bool benign)
                "{} skipped\n",
                report.protects, report.frames, report.seconds, report.judged, report.outgoing,
                report.elsewhere, report.too_large + report.too_short);
+    if (!report.assumed.empty()) {
+        fmt::print("  nobody answers in this capture: {} taken for a service (--service says "
+                   "otherwise)\n",
+                   fmt::join(report.assumed, ", "));
+    }
     if (report.too_large + report.too_short + report.completed + report.clock_adjusted > 0) {
         fmt::print("  {} larger than one buffer and {} shorter than a header were skipped; {} cut "
                    "by the snap length were filled with zeros; {} without a usable time followed "
@@ -240,6 +254,9 @@ Action setup_replay(CLI::App& app)
                    "into the same state: the collateral");
     app.add_option("--protect", options->protect,
                    "the protected side (default: inferred from each file, and printed)");
+    app.add_option("--service", options->services,
+                   "a port that the protected side serves, such as 443 or udp/53 (default: what "
+                   "it is seen to answer on)");
     app.add_option("--expect", options->expect,
                    "for each file, such as 'drop>=98%' or 'tcp_null>=10'; else exit code 1");
     app.add_option("--expect-benign", options->expect_benign,
