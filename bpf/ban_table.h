@@ -10,12 +10,6 @@
 /* Set before load: number of buckets minus 1. */
 const volatile __u32 xdpctl_ban_mask = 0;
 
-static __always_inline bool same_address(const struct xdpctl_addr *a, const struct xdpctl_addr *b)
-{
-	return a->word[3] == b->word[3] && a->word[2] == b->word[2] && a->word[1] == b->word[1] &&
-	       a->word[0] == b->word[0];
-}
-
 static __always_inline struct xdpctl_ban *ban_in_slot(const struct xdpctl_addr *source, __u32 index)
 {
 	struct xdpctl_ban_slot *slot = bpf_map_lookup_elem(&ban_slots, &index);

@@ -79,6 +79,8 @@ static __always_inline void measure_syn(const struct xdpctl_service *service,
 	__s64 pending;
 
 	here->syns++;
+	if (now - here->reported_ns > NS_PER_S)
+		here->unreported = 0; /* the rest of an older flood */
 	here->unreported++;
 	if (attacked && here->unreported < PENDING_BATCH &&
 	    now - here->reported_ns < PENDING_REPORT_NS)

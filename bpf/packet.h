@@ -33,8 +33,13 @@ struct headers {
 	__be16 dport;
 	__u32 network;	 /* offset of the IP header, bytes */
 	__u32 transport; /* offset of the transport header, bytes */
-	__u8 protocol;	 /* of the transport header */
+	__u32 fragment_id;
+	__u16 fragment_offset; /* bytes */
+	__u16 fragment_bytes;  /* of payload; 0: not a fragment */
+	__u8 more_fragments;   /* 1: not the last one */
+	__u8 protocol;	       /* of the transport header */
 	__u8 tcp_flags;
+	__u8 icmp_type;
 	__u8 has_ports; /* 1: a whole TCP or UDP header was read */
 };
 
@@ -45,8 +50,10 @@ struct packet {
 	const struct xdpctl_policy *policy;
 	struct xdpctl_counters *counters; /* of this CPU and device */
 	__u32 slot;
-	__u32 device; /* slot */
-	bool dry_run; /* judge only: leave no trace in any table */
+	__u32 device;	   /* slot */
+	bool dry_run;	   /* judge only: leave no trace in any table */
+	bool suspect;	   /* looks like a reflector's: goes first when room gets short */
+	__u32 limit_class; /* enum xdpctl_limit_class */
 
 	bool known_client;   /* evidence: the source is in `clients` */
 	__u32 prefix_length; /* evidence: of the prefix that matched */
@@ -57,6 +64,12 @@ struct packet {
 static __always_inline __u64 linear_bytes(const struct xdp_md *ctx)
 {
 	return (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+}
+
+static __always_inline bool same_address(const struct xdpctl_addr *a, const struct xdpctl_addr *b)
+{
+	return a->word[3] == b->word[3] && a->word[2] == b->word[2] && a->word[1] == b->word[1] &&
+	       a->word[0] == b->word[0];
 }
 
 static __always_inline __be32 ipv4_of(const struct xdpctl_addr *addr)

@@ -26,6 +26,16 @@ static __always_inline bool may_be_connected(const struct xdpctl_addr *peer, __u
 	       peer_tick(now_ns) - here->closed_tick < XDPCTL_PEER_LINGER_TICKS;
 }
 
+/* No connection yet, but a request socket in the kernel. */
+static __always_inline void peer_asked(const struct xdpctl_addr *peer, __u64 secret, __u64 now_ns)
+{
+	struct xdpctl_peers *here = peers_of(peer, secret);
+	__u32 tick = peer_tick(now_ns) - XDPCTL_PEER_LINGER_TICKS + XDPCTL_PEER_REQUEST_TICKS;
+
+	if (here && (__s32)(tick - here->closed_tick) > 0)
+		here->closed_tick = tick;
+}
+
 static __always_inline void peer_opened(const struct xdpctl_addr *peer, __u64 secret)
 {
 	struct xdpctl_peers *here = peers_of(peer, secret);
@@ -37,13 +47,16 @@ static __always_inline void peer_opened(const struct xdpctl_addr *peer, __u64 se
 static __always_inline void peer_closed(const struct xdpctl_addr *peer, __u64 secret, __u64 now_ns)
 {
 	struct xdpctl_peers *here = peers_of(peer, secret);
+	__u32 open;
 
 	if (!here)
 		return;
 	here->closed_tick = peer_tick(now_ns);
-	/* 0 where the entry is younger than the connection. */
-	if (__sync_fetch_and_add(&here->open, -1) == 0)
-		__sync_fetch_and_add(&here->open, 1);
+	/* 0 where the entry is younger than the connection. Two at once may count as
+	 * one, which errs to the safe side. */
+	open = *(volatile __u32 *)&here->open;
+	if (open)
+		__sync_val_compare_and_swap(&here->open, open, open - 1);
 }
 
 #endif

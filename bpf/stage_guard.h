@@ -6,8 +6,11 @@
 #ifndef XDPCTL_BPF_STAGE_GUARD_H
 #define XDPCTL_BPF_STAGE_GUARD_H
 
+#include "account.h"
 #include "conntrack.h"
 #include "guard_state.h"
+#include "known.h"
+#include "own_address.h"
 #include "rate.h"
 #include "session.h"
 #include "syn_cookie.h"
@@ -31,6 +34,11 @@ static __always_inline bool find_guarded(const struct packet *pkt, __u32 slot, s
 	return on->guard && on->counters;
 }
 
+static __always_inline bool is_opening_syn(const struct headers *hdr)
+{
+	return (hdr->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
 /* Where completed handshakes cannot be seen, none can be missed. */
 static __always_inline bool is_blind(const struct packet *pkt)
 {
@@ -42,24 +50,6 @@ static __always_inline bool is_active(const struct packet *pkt, const struct gua
 	return on->service->guard == XDPCTL_GUARD_ON ||
 	       (on->service->guard == XDPCTL_GUARD_AUTO && !is_blind(pkt) &&
 		is_attacked(on->guard, on->now));
-}
-
-/* Listeners that are bound to every address answer for the host's own only, not
- * for what it forwards or bridges. */
-static __always_inline bool is_own(const struct packet *pkt)
-{
-	const struct listener_terms *terms = terms_slot(&pkt->hdr);
-
-	if (terms && are_fresh(terms, &pkt->hdr, pkt->device, now_ns(pkt)))
-		return true;
-	return bpf_map_lookup_elem(&own_addresses, &pkt->hdr.dst);
-}
-
-static __always_inline bool is_known(const struct packet *pkt)
-{
-	struct xdpctl_addr key = xdpctl_known_key(&pkt->hdr.src);
-
-	return bpf_map_lookup_elem(&known_clients, &key);
 }
 
 /* Different questions about one address must not share a bucket. */
@@ -91,12 +81,14 @@ static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 						    const struct guarded *on)
 {
 	const struct xdpctl_policy *policy = pkt->policy;
-	/* Who tries ports that nobody here has gets one limit for all of them. */
-	__be16 port = on->slot ? pkt->hdr.dport : 0;
+	/* Who tries ports that nobody here has gets one limit for all of them, unless
+	 * they may be translated to somebody. */
+	bool somebodys = on->slot || policy->host & XDPCTL_HOST_CONNTRACK;
+	__be16 port = somebodys ? pkt->hdr.dport : 0;
 	struct xdpctl_addr source;
 	bool passes;
 
-	if (is_known(pkt)) {
+	if (is_known(&pkt->hdr.src)) {
 		source = xdpctl_known_key(&pkt->hdr.src);
 		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN, port,
 					  policy->syn_prefix_interval_ns);
@@ -121,7 +113,7 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 	__u64 interval = on->service->admit_interval_ns;
 	struct xdpctl_addr prefix = prefix_of(pkt);
 
-	if (!on->service->lockdown || is_known(pkt))
+	if (!on->service->lockdown || is_known(&pkt->hdr.src))
 		return true;
 	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, pkt->hdr.dport,
 				interval * ADMIT_PREFIX_SHARE) &&
@@ -136,6 +128,7 @@ static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pk
 		.secret = pkt->control->secret,
 		.device = device,
 		.look_only = pkt->dry_run,
+		.ask_always = is_blind(pkt),
 		.mss = pkt->control->devices[device].mss[pkt->hdr.family & 1],
 		.rmem_max = pkt->policy->rmem_max,
 		.now_ms = (now_ns(pkt) + pkt->control->monotonic_offset_ns) / NS_PER_MS,
@@ -175,10 +168,10 @@ static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __
 		return XDPCTL_NEXT;
 	if (!pkt->dry_run && !is_blind(pkt))
 		measure_syn(on.service, on.guard, on.counters, on.now);
-	if (!is_active(pkt, &on) && (!on.service->lockdown || is_known(pkt)))
+	if (!is_active(pkt, &on) && (!on.service->lockdown || is_known(&pkt->hdr.src)))
 		return XDPCTL_NEXT;
 	reason = challenge(pkt, &on);
-	if (pkt->dry_run)
+	if (pkt->dry_run || !reason_enforced(pkt, reason))
 		return reason;
 	if (reason == XDPCTL_SYN_ANSWERED)
 		on.counters->cookies++;
@@ -246,6 +239,19 @@ static __always_inline enum xdpctl_reason accept_cookie(const struct packet *pkt
 	return XDPCTL_COOKIE_ACCEPTED;
 }
 
+/* The kernel has a handshake of this source now: its SYN may come again. */
+static __always_inline void note_passed_syn(const struct packet *pkt)
+{
+	__u32 port;
+
+	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports || !is_opening_syn(&pkt->hdr))
+		return;
+	port = bpf_ntohs(pkt->hdr.dport);
+	barrier_var(port); /* as in stage_guard */
+	if (pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)])
+		peer_asked(&pkt->hdr.src, pkt->control->secret, now_ns(pkt));
+}
+
 static __always_inline enum xdpctl_reason guard_rest(const struct packet *pkt, __u32 slot)
 {
 	struct guarded on;
@@ -269,6 +275,34 @@ static __always_inline enum xdpctl_reason guard_rest(const struct packet *pkt, _
 	return check == COOKIE_INVALID ? XDPCTL_COOKIE_REJECTED : XDPCTL_NO_SESSION;
 }
 
+#define STRAYS_PER_S 1000 /* of a CPU, before the socket table is asked */
+
+/*
+ * To ports that nobody serves comes what this host's own connections bring, which is
+ * asked of the socket table when there is much of it (reflected SYN-ACKs, ACK floods).
+ */
+static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
+{
+	const __u32 zero = 0;
+	struct xdpctl_service_counters *here = bpf_map_lookup_elem(&service_counters, &zero);
+	__u64 now = now_ns(pkt);
+
+	/* A socket that is bound to a device above this one would not be found. */
+	if (!here || pkt->policy->host & XDPCTL_HOST_STACKED || !is_own(pkt))
+		return XDPCTL_NEXT;
+	if (here->stray_due_ns < now + NS_PER_S / 10) {
+		if (!pkt->dry_run)
+			here->stray_due_ns = (here->stray_due_ns < now ? now : here->stray_due_ns) +
+					     NS_PER_S / STRAYS_PER_S;
+		return XDPCTL_NEXT;
+	}
+	if (xdpctl_tcp_session(pkt->ctx, &pkt->hdr) != XDPCTL_SESSION_NONE)
+		return XDPCTL_NEXT;
+	if (pkt->policy->host & XDPCTL_HOST_CONNTRACK && conntrack_knows(pkt->ctx, &pkt->hdr))
+		return XDPCTL_NEXT;
+	return XDPCTL_NO_SESSION;
+}
+
 /* fe80::/10: neighbours, whose sockets are bound to a device (RFC 4007). */
 static __always_inline bool is_link_local(const struct packet *pkt)
 {
@@ -285,9 +319,9 @@ static __always_inline enum xdpctl_reason stage_guard(const struct packet *pkt)
 	port = bpf_ntohs(pkt->hdr.dport);
 	barrier_var(port); /* the verifier of 6.1 forgets bounds when bytes are swapped */
 	slot = pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)];
-	if ((pkt->hdr.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
+	if (is_opening_syn(&pkt->hdr))
 		return guard_syn(pkt, slot);
-	return slot ? guard_rest(pkt, slot) : XDPCTL_NEXT;
+	return slot ? guard_rest(pkt, slot) : guard_stray(pkt);
 }
 
 #endif

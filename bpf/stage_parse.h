@@ -52,6 +52,7 @@ struct cursor {
 struct payload {
 	__u32 bytes;	       /* by the IP length, from the cursor on */
 	__u32 fragment_offset; /* bytes */
+	__u32 fragment_id;
 	bool more_fragments;
 };
 
@@ -98,12 +99,13 @@ static __always_inline enum xdpctl_reason parse_udp(struct headers *hdr, const s
 	return XDPCTL_NEXT;
 }
 
-static __always_inline enum xdpctl_reason parse_icmp(const struct cursor *cur,
+static __always_inline enum xdpctl_reason parse_icmp(struct headers *hdr, const struct cursor *cur,
 						     const struct payload *l4)
 {
 	/* ICMPv6 needs 4 bytes by RFC 4443, every defined message has 8. */
 	if (l4->bytes < ICMP_HEADER_BYTES || cur->pos + ICMP_HEADER_BYTES > cur->data_end)
 		return l4->more_fragments ? XDPCTL_FRAGMENT_TINY : XDPCTL_ICMP_HEADER;
+	hdr->icmp_type = *(__u8 *)cur->pos;
 	return XDPCTL_NEXT;
 }
 
@@ -114,6 +116,10 @@ parse_transport(struct headers *hdr, const struct cursor *cur, const struct payl
 	if (l4->fragment_offset || l4->more_fragments) {
 		if (l4->fragment_offset + l4->bytes > IP_BYTES_MAX)
 			return XDPCTL_FRAGMENT_OVERSIZE;
+		hdr->fragment_id = l4->fragment_id;
+		hdr->fragment_offset = l4->fragment_offset;
+		hdr->fragment_bytes = l4->bytes;
+		hdr->more_fragments = l4->more_fragments;
 		if (l4->fragment_offset)
 			return XDPCTL_NEXT;
 	}
@@ -122,7 +128,7 @@ parse_transport(struct headers *hdr, const struct cursor *cur, const struct payl
 	if (hdr->protocol == IPPROTO_UDP)
 		return parse_udp(hdr, cur, l4);
 	if (hdr->protocol == (hdr->family == XDPCTL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-		return parse_icmp(cur, l4);
+		return parse_icmp(hdr, cur, l4);
 	return XDPCTL_NEXT;
 }
 
@@ -153,6 +159,7 @@ static __always_inline enum xdpctl_reason parse_ipv4(struct headers *hdr, struct
 	l4.bytes = total - header;
 	l4.fragment_offset = (frag & IPV4_FRAGMENT_OFFSET) * 8;
 	l4.more_fragments = frag & IPV4_MORE_FRAGMENTS;
+	l4.fragment_id = ip->id;
 	return parse_transport(hdr, cur, &l4);
 }
 
@@ -168,6 +175,7 @@ struct extension_chain {
 	__u32 offset; /* of the next header in the frame */
 	__u32 bytes;  /* of IP payload from there on */
 	__u32 fragment_offset;
+	__u32 fragment_id;
 	__u8 more_fragments;
 	__u8 protocol; /* of the next header */
 };
@@ -191,6 +199,7 @@ __noinline int xdpctl_step_extension(struct xdp_md *ctx, struct extension_chain 
 
 		chain->fragment_offset = offset & IPV6_FRAGMENT_OFFSET;
 		chain->more_fragments = offset & IPV6_MORE_FRAGMENTS;
+		chain->fragment_id = ((struct ipv6_fragment *)ext)->id;
 		bytes = sizeof(struct ipv6_fragment);
 	} else if (chain->protocol == IPPROTO_AH) {
 		bytes = (ext->length + 2) * 4;
@@ -238,6 +247,7 @@ static __always_inline bool parse_ipv6_extensions(struct xdp_md *ctx, struct hea
 	l4->bytes = chain.bytes;
 	l4->fragment_offset = chain.fragment_offset;
 	l4->more_fragments = chain.more_fragments;
+	l4->fragment_id = chain.fragment_id;
 	return true;
 }
 

@@ -70,13 +70,12 @@ static __always_inline void read_any_options(struct xdp_md *ctx, __u32 offset, _
 	const __u32 zero = 0;
 	struct tcp_option_reader *reader = bpf_map_lookup_elem(&option_readers, &zero);
 
-	/* Two bounds apart and unknown to the compiler, for the verifier of 6.1. */
-	barrier_var(length);
-	if (!reader || length < 4)
+	if (!reader || length < 4 || length > TCP_OPTIONS_BYTES_MAX)
 		return;
+	/* The same once more, for the verifier of 6.1, which forgets the bounds of
+	 * what was spilled. */
 	barrier_var(length);
-	if (length > TCP_OPTIONS_BYTES_MAX)
-		return;
+	length = ((length - 1) & (TCP_OPTIONS_BUFFER - 1)) + 1;
 	__builtin_memset(&reader->found, 0, sizeof(reader->found));
 	if (bpf_xdp_load_bytes(ctx, offset, reader->bytes, length))
 		return;
@@ -142,8 +141,10 @@ struct answer_setting {
 	__u32 device; /* slot */
 	__u32 mss;    /* advmss of the interface's routes; 0: no answers there */
 	__u32 rmem_max;
-	__u32 now_ms;	 /* CLOCK_MONOTONIC, which TCP's timestamps count */
-	__u32 look_only; /* 1: leave no trace */
+	__u32 now_ms;	  /* CLOCK_MONOTONIC, which TCP's timestamps count */
+	__u32 look_only;  /* 1: leave no trace */
+	__u32 ask_always; /* 1: nobody tells who has a connection */
+	__u32 unused;
 };
 
 #define TERMS_SLOTS 512 /* a power of two */
@@ -151,15 +152,16 @@ struct answer_setting {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TERMS_SLOTS);
+	__uint(max_entries, TERMS_SLOTS + 1); /* the last one is for looking only */
 	__type(key, __u32);
 	__type(value, struct listener_terms);
 } terms_of_listeners SEC(".maps");
 
-/* Only listeners write here, so that a plain sum is hash enough. */
-static __always_inline struct listener_terms *terms_slot(const struct headers *hdr)
+/* Only listeners write here, so that a simple hash is enough (Knuth's factors). */
+static __always_inline struct listener_terms *terms_slot(const struct headers *hdr, bool look_only)
 {
-	__u32 slot = (hdr->dst.word[3] ^ hdr->dst.word[3] >> 16 ^ hdr->dport) & (TERMS_SLOTS - 1);
+	__u32 hash = bpf_ntohl(hdr->dst.word[3]) * 2654435761U + bpf_ntohs(hdr->dport) * 40503U;
+	__u32 slot = look_only ? TERMS_SLOTS : hash >> 16 & (TERMS_SLOTS - 1);
 
 	return bpf_map_lookup_elem(&terms_of_listeners, &slot);
 }
@@ -321,12 +323,12 @@ __noinline int xdpctl_make_cookie(struct xdp_md *ctx, const struct headers *hdr,
 	if (xdpctl_replay)
 		return replay_session(hdr) == XDPCTL_SESSION_LISTENER ? XDPCTL_SYN_ANSWERED
 								      : XDPCTL_NEXT;
-	terms = terms_slot(hdr);
+	terms = terms_slot(hdr, setting->look_only);
 	if (!terms)
 		return XDPCTL_NEXT;
 	if (!setting->mss)
 		return XDPCTL_SYN_LIMITED;
-	if (are_fresh(terms, hdr, setting->device, setting->now_ns) &&
+	if (!setting->ask_always && are_fresh(terms, hdr, setting->device, setting->now_ns) &&
 	    !may_be_connected(&hdr->src, setting->secret, setting->now_ns))
 		return answer_syn(ctx, hdr, setting, terms, NULL);
 	sk = find_tcp_socket(ctx, hdr);

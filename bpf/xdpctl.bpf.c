@@ -5,11 +5,16 @@
 #include "account.h"
 #include "clients.h"
 #include "device.h"
+#include "stage_fragment.h"
 #include "stage_guard.h"
+#include "stage_icmp.h"
+#include "stage_limit.h"
 #include "stage_lists.h"
 #include "stage_parse.h"
+#include "stage_protocol.h"
 #include "stage_sanity.h"
 #include "stage_session.h"
+#include "stage_udp.h"
 #include "syn_ack.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -34,6 +39,16 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 		r = stage_session(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_guard(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_fragment(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_udp(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_icmp(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_protocol(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_limit(pkt);
 	return r == XDPCTL_NEXT ? XDPCTL_PASSED : r;
 }
 
@@ -55,6 +70,14 @@ static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 	return pkt->policy && pkt->counters;
 }
 
+/* What later packets need to know of this one. */
+static __always_inline void note_passed(const struct packet *pkt)
+{
+	if (is_first_fragment(&pkt->hdr))
+		remember_first_fragment(pkt);
+	note_passed_syn(pkt);
+}
+
 SEC("xdp")
 int xdpctl(struct xdp_md *ctx)
 {
@@ -68,6 +91,8 @@ int xdpctl(struct xdp_md *ctx)
 	if (xdpctl_replay)
 		publish_judgement(&pkt, reason);
 	action = account(&pkt, reason);
+	if (action == XDP_PASS)
+		note_passed(&pkt);
 	/* After accounting, which shows the SYN and not its answer. */
 	return action == XDP_TX && !xdpctl_replay ? xdpctl_send_syn_ack(ctx, &pkt.hdr) : action;
 }

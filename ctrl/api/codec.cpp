@@ -147,6 +147,32 @@ json to_json(const Attachment& attachment)
             {"shared", attachment.shared}};
 }
 
+namespace
+{
+
+json limits_json(const Limits& limits, const Peaks& peaks)
+{
+    json rows = json::array();
+    for (size_t c = 0; c < limits.size(); c++) {
+        json row = {{"class", limit_class_name(c)},
+                    {"peak",
+                     {{"packets_per_second", peaks[c].packets_per_second},
+                      {"bits_per_second", peaks[c].bits_per_second}}},
+                    {"levels", json::array()}};
+        for (size_t level = 0; level < limits[c].size(); level++) {
+            const Limit& limit = limits[c][level];
+            row["levels"].push_back({{"level", limit_level_name(level)},
+                                     {"packets_per_second", limit.rate.packets_per_second},
+                                     {"bits_per_second", limit.rate.bits_per_second},
+                                     {"origin", to_string(limit.origin)}});
+        }
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+} // namespace
+
 json to_json(const Status& status)
 {
     const Snapshot& snapshot = *status.snapshot;
@@ -175,6 +201,7 @@ json to_json(const Status& status)
          {"missing_interfaces", status.missing_interfaces},
          {"services", services},
          {"guards", guards_to_json(snapshot)["guards"]},
+         {"limits", limits_json(status.limits, status.peaks)},
          {"allow_prefixes", status.allow_prefixes},
          {"block_prefixes", status.block_prefixes},
          {"bans",
@@ -264,6 +291,7 @@ json packet_json(const xdpctl_event& event)
 {
     json packet = {{"reason", reason_info(event.judgement.reason).name},
                    {"action", action_name(event.judgement.action)},
+                   {"verdict", verdict_names[reason_info(event.judgement.reason).verdict]},
                    {"family", family_names[event.judgement.family]},
                    {"session", session_names[event.judgement.session]},
                    {"source", to_string(Address::from_abi(event.src))},

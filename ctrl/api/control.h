@@ -28,6 +28,8 @@ struct Status {
     std::string config_path;
     bool config_ok = true; // the last reload was taken
     std::string config_error;
+    Limits limits{}; // in force
+    Peaks peaks{};   // of peacetime, as learned
     std::vector<Attachment> attachments;
     std::vector<std::string> missing_interfaces; // configured, not attached
     std::vector<Service> services;

@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <functional>
 #include <limits>
 #include <map>
 #include <set>
 
 #include <toml++/toml.h>
+
+#include <xdpctl/abi/reflectors.h>
 
 #include "core/reasons.h"
 
@@ -240,19 +243,114 @@ Key heuristics_duration(std::string_view name, uint64_t HeuristicsConfig::*field
         [field](const Config& c) { return format_duration(c.heuristics.*field); }};
 }
 
-template <typename T, size_t N>
-Key choice(std::string_view name, const std::array<Word<T>, N>& words, T Config::*field)
+template <typename T, size_t N> Key choice(std::string_view name,
+                                           const std::array<Word<T>, N>& words, T Config::*field,
+                                           bool fixed = false)
 {
     return {
         name,
         [&words, field](const toml::node& n, Config& c) { return read_word(n, words, c.*field); },
-        [&words, field](const Config& c) { return std::string(word_of(words, c.*field)); }};
+        [&words, field](const Config& c) { return std::string(word_of(words, c.*field)); }, fixed};
 }
 
 Key prefixes(std::string_view name, std::vector<Prefix> Config::*field)
 {
     return {name, [field](const toml::node& n, Config& c) { return read_prefixes(n, c.*field); },
             [field](const Config& c) { return show_prefixes(c.*field); }};
+}
+
+Result<> read_limits(const toml::node& node, size_t limit_class, LimitsConfig& config)
+{
+    return read_strings(node, [limit_class, &config](const std::string& text) {
+        return parse_limit(text, limit_class, config);
+    });
+}
+
+std::string show_limits(const LimitsConfig& config, size_t limit_class)
+{
+    std::string text;
+    for (const auto& [which, rate] : config.set) {
+        if (which.first == limit_class) {
+            text += fmt::format("{}{} {}", text.empty() ? "" : ", ", limit_level_name(which.second),
+                                to_string(rate));
+        }
+    }
+    return "[" + text + "]";
+}
+
+// "limits.udp = ["source 5000pps"]", one for each class.
+Key class_limits(size_t limit_class, std::string_view name)
+{
+    return {name,
+            [limit_class](const toml::node& n, Config& c) {
+                return read_limits(n, limit_class, c.limits);
+            },
+            [limit_class](const Config& c) { return show_limits(c.limits, limit_class); }};
+}
+
+// Names of protocols(5), or numbers; those with rules of their own are refused.
+Result<uint8_t> parse_protocol(const std::string& text)
+{
+    unsigned number = 256;
+    const char* end = text.data() + text.size();
+    if (std::from_chars(text.data(), end, number).ptr != end || text.empty()) {
+        constexpr std::array known = {Word<unsigned>{"igmp", 2},   Word<unsigned>{"ipip", 4},
+                                      Word<unsigned>{"ipv6", 41},  Word<unsigned>{"gre", 47},
+                                      Word<unsigned>{"esp", 50},   Word<unsigned>{"ah", 51},
+                                      Word<unsigned>{"ospf", 89},  Word<unsigned>{"pim", 103},
+                                      Word<unsigned>{"vrrp", 112}, Word<unsigned>{"l2tp", 115},
+                                      Word<unsigned>{"sctp", 132}, Word<unsigned>{"udplite", 136}};
+        const auto* word = std::find_if(known.begin(), known.end(),
+                                        [&text](const auto& w) { return w.name == text; });
+        number = word == known.end() ? 256 : word->value;
+    }
+    if (number > 255) {
+        return failure("'{}' is neither a number up to 255 nor a protocol that is known by name: "
+                       "igmp, ipip, ipv6, gre, esp, ah, ospf, pim, vrrp, l2tp, sctp, udplite",
+                       text);
+    }
+    if (number == 1 || number == 6 || number == 17 || number == 58) {
+        return failure("'{}' has rules of its own", text);
+    }
+    return static_cast<uint8_t>(number);
+}
+
+Result<> read_protocols(const toml::node& node, xdpctl_protocol_action action, Config& config)
+{
+    return read_strings(node, [action, &config](const std::string& text) -> Result<> {
+        const auto protocol = parse_protocol(text);
+        if (!protocol) {
+            return protocol.error();
+        }
+        if (!config.protocols.emplace(*protocol, action).second) {
+            return failure("protocol {} has two actions", *protocol);
+        }
+        return Done{};
+    });
+}
+
+// "protocols.drop = ["igmp"]", one for each action.
+Key protocols(std::string_view name, xdpctl_protocol_action action)
+{
+    return {name, [action](const toml::node& n, Config& c) { return read_protocols(n, action, c); },
+            [action](const Config& c) {
+                std::vector<unsigned> numbers;
+                for (const auto& [protocol, configured] : c.protocols) {
+                    if (configured == action) {
+                        numbers.push_back(protocol);
+                    }
+                }
+                return fmt::format("[{}]", fmt::join(numbers, ", "));
+            }};
+}
+
+Key reflectors(std::string_view name, std::set<uint16_t> ReflectorsConfig::*field)
+{
+    return {name,
+            [field](const toml::node& n, Config& c) { return read_ports(n, c.reflectors.*field); },
+            [field](const Config& c) {
+                return fmt::format("[{}]", fmt::join(c.reflectors.*field, ", "));
+            }};
 }
 
 // The ports that the configuration gives this mode.
@@ -295,13 +393,14 @@ const std::vector<Key>& keys()
 {
     using G = GuardConfig;
     using H = HeuristicsConfig;
+    using L = LimitsConfig;
     using M = MapsConfig;
     static const std::vector<Key> table = {
         choice("mode", mode_words, &Config::mode),
         {"interfaces",
          [](const toml::node& n, Config& c) { return read_interfaces(n, c.interfaces); },
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.interfaces, ", ")); }},
-        choice("attach", attach_words, &Config::attach),
+        choice("attach", attach_words, &Config::attach, true),
         choice("on_stop", on_stop_words, &Config::on_stop),
         prefixes("lists.allow", &Config::allow),
         prefixes("lists.block", &Config::block),
@@ -331,7 +430,17 @@ const std::vector<Key>& keys()
         nested("guard.syn_prefix_per_second", &Config::guard, &G::syn_prefix_per_second),
         nested("guard.syn_service_per_second", &Config::guard, &G::syn_service_per_second),
         nested("guard.sysctls", &Config::guard, &G::sysctls),
-        nested("maps.bans", &Config::maps, &M::bans, true),
+        nested("limits.enabled", &Config::limits, &L::enabled),
+        nested("limits.headroom", &Config::limits, &L::headroom),
+#define XDPCTL_LIMIT_KEY(id, name, text) class_limits(XDPCTL_LIMIT_##id, "limits." name),
+        XDPCTL_LIMIT_CLASSES(XDPCTL_LIMIT_KEY)
+#undef XDPCTL_LIMIT_KEY
+            reflectors("reflectors.add", &ReflectorsConfig::add),
+        reflectors("reflectors.remove", &ReflectorsConfig::remove),
+#define XDPCTL_PROTOCOL_KEY(id, name, text) protocols("protocols." name, XDPCTL_PROTOCOL_##id),
+        XDPCTL_PROTOCOL_ACTIONS(XDPCTL_PROTOCOL_KEY)
+#undef XDPCTL_PROTOCOL_KEY
+            nested("maps.bans", &Config::maps, &M::bans, true),
         nested("maps.clients", &Config::maps, &M::clients, true),
         nested("maps.known_clients", &Config::maps, &M::known_clients, true),
         nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
@@ -415,6 +524,10 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     if (config.guard.admit_per_second == 0) {
         return fault("guard.admit_per_second", "must be above 0");
     }
+    constexpr uint32_t headroom_most = 1000;
+    if (config.limits.headroom == 0 || config.limits.headroom > headroom_most) {
+        return fault("limits.headroom", fmt::format("must be from 1 to {}", headroom_most));
+    }
     if (config.maps.events_bytes < 4096 || !std::has_single_bit(config.maps.events_bytes)) {
         return fault("maps.events_bytes", "must be a power of two, at least 4096");
     }
@@ -481,6 +594,36 @@ std::vector<std::string> config_keys()
         names.emplace_back(key.name);
     }
     return names;
+}
+
+namespace
+{
+
+constexpr std::array known_reflectors = {
+#define XDPCTL_REFLECTOR_WORD(port, name, source) Word<uint16_t>{name, port},
+    XDPCTL_REFLECTORS(XDPCTL_REFLECTOR_WORD)
+#undef XDPCTL_REFLECTOR_WORD
+};
+
+} // namespace
+
+std::set<uint16_t> reflectors_of(const ReflectorsConfig& config)
+{
+    std::set<uint16_t> ports = config.add;
+    for (const auto& known : known_reflectors) {
+        ports.insert(known.value);
+    }
+    for (const uint16_t port : config.remove) {
+        ports.erase(port);
+    }
+    return ports;
+}
+
+std::string_view reflector_name(uint16_t port)
+{
+    const auto* found = std::find_if(known_reflectors.begin(), known_reflectors.end(),
+                                     [port](const auto& known) { return known.value == port; });
+    return found == known_reflectors.end() ? std::string_view{} : found->name;
 }
 
 std::string_view to_string(xdpctl_mode mode)

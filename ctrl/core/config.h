@@ -12,6 +12,7 @@
 
 #include <xdpctl/abi/maps.h>
 
+#include "core/limits.h"
 #include "core/prefix.h"
 #include "core/units.h"
 
@@ -44,6 +45,14 @@ struct GuardConfig {
     bool operator==(const GuardConfig&) const = default;
 };
 
+// Changes to the list of <xdpctl/abi/reflectors.h>.
+struct ReflectorsConfig {
+    std::set<uint16_t> add;
+    std::set<uint16_t> remove;
+
+    bool operator==(const ReflectorsConfig&) const = default;
+};
+
 struct MapsConfig {
     uint32_t bans = 0; // 0: the default of <xdpctl/abi/maps.h>
     uint32_t clients = 0;
@@ -65,6 +74,9 @@ struct Config {
     uint32_t samples_per_second = 200;
     HeuristicsConfig heuristics;
     GuardConfig guard;
+    LimitsConfig limits;
+    ReflectorsConfig reflectors;
+    std::map<uint8_t, xdpctl_protocol_action> protocols; // others: limit
     MapsConfig maps;
     std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
     std::string socket_path = "/run/xdpctl/xdpctl.sock";
@@ -87,6 +99,11 @@ std::vector<std::string> needs_reload(const Config& running, const Config& wante
 
 // Every key, as "section.key".
 std::vector<std::string> config_keys();
+
+// UDP source ports whose answers nobody may send unasked.
+std::set<uint16_t> reflectors_of(const ReflectorsConfig& config);
+// Empty where the port is none of the list.
+std::string_view reflector_name(uint16_t port);
 
 std::string_view to_string(xdpctl_mode mode);
 Result<xdpctl_mode> parse_mode(std::string_view text);

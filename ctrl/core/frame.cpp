@@ -259,7 +259,7 @@ void FrameBuilder::append_ipv4(Bytes& out, const Bytes& l4) const
     put16(out, static_cast<uint32_t>(header + l4.size()));
     put16(out, id_);
     put16(out, fragment_offset_ / 8U | (more_fragments_ ? 0x2000U : 0U));
-    out.push_back(64);
+    out.push_back(hop_limit_);
     out.push_back(protocol_);
     put16(out, 0);
     put_address(out, src_);
@@ -284,13 +284,19 @@ void FrameBuilder::append_ipv6(Bytes& out, const Bytes& l4) const
     put32(out, 0x60000000);
     put16(out, static_cast<uint32_t>(bytes));
     out.push_back(first_header());
-    out.push_back(64);
+    out.push_back(hop_limit_);
     put_address(out, src_);
     put_address(out, dst_);
     for (size_t i = 0; i < chain.size(); i++) {
         chain[i].bytes[0] = i + 1 < chain.size() ? chain[i + 1].type : protocol_;
         out.insert(out.end(), chain[i].bytes.begin(), chain[i].bytes.end());
     }
+}
+
+FrameBuilder& FrameBuilder::hop_limit(uint8_t hops)
+{
+    hop_limit_ = hops;
+    return *this;
 }
 
 Bytes FrameBuilder::build() const

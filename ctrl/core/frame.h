@@ -51,6 +51,7 @@ class FrameBuilder
     FrameBuilder& icmp(uint8_t type, uint8_t code); // ICMPv6 over IPv6
     FrameBuilder& protocol(uint8_t number);         // a bare payload of it
     FrameBuilder& payload(size_t bytes);
+    FrameBuilder& hop_limit(uint8_t hops); // TTL of IPv4; 64 else
 
     Bytes build() const;
     size_t network_offset() const;   // of the IP header
@@ -86,6 +87,7 @@ class FrameBuilder
     uint8_t type_ = 0;
     uint8_t code_ = 0;
     size_t payload_ = 0;
+    uint8_t hop_limit_ = 64;
 };
 
 // RFC 1071, over `bytes` and a sum carried in: 0 over what holds a right one.

@@ -93,6 +93,29 @@ void compile_services(const PolicySpec& spec, xdpctl_policy& policy)
     policy.rmem_max = spec.host.rmem_max;
 }
 
+void add_port(xdpctl_port_set& set, uint16_t port)
+{
+    set.word[port / 64] |= 1ULL << port % 64;
+}
+
+void compile_volumetric(const PolicySpec& spec, xdpctl_policy& policy)
+{
+    for (const auto& [ipv6, port] : spec.host.udp_services) {
+        add_port(policy.udp_services[ipv6 ? XDPCTL_IPV6 : XDPCTL_IPV4], port);
+    }
+    for (const uint16_t port : spec.reflectors) {
+        add_port(policy.reflectors, port);
+    }
+    for (const auto& [protocol, action] : spec.protocols) {
+        policy.protocols[protocol] = static_cast<uint8_t>(action);
+    }
+    for (size_t c = 0; c < spec.host.limits.size(); c++) {
+        for (size_t level = 0; level < spec.host.limits[c].size(); level++) {
+            policy.limits[c][level] = compile_limit(spec.host.limits[c][level].rate, c);
+        }
+    }
+}
+
 } // namespace
 
 PolicySpec policy_of(const Config& config)
@@ -108,6 +131,8 @@ PolicySpec policy_of(const Config& config)
     spec.admit_per_second = config.guard.admit_per_second;
     spec.syn_prefix_per_second = config.guard.syn_prefix_per_second;
     spec.syn_service_per_second = config.guard.syn_service_per_second;
+    spec.reflectors = reflectors_of(config.reflectors);
+    spec.protocols = config.protocols;
     return spec;
 }
 
@@ -131,6 +156,7 @@ CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
     compiled.policy.mode = spec.mode;
     compiled.policy.prefix_entries = static_cast<uint32_t>(compiled.prefixes.size());
     compile_services(spec, compiled.policy);
+    compile_volumetric(spec, compiled.policy);
     if (spec.samples_per_second > 0) {
         compiled.policy.sample_interval_ns = ns_per_s * cpus / spec.samples_per_second;
     }

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include <xdpctl/abi/policy.h>
 
 #include "core/config.h"
+#include "core/limits.h"
 #include "core/prefix.h"
 
 namespace xdpctl
@@ -35,8 +39,10 @@ struct ServiceSpec {
 // What of the policy follows the host by itself.
 struct HostSpec {
     std::vector<ServiceSpec> services;
-    uint32_t flags = 0;    // XDPCTL_HOST_*
-    uint32_t rmem_max = 0; // bytes
+    uint32_t flags = 0;                               // XDPCTL_HOST_*
+    uint32_t rmem_max = 0;                            // bytes
+    std::set<std::pair<bool, uint16_t>> udp_services; // IPv6?, port: bound to every address
+    Limits limits{};
 
     bool operator==(const HostSpec&) const = default;
 };
@@ -50,6 +56,8 @@ struct PolicySpec {
     uint32_t admit_per_second = 1;
     uint32_t syn_prefix_per_second = 0; // 0: no limit
     uint32_t syn_service_per_second = 0;
+    std::set<uint16_t> reflectors;
+    std::map<uint8_t, xdpctl_protocol_action> protocols;
     HostSpec host;
 };
 

@@ -145,7 +145,7 @@ void ServiceFinder::from_protected(const FrameInfo& frame)
 {
     const SocketKey listener = listener_of(key_of_outgoing(frame));
     if (frame.has_ports && frame.protocol == IPPROTO_TCP) {
-        tcp_came_out_ = true;
+        spoke_.insert(listener);
         const SocketKey key = key_of_outgoing(frame);
         if (frame.tcp_flags & tcp_syn) {
             begun_.insert(key);
@@ -188,15 +188,12 @@ std::set<SocketKey> ServiceFinder::assumed() const
 {
     constexpr uint64_t fair_part = 20; // 5 %, so 20 services at most
     std::set<SocketKey> found;
-    if (tcp_came_out_) {
-        return found;
-    }
     uint64_t total = 0;
     for (const auto& [listener, count] : syns_) {
         total += count;
     }
     for (const auto& [listener, count] : syns_) {
-        if (count * fair_part >= total) {
+        if (count * fair_part >= total && !spoke_.contains(listener)) {
             found.insert(listener);
         }
     }

@@ -86,14 +86,14 @@ class ServiceFinder
     void from_protected(const FrameInfo& frame);
     void to_protected(const FrameInfo& frame);
     std::set<SocketKey> listeners() const;
-    // Where the capture has one direction only, nobody can be seen to accept: what
-    // receives a fair part of the SYNs is taken for a service then.
+    // Ports that receive a fair part of the SYNs and never say a word, as in a capture
+    // of one direction: nobody can be seen to accept there.
     std::set<SocketKey> assumed() const;
     const std::set<SocketKey>& older_connections() const { return older_; }
 
   private:
     std::vector<ServicePort> stated_;
-    bool tcp_came_out_ = false;
+    std::set<SocketKey> spoke_;          // TCP ports that something came from
     std::map<SocketKey, uint64_t> syns_; // by the listener that they ask for
     std::set<SocketKey> stated_listeners_;
     std::set<SocketKey> asked_; // UDP that came in before anything went out

@@ -2,6 +2,7 @@
 #include "daemon/controller.h"
 
 #include <net/if.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <ctime>
@@ -18,6 +19,8 @@ namespace
 
 constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
 constexpr uint64_t host_interval_ns = ns_per_s;
+constexpr uint64_t answers_off_ns = 60 * ns_per_s;
+constexpr uint64_t older_interval_ns = 60 * ns_per_s; // half of what a mark lasts
 constexpr uint64_t top_window_ns = 10 * ns_per_s;
 
 uint64_t unix_ms()
@@ -75,12 +78,95 @@ PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) 
     PolicySpec spec = policy_of(config);
     spec.mode = hand.mode.value_or(config.mode);
     spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
-    spec.host = guards_.spec(config, hand, host_);
+    spec.host = host_spec(config, hand);
     const uint64_t now = plane_.now_ns();
     for (const HandBan& ban : hand.prefix_bans) {
         spec.block.push_back({ban.prefix, deadline_of(ban, now)});
     }
     return spec;
+}
+
+HostSpec Controller::host_spec(const Config& config, const HandState& hand) const
+{
+    HostSpec spec = guards_.spec(config, hand, host_);
+    for (const Service& service : host_.services) {
+        if (service.protocol == IPPROTO_UDP && service.address == Address{}) {
+            spec.udp_services.emplace(service.ipv6, service.port);
+        }
+    }
+    spec.limits = limits_of(config.limits, baseline_.peaks());
+    return spec;
+}
+
+// Of what comes to the limits, while nothing is held by them.
+void Controller::learn_peacetime(const std::vector<DeviceCounters>& devices)
+{
+    Baseline::Counts offered{};
+    uint64_t held = 0;
+    for (const DeviceCounters& device : devices) {
+        for (size_t c = 0; c < offered.size(); c++) {
+            offered[c].packets += device.offered[c].packets;
+            offered[c].bytes += device.offered[c].bytes;
+        }
+        for (const auto& family : device.cells) {
+            for (const auto& disposition : family) {
+                for (const ReasonInfo& reason : reasons) {
+                    held += reason.stage == XDPCTL_STAGE_LIMIT ? disposition[reason.id].packets : 0;
+                }
+            }
+        }
+    }
+    const bool calm = held == held_by_limits_;
+    held_by_limits_ = held;
+    baseline_.observe(plane_.now_ns(), offered, calm, mode_in_force() == XDPCTL_MODE_MONITOR);
+    hand_.peaks = baseline_.peaks(); // saved with the next change
+    if (!(limits_of(config_.limits, baseline_.peaks()) == committed_host_.limits)) {
+        if (auto done = change(config_, hand_); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+}
+
+// Connections that are older than we are: nobody told the data path of them.
+void Controller::adopt_connections()
+{
+    auto connections = service_connections(host_);
+    if (!connections) {
+        log::warning("{}", connections.error().message);
+        return;
+    }
+    std::map<Address, uint32_t> clients;
+    for (const SocketInfo& socket : *connections) {
+        clients[socket.peer] += socket.established ? 1 : 0;
+    }
+    for (const auto& [source, count] : clients) {
+        (void)plane_.seed_client(source, count); // best effort: they reconnect
+    }
+    older_ = std::move(*connections);
+    mark_older_connections();
+}
+
+// As long as they last, which nobody will tell either.
+void Controller::mark_older_connections()
+{
+    next_older_ns_ = plane_.now_ns() + older_interval_ns;
+    if (older_.empty()) {
+        return;
+    }
+    auto connections = service_connections(host_);
+    if (!connections) {
+        return; // asked again
+    }
+    std::sort(connections->begin(), connections->end());
+    std::erase_if(older_, [&](const SocketInfo& socket) {
+        SocketInfo closing = socket;
+        closing.established = !socket.established;
+        return !std::binary_search(connections->begin(), connections->end(), socket) &&
+               !std::binary_search(connections->begin(), connections->end(), closing);
+    });
+    for (const SocketInfo& socket : older_) {
+        plane_.mark_peer(socket.peer);
+    }
 }
 
 void Controller::rebuild_guard()
@@ -124,17 +210,14 @@ Result<> Controller::start()
         guards_.adopt(*readings);
     }
     kernel_.adopt(hand->sysctls);
+    baseline_ = Baseline(hand->peaks);
     hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();
     was_bypassed_ = plane_.bypass();
     if (was_bypassed_) {
         note("panic", "in force since an earlier run: every packet passes until `xdpctl attach`");
     }
-    if (auto clients = connected_clients(host_)) {
-        for (const auto& [source, connections] : *clients) {
-            (void)plane_.seed_client(source, connections); // best effort: they reconnect
-        }
-    }
+    adopt_connections();
     return change(config_, *hand);
 }
 
@@ -265,7 +348,7 @@ void Controller::follow_services()
     if (auto done = plane_.set_own_addresses(host_.addresses); !done) {
         log::error("{}", done.error().message);
     }
-    if (plane_.generation() == 0 || guards_.spec(config_, hand_, host_) == committed_host_) {
+    if (plane_.generation() == 0 || host_spec(config_, hand_) == committed_host_) {
         return;
     }
     if (auto done = change(config_, hand_); !done) {
@@ -279,27 +362,63 @@ void Controller::follow_links()
     // what all interfaces can do.
     uint16_t least_ipv4 = UINT16_MAX;
     uint16_t least_ipv6 = UINT16_MAX;
-    for (const LinkFacts& link : host_.network.links) {
-        const bool answers = !link.loses_vlan_tags();
+    for (LinkFacts& link : host_.network.links) {
+        const bool attached = attachment_of(link.name) != nullptr;
+        if (attached) {
+            read_driver_facts(link);
+        }
+        const bool answers = !attached || can_answer(link);
         const auto ipv4 = static_cast<uint16_t>(answers ? link.advmss_ipv4 : 0);
         const auto ipv6 = static_cast<uint16_t>(answers ? link.advmss_ipv6 : 0);
         plane_.set_answer_mss(link.ifindex, ipv4, ipv6);
-        if (attachment_of(link.name) == nullptr) {
-            continue;
-        }
-        least_ipv4 = std::min(least_ipv4, ipv4);
-        least_ipv6 = std::min(least_ipv6, ipv6);
-        if (answers) {
-            answerless_.erase(link.name);
-        } else if (answerless_.insert(link.name).second) {
-            note("guard", fmt::format("{}: no cookies: receive VLAN offload strips the tag that an "
-                                      "answer needs; `ethtool -K {} rxvlan off`",
-                                      link.name, link.name));
+        if (attached) {
+            least_ipv4 = std::min(least_ipv4, ipv4);
+            least_ipv6 = std::min(least_ipv6, ipv6);
         }
     }
     if (least_ipv4 != UINT16_MAX) {
         plane_.set_answer_mss(0, least_ipv4, least_ipv6);
     }
+}
+
+bool Controller::can_answer(const LinkFacts& link)
+{
+    AnswerProof& proof = answer_proofs_[link.ifindex];
+    const AnswerProof before = proof;
+    uint64_t answered = 0;
+    for (const DeviceSnapshot& device : snapshot_->devices) {
+        if (device.counters.ifindex == link.ifindex) {
+            for (const auto& family : device.counters.cells) {
+                answered += family[XDPCTL_EFFECTIVE][XDPCTL_SYN_ANSWERED].packets;
+            }
+        }
+    }
+    proof.answered = answered;
+    proof.errors = link.answer_errors;
+    const uint64_t errors = proof.errors - std::min(before.errors, proof.errors);
+    const uint64_t sent = answered - std::min(before.answered, answered);
+    const uint64_t now = plane_.now_ns();
+    // Most of several, not a full ring now and then.
+    if (before.known && errors >= 3 && errors * 10 >= sent * 9) {
+        proof.off_until_ns = now + answers_off_ns;
+    }
+    proof.known = true;
+    std::string why;
+    if (link.loses_vlan_tags()) {
+        why = fmt::format("receive VLAN offload strips the tag that an answer needs; `ethtool -K "
+                          "{} rxvlan off`",
+                          link.name);
+    } else if (now < proof.off_until_ns) {
+        why = fmt::format("its driver sends no answers (xdp_tx errors); on a veth the other end "
+                          "must run an XDP program. Tried again in {}",
+                          format_duration(answers_off_ns));
+    }
+    if (why.empty()) {
+        answerless_.erase(link.name);
+    } else if (answerless_.insert(link.name).second) {
+        note("guard", fmt::format("{}: NO COOKIES, SYNs are limited instead: {}", link.name, why));
+    }
+    return why.empty();
 }
 
 void Controller::watch_guards()
@@ -311,6 +430,10 @@ void Controller::watch_guards()
     }
     std::erase_if(*readings, [](const GuardReading& r) { return r.slot > 0 && !r.present; });
     const uint64_t now = plane_.now_ns();
+    for (GuardReading& reading : *readings) {
+        reading.enforced = mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass() &&
+                           (config_.observed_reasons >> XDPCTL_SYN_ANSWERED & 1) == 0;
+    }
     for (std::string& text : guards_.watch(*readings, now)) {
         note("guard", std::move(text));
     }
@@ -362,6 +485,9 @@ void Controller::tick_locked()
     }
     if (now >= next_sweep_ns_) {
         sweep_bans();
+    }
+    if (now >= next_older_ns_) {
+        mark_older_connections();
     }
     if (plane_.bypass() && !was_bypassed_) {
         note("panic", "every packet passes until `xdpctl attach`");
@@ -447,6 +573,7 @@ void Controller::publish(const std::vector<ClientSample>& clients)
         log::error("{}", devices.error().message);
         return;
     }
+    learn_peacetime(*devices);
     const uint64_t prefixes =
         config_.allow.size() + config_.block.size() + hand_.allow.size() + hand_.prefix_bans.size();
     snapshot_ = std::make_shared<const Snapshot>(
@@ -485,6 +612,8 @@ Status Controller::status()
     status.config_path = setup_.config_path;
     status.config_ok = config_ok_;
     status.config_error = config_error_;
+    status.limits = committed_host_.limits;
+    status.peaks = baseline_.peaks();
     status.attachments = attachments_;
     for (const std::string& name : wanted_) {
         if (attachment_of(name) == nullptr) {
@@ -852,8 +981,9 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
     }
     Applied applied{diff_configs(config_, *parsed), {}};
     for (const std::string& key : needs_reload(config_, *parsed)) {
-        applied.warnings.push_back(key + " takes effect when xdpctld starts again; the size of a "
-                                         "map only after a stop with on_stop = \"detach\"");
+        applied.warnings.push_back(key + " takes effect when xdpctld starts again; how it is "
+                                         "attached, and the size of a map, only after a stop with "
+                                         "on_stop = \"detach\"");
     }
     if (hand_.mode && *hand_.mode != parsed->mode) {
         applied.warnings.push_back(fmt::format(

@@ -85,6 +85,8 @@ class Controller final : public Control
   private:
     xdpctl_mode mode_in_force() const { return hand_.mode.value_or(config_.mode); }
     PolicySpec policy_spec(const Config& config, const HandState& hand) const;
+    HostSpec host_spec(const Config& config, const HandState& hand) const;
+    void learn_peacetime(const std::vector<DeviceCounters>& devices);
     // Commits config and hand together, then keeps and saves them; else nothing changed.
     Result<> change(Config config, HandState hand);
     Result<Applied> apply_locked(const std::string& toml, const std::string& name);
@@ -99,6 +101,7 @@ class Controller final : public Control
     void refresh_host();
     void follow_services();
     void follow_links();
+    bool can_answer(const LinkFacts& link);
     void watch_guards();
     void want_sysctls(const Sysctls& wanted);
     bool is_service(uint16_t port) const { return host_.backlogs.contains(port); }
@@ -106,6 +109,8 @@ class Controller final : public Control
                                                   AttachMode mode);
     const Attachment* attachment_of(const std::string& interface) const; // null: not attached
     void attach_missing();
+    void adopt_connections();
+    void mark_older_connections();
     void rebuild_guard();
     void refresh_attachments();
     void sweep_bans();
@@ -126,9 +131,20 @@ class Controller final : public Control
     Guards guards_;
     KernelSettings kernel_;
     HostSpec committed_host_;
+    Baseline baseline_;
+    uint64_t held_by_limits_ = 0; // packets, at the last look
     std::vector<GuardStatus> guard_statuses_;
+    std::vector<SocketInfo> older_;    // connections from before the start
     std::set<uint16_t> homeless_;      // services without a slot
     std::set<std::string> answerless_; // interfaces on which no answer is sent
+    // Whether answers leave an interface: what was sent and what failed, absolute.
+    struct AnswerProof {
+        bool known = false;
+        uint64_t answered = 0;
+        uint64_t errors = 0;
+        uint64_t off_until_ns = 0;
+    };
+    std::map<uint32_t, AnswerProof> answer_proofs_; // by ifindex
     Sampler sampler_;
     EventLog log_{4096};
     std::vector<Attachment> attachments_;
@@ -140,6 +156,7 @@ class Controller final : public Control
     uint64_t started_ns_ = 0;
     uint64_t next_sweep_ns_ = 0;
     uint64_t next_host_ns_ = 0;
+    uint64_t next_older_ns_ = 0;
     bool config_ok_ = true;
     std::string config_error_;
     std::string state_problem_;

@@ -30,9 +30,10 @@ ServiceSpec service_spec(uint8_t slot, uint16_t port, const Config& config, cons
 std::string counted_since(const GuardStatus& begin, const GuardStatus& now)
 {
     return fmt::format(
-        "{} cookies sent, {} clients proven, {} packets without a connection dropped",
+        "{} cookies sent, {} clients proven, {} SYNs limited, {} packets without a connection",
         format_count(static_cast<double>(now.cookies - begin.cookies)),
         format_count(static_cast<double>(now.accepted - begin.accepted)),
+        format_count(static_cast<double>(now.limited - begin.limited)),
         format_count(static_cast<double>(now.rejected - begin.rejected)));
 }
 
@@ -43,6 +44,9 @@ std::string name_of(const GuardStatus& guard)
 
 std::string began(const GuardStatus& guard)
 {
+    if (!guard.enforced) {
+        return "monitored only: nothing is done about it";
+    }
     switch (guard.state) {
     case GuardState::answering:
         return "SYNs are answered with cookies";
@@ -106,11 +110,28 @@ HostSpec Guards::spec(const Config& config, const HandState& hand, const HostFac
         service.capacity = service.present ? backlog->second : 0;
         spec.services.push_back(service);
     }
-    spec.flags = (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U) |
+    const auto& links = host.network.links;
+    const bool stacked = std::any_of(links.begin(), links.end(),
+                                     [](const LinkFacts& link) { return link.is_stacked; });
+    spec.flags = (stacked ? XDPCTL_HOST_STACKED : 0U) |
+                 (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U) |
                  (host.sees_handshakes ? 0U : XDPCTL_HOST_BLIND);
     spec.rmem_max = host.network.rmem_max;
     return spec;
 }
+
+namespace
+{
+
+// The data path lets them fade at the next SYN (bpf/guard_state.h): a 16th a second.
+uint64_t pending_now(const xdpctl_guard& state, uint64_t now_ns)
+{
+    const auto pending = static_cast<uint64_t>(std::max<int64_t>(state.pending, 0));
+    const uint64_t seconds = (now_ns - std::min(now_ns, uint64_t{state.decayed_ns})) / ns_per_s;
+    return seconds >= 16 ? 0 : pending - pending * seconds / 16;
+}
+
+} // namespace
 
 GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
 {
@@ -126,8 +147,10 @@ GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
     if (now_ns < state.cookies_off_until_ns) {
         status.cookies_off_ns = state.cookies_off_until_ns - now_ns;
     }
-    const bool active = reading.slot == 0 || status.mode == XDPCTL_GUARD_ON ||
-                        (status.mode == XDPCTL_GUARD_AUTO && status.attacked);
+    status.enforced = reading.enforced;
+    const bool may_act = reading.enforced;
+    const bool active = may_act && (reading.slot == 0 || status.mode == XDPCTL_GUARD_ON ||
+                                    (status.mode == XDPCTL_GUARD_AUTO && status.attacked));
     const bool limits = reading.slot == 0 || status.cookies_off_ns;
     status.state = status.mode == XDPCTL_GUARD_OFF && reading.slot > 0 ? GuardState::off
                    : active && limits && (status.attacked || reading.slot > 0)
@@ -136,7 +159,7 @@ GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
                    : status.attacked   ? GuardState::attacked
                                        : GuardState::watching;
     status.capacity = reading.service.capacity;
-    status.pending = static_cast<uint64_t>(std::max<int64_t>(state.pending, 0));
+    status.pending = pending_now(state, now_ns);
     status.attacks = state.attacks;
     status.syns = reading.counters.syns;
     status.cookies = reading.counters.cookies;

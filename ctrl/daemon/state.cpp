@@ -79,6 +79,25 @@ Result<> decode_sysctls(const json& in, const std::string& boot, HandState& stat
     return Done{};
 }
 
+Result<> decode_peaks(const json& in, HandState& state)
+{
+    const json peaks = in.value("peaks", json::object());
+    if (!peaks.is_object()) {
+        return failure("peaks must be an object");
+    }
+    for (size_t c = 0; c < state.peaks.size(); c++) {
+        const std::string name(limit_class_name(c));
+        const json peak = peaks.value(name, json::object());
+        const json packets = peak.is_object() ? peak.value("packets_per_second", json(0U)) : json();
+        const json bits = peak.is_object() ? peak.value("bits_per_second", json(0U)) : json();
+        if (!packets.is_number_unsigned() || !bits.is_number_unsigned()) {
+            return failure("peaks: {} must tell packets_per_second and bits_per_second", name);
+        }
+        state.peaks[c] = {packets.get<uint64_t>(), bits.get<uint64_t>()};
+    }
+    return Done{};
+}
+
 std::string boot_id()
 {
     const auto text = read_file("/proc/sys/kernel/random/boot_id");
@@ -133,6 +152,11 @@ std::string encode_state(const HandState& state, const std::string& boot)
     for (const auto& [name, changed] : state.sysctls) {
         out["sysctls"][name] = {{"before", changed.before}, {"ours", changed.ours}};
     }
+    for (size_t c = 0; c < state.peaks.size(); c++) {
+        out["peaks"][std::string(limit_class_name(c))] = {
+            {"packets_per_second", state.peaks[c].packets_per_second},
+            {"bits_per_second", state.peaks[c].bits_per_second}};
+    }
     return out.dump(2) + "\n";
 }
 
@@ -170,6 +194,9 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         return done.error();
     }
     if (auto done = decode_sysctls(in, boot, state); !done) {
+        return done.error();
+    }
+    if (auto done = decode_peaks(in, state); !done) {
         return done.error();
     }
     return state;

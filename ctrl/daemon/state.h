@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/limits.h"
 #include "core/prefix.h"
 #include "daemon/kernel_settings.h"
 
@@ -26,7 +27,9 @@ struct HandState {
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
     std::map<uint16_t, bool> lockdown;            // by port
-    // Not the operator's: what the daemon changed, of use until the next boot.
+    // Not the operator's: the most that was seen in peacetime.
+    Peaks peaks{};
+    // Likewise: what the daemon changed, of use until the next boot.
     ChangedSysctls sysctls;
 };
 

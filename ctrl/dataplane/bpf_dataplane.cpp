@@ -357,6 +357,10 @@ Result<std::vector<DeviceCounters>> BpfDataplane::counters() const
         device.ifindex = control_->devices[slot].ifindex;
         for (const xdpctl_counters& cpu : per_cpu) {
             device.events_lost += cpu.events_lost;
+            for (size_t c = 0; c < device.offered.size(); c++) {
+                device.offered[c].packets += cpu.offered[c].packets;
+                device.offered[c].bytes += cpu.offered[c].bytes;
+            }
             for (size_t f = 0; f < device.cells.size(); f++) {
                 for (size_t d = 0; d < device.cells[f].size(); d++) {
                     for (size_t r = 0; r < device.cells[f][d].size(); r++) {
@@ -393,12 +397,14 @@ Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
     if (code != 0 && code != -EEXIST) {
         return system_failure(code, "writing the map clients");
     }
-    if (code == 0) { // else an earlier daemon did this
-        xdpctl_peers& peers = peers_[xdpctl_peer_slot(&key, control_->secret)];
-        __atomic_fetch_add(&peers.open, connections, __ATOMIC_RELAXED);
-        peers.closed_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS);
-    }
     return remember_client(source);
+}
+
+void BpfDataplane::mark_peer(const Address& source)
+{
+    const xdpctl_addr key = source.to_abi();
+    peers_[xdpctl_peer_slot(&key, control_->secret)].closed_tick =
+        static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS);
 }
 
 Result<> BpfDataplane::remember_client(const Address& source)
@@ -505,14 +511,14 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
 {
     const int fd = object_.map("own_addresses");
     const std::set<Address> wanted(addresses.begin(), addresses.end());
-    std::vector<Address> gone;
-    auto done = for_each<uint32_t>(fd, "own_addresses", [&](const Address& address, uint32_t) {
-        if (!wanted.contains(address)) {
-            gone.push_back(address);
-        }
-    });
+    std::set<Address> known;
+    auto done = for_each<uint32_t>(
+        fd, "own_addresses", [&known](const Address& address, uint32_t) { known.insert(address); });
     if (!done) {
         return done;
+    }
+    if (known == wanted) {
+        return Done{};
     }
     for (const Address& address : wanted) {
         const xdpctl_addr key = address.to_abi();
@@ -521,10 +527,13 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
             return system_failure(code, "writing the map own_addresses");
         }
     }
-    for (const Address& address : gone) {
+    for (const Address& address : known) {
         const xdpctl_addr key = address.to_abi();
-        bpf_map_delete_elem(fd, &key);
+        if (!wanted.contains(address)) {
+            bpf_map_delete_elem(fd, &key);
+        }
     }
+    __atomic_fetch_add(&control_->own_epoch, 1, __ATOMIC_RELEASE); // forget what was met
     return Done{};
 }
 

@@ -41,6 +41,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<std::vector<DeviceCounters>> counters() const override;
     Result<std::vector<ClientSample>> clients() const override;
     Result<> seed_client(const Address& source, uint32_t connections) override;
+    void mark_peer(const Address& source) override;
     Result<std::vector<GuardReading>> guards() const override;
     Result<> reset_service(uint8_t slot) override;
     void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) override;

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "core/bans.h"
 #include "core/detector.h"
+#include "core/limits.h"
 #include "core/policy.h"
 
 namespace xdpctl
@@ -28,6 +29,7 @@ struct DeviceCounters {
     std::array<std::array<std::array<xdpctl_cell, XDPCTL_REASON_SLOTS>, XDPCTL_DISPOSITION_COUNT>,
                XDPCTL_FAMILY_COUNT>
         cells{};
+    Baseline::Counts offered{};
 };
 
 struct MapUsage {
@@ -45,6 +47,7 @@ struct BanEntry {
 struct GuardReading {
     uint8_t slot = 0;
     bool present = false; // a listener is there now
+    bool enforced = true; // else what the guard does is only counted
     xdpctl_service service{};
     xdpctl_guard state{};
     xdpctl_service_counters counters{}; // over all CPUs
@@ -77,8 +80,11 @@ class Dataplane
 
     virtual Result<std::vector<DeviceCounters>> counters() const = 0;
     virtual Result<std::vector<ClientSample>> clients() const = 0;
-    // A client of whom the kernel already holds connections; 0: lately closed ones.
+    // A client that the kernel already holds a connection of.
     virtual Result<> seed_client(const Address& source, uint32_t connections) = 0;
+    // It may have a connection that the data path did not see begin: holds for two
+    // minutes.
+    virtual void mark_peer(const Address& source) = 0;
 
     virtual Result<std::vector<GuardReading>> guards() const = 0;
     // Before a slot is given to another service.

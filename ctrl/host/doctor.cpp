@@ -127,11 +127,19 @@ Finding good(std::string check, std::string found)
     return {std::move(check), Health::good, std::move(found), "", "", {}};
 }
 
-Finding check_mode(const HostReport& report, const LinkFacts& link)
+Finding check_mode(const HostReport& report, const LinkFacts& link, const Config& config)
 {
     const auto attached = report.xdp.find(link.name);
     Finding finding =
         good(link.name + ": XDP", attached != report.xdp.end() ? attached->second : "not attached");
+    const auto& wanted = config.interfaces;
+    if (attached == report.xdp.end() &&
+        std::find(wanted.begin(), wanted.end(), link.name) != wanted.end()) {
+        finding.health = Health::bad;
+        finding.why = "it is configured, and nothing is filtered on it";
+        finding.command =
+            report.daemon ? fmt::format("xdpctl attach {}", link.name) : "systemctl start xdpctld";
+    }
     if (finding.found == "generic") {
         finding.health = Health::warning;
         finding.why = "generic XDP runs after the kernel made a buffer for each packet: several "
@@ -153,7 +161,8 @@ Finding check_queues(const HostReport& report, const LinkFacts& link)
         finding.why = fmt::format("{} CPUs share the work of {} receive queues: a flood meets only "
                                   "so many of them",
                                   report.cpus, link.receive_queues);
-        finding.command = fmt::format("ethtool -L {} combined {}", link.name, possible);
+        finding.command = fmt::format("ethtool -L {} {} {}", link.name,
+                                      link.queues_are_combined ? "combined" : "rx", possible);
     }
     return finding;
 }
@@ -208,8 +217,9 @@ void check_links(const HostReport& report, const Config& config, std::vector<Fin
 {
     for (const LinkFacts& link : report.facts.network.links) {
         if (is_looked_at(link, config)) {
-            for (const Finding& finding : {check_mode(report, link), check_queues(report, link),
-                                           check_vlan(link), check_lro(link), check_mtu(link)}) {
+            for (const Finding& finding :
+                 {check_mode(report, link, config), check_queues(report, link), check_vlan(link),
+                  check_lro(link), check_mtu(link)}) {
                 findings.push_back(finding);
             }
         }
@@ -228,7 +238,7 @@ void check_links(const HostReport& report, const Config& config, std::vector<Fin
     }
     if (config.interfaces.empty()) {
         findings.push_back({"interfaces",
-                            Health::warning,
+                            Health::bad,
                             "none is configured",
                             "nothing is filtered",
                             "editor /etc/xdpctl/xdpctl.toml",
@@ -270,6 +280,28 @@ void check_services(const HostReport& report, const Config& config, std::vector<
     }
 }
 
+Finding check_daemon(const HostReport& report)
+{
+    if (!report.daemon) {
+        return {"daemon",
+                Health::bad,
+                "does not answer",
+                "what is loaded goes on filtering, but nobody follows services and links, learns, "
+                "bans, or exports counters",
+                "systemctl enable --now xdpctld",
+                {}};
+    }
+    if (report.panic) {
+        return {"daemon",
+                Health::bad,
+                "panic is in force",
+                "every packet passes",
+                "xdpctl attach INTERFACE",
+                {}};
+    }
+    return good("daemon", "answers");
+}
+
 bool is_mounted(const char* path, long magic)
 {
     struct statfs fs {
@@ -295,7 +327,7 @@ std::vector<std::string> tuned_sysctls()
 
 std::vector<Finding> diagnose(const HostReport& report, const Config& config)
 {
-    std::vector<Finding> findings = {check_kernel(report)};
+    std::vector<Finding> findings = {check_kernel(report), check_daemon(report)};
     check_mounts(report, findings);
     check_sysctls(report, findings);
     check_links(report, config, findings);
@@ -325,6 +357,9 @@ Result<HostReport> examine()
         return facts.error();
     }
     report.facts = std::move(*facts);
+    for (LinkFacts& link : report.facts.network.links) {
+        read_driver_facts(link);
+    }
     return report;
 }
 

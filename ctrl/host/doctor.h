@@ -23,6 +23,8 @@ struct HostReport {
     uint32_t cpus = 1;
     std::map<std::string, std::string> sysctls; // those of tuned_sysctls()
     HostFacts facts;
+    bool daemon = false;                    // it answers
+    bool panic = false;                     // and says that every packet passes
     std::map<std::string, std::string> xdp; // interface -> "native" or "generic", where attached
 };
 

@@ -141,7 +141,7 @@ BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
     return guard;
 }
 
-Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts)
+Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts)
 {
     auto sockets = connected_tcp();
     if (!sockets) {
@@ -151,13 +151,10 @@ Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts)
     for (const Service& service : facts.services) {
         ports.insert(service.port);
     }
-    std::map<Address, uint32_t> clients;
-    for (const SocketInfo& socket : *sockets) {
-        if (ports.contains(socket.local_port)) {
-            clients[socket.peer] += socket.time_wait ? 0 : 1;
-        }
-    }
-    return clients;
+    std::erase_if(*sockets, [&ports](const SocketInfo& socket) {
+        return !ports.contains(socket.local_port);
+    });
+    return sockets;
 }
 
 } // namespace xdpctl

@@ -8,6 +8,7 @@
 
 #include "core/bans.h"
 #include "core/prefix.h"
+#include "host/netlink.h"
 #include "host/network.h"
 
 namespace xdpctl
@@ -44,7 +45,7 @@ std::vector<Address> parse_resolvers(const std::string& text);
 // The allow list and whatever of the host no ban may touch.
 BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
 
-// Open connections per client to listening sockets of the host.
-Result<std::map<Address, uint32_t>> connected_clients(const HostFacts& facts);
+// TCP connections to the host's services, open or closing.
+Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts);
 
 } // namespace xdpctl

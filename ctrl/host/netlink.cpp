@@ -116,7 +116,7 @@ Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states,
                          address_of(info->idiag_family, info->id.idiag_dst),
                          ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6,
                          info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0,
-                         info->idiag_state == TCP_TIME_WAIT});
+                         info->idiag_state == TCP_ESTABLISHED});
     });
 }
 
@@ -269,10 +269,12 @@ Result<std::vector<SocketInfo>> listening_sockets()
 
 Result<std::vector<SocketInfo>> connected_tcp()
 {
+    constexpr uint32_t connected_states =
+        1U << TCP_ESTABLISHED | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 | 1U << TCP_TIME_WAIT |
+        1U << TCP_CLOSE_WAIT | 1U << TCP_LAST_ACK | 1U << TCP_CLOSING;
     std::vector<SocketInfo> found;
     for (const uint8_t family : {AF_INET, AF_INET6}) {
-        auto done =
-            dump_sockets(family, IPPROTO_TCP, 1U << TCP_ESTABLISHED | 1U << TCP_TIME_WAIT, found);
+        auto done = dump_sockets(family, IPPROTO_TCP, connected_states, found);
         if (!done) {
             return done.error();
         }

@@ -21,7 +21,9 @@ struct SocketInfo {
     uint16_t peer_port = 0;
     bool ipv6 = false;
     uint32_t backlog = 0; // of a TCP listener, connections
-    bool time_wait = false;
+    bool established = false;
+
+    auto operator<=>(const SocketInfo&) const = default;
 };
 
 struct LinkInfo {
@@ -47,7 +49,7 @@ Result<std::vector<RouteMetrics>> route_metrics();
 
 // TCP in LISTEN and UDP without a peer.
 Result<std::vector<SocketInfo>> listening_sockets();
-// Established, and what lingers in TIME_WAIT.
+// Established, and what is on its way out until the end of TIME_WAIT.
 Result<std::vector<SocketInfo>> connected_tcp();
 
 } // namespace xdpctl

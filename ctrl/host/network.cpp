@@ -47,21 +47,6 @@ template <typename Request> bool ask_ethtool(const std::string& name, Request& r
     return ioctl(fd.get(), SIOCETHTOOL, &ask) == 0;
 }
 
-void read_ethtool(LinkFacts& link)
-{
-    ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
-    if (ask_ethtool(link.name, flags)) {
-        link.strips_vlan_tags = (flags.data & ETH_FLAG_RXVLAN) != 0;
-        link.merges_packets = (flags.data & ETH_FLAG_LRO) != 0;
-    }
-    ethtool_channels channels{};
-    channels.cmd = ETHTOOL_GCHANNELS;
-    if (ask_ethtool(link.name, channels)) {
-        link.receive_queues = channels.rx_count + channels.combined_count;
-        link.receive_queues_most = channels.max_rx + channels.max_combined;
-    }
-}
-
 // Everything that carries the link's packets upwards: what it is part of, and what
 // is stacked on any of them. There are the addresses and the VLANs.
 void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
@@ -76,6 +61,7 @@ void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
             });
             if ((stacked || over) && stack.insert(other.ifindex).second) {
                 grew = true;
+                link.is_stacked = true;
                 link.mtu = std::min(link.mtu, other.mtu);
                 link.has_vlans |= other.kind == "vlan";
             }
@@ -110,6 +96,69 @@ void apply_routes(const std::vector<RouteMetrics>& routes, LinkFacts& link)
 
 } // namespace
 
+namespace
+{
+
+bool is_answer_error(std::string_view name)
+{
+    return name.find("xdp_tx") != std::string_view::npos &&
+           (name.find("err") != std::string_view::npos ||
+            name.find("full") != std::string_view::npos);
+}
+
+// Names and values of the driver's statistics come in two requests.
+uint64_t answer_errors(const std::string& name)
+{
+    // Each of these ends in an array whose size the kernel tells first.
+    std::vector<uint64_t> sizes(sizeof(ethtool_sset_info) / 8 + 1);
+    auto* sets = reinterpret_cast<ethtool_sset_info*>(sizes.data());
+    sets->cmd = ETHTOOL_GSSET_INFO;
+    sets->sset_mask = 1ULL << ETH_SS_STATS;
+    if (!ask_ethtool(name, *sets) || sets->sset_mask == 0) {
+        return 0;
+    }
+    const uint32_t count = sets->data[0];
+    std::vector<uint64_t> names((sizeof(ethtool_gstrings) + count * ETH_GSTRING_LEN) / 8 + 1);
+    auto* strings = reinterpret_cast<ethtool_gstrings*>(names.data());
+    strings->cmd = ETHTOOL_GSTRINGS;
+    strings->string_set = ETH_SS_STATS;
+    strings->len = count;
+    std::vector<uint64_t> values(sizeof(ethtool_stats) / 8 + count + 1);
+    auto* stats = reinterpret_cast<ethtool_stats*>(values.data());
+    stats->cmd = ETHTOOL_GSTATS;
+    stats->n_stats = count;
+    if (!ask_ethtool(name, *strings) || !ask_ethtool(name, *stats)) {
+        return 0;
+    }
+    uint64_t errors = 0;
+    for (uint32_t i = 0; i < std::min(count, std::min(strings->len, stats->n_stats)); i++) {
+        const char* text = reinterpret_cast<const char*>(strings->data) + i * ETH_GSTRING_LEN;
+        if (is_answer_error({text, strnlen(text, ETH_GSTRING_LEN)})) {
+            errors += stats->data[i];
+        }
+    }
+    return errors;
+}
+
+} // namespace
+
+void read_driver_facts(LinkFacts& link)
+{
+    ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
+    if (ask_ethtool(link.name, flags)) {
+        link.strips_vlan_tags = (flags.data & ETH_FLAG_RXVLAN) != 0;
+        link.merges_packets = (flags.data & ETH_FLAG_LRO) != 0;
+    }
+    ethtool_channels channels{};
+    channels.cmd = ETHTOOL_GCHANNELS;
+    if (ask_ethtool(link.name, channels)) {
+        link.receive_queues = channels.rx_count + channels.combined_count;
+        link.receive_queues_most = channels.max_rx + channels.max_combined;
+        link.queues_are_combined = channels.max_combined > 0;
+    }
+    link.answer_errors = answer_errors(link.name);
+}
+
 Result<NetworkFacts> read_network_facts()
 {
     NetworkFacts facts;
@@ -131,7 +180,6 @@ Result<NetworkFacts> read_network_facts()
             std::min(link.mtu, static_cast<uint32_t>(number(
                                    "net.ipv6.conf." + sysctl_word(info.name) + ".mtu", link.mtu)));
         apply_routes(*routes, link);
-        read_ethtool(link);
     }
     facts.conntrack = number("net.netfilter.nf_conntrack_count", 0) > 0;
     facts.rmem_max = static_cast<uint32_t>(number("net.core.rmem_max", 212992));

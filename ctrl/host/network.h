@@ -18,11 +18,14 @@ struct LinkFacts {
     uint32_t ipv6_mtu = 0;    // as router advertisements may have lowered it
     uint32_t advmss_ipv4 = 0; // bytes, what its routes let a SYN-ACK advertise
     uint32_t advmss_ipv6 = 0;
-    bool has_vlans = false;           // VLAN interfaces are stacked on it
+    bool is_stacked = false;          // interfaces are stacked on it, or it is part of one
+    bool has_vlans = false;           // of those, VLAN interfaces
     bool strips_vlan_tags = false;    // receive VLAN offload
     bool merges_packets = false;      // LRO
     uint32_t receive_queues = 0;      // 0: unknown
     uint32_t receive_queues_most = 0; // that the card could have
+    bool queues_are_combined = true;  // with those for sending, for ethtool -L
+    uint64_t answer_errors = 0;       // XDP_TX that the driver could not carry out
 
     // An answer by XDP_TX would leave without the tag that was stripped.
     bool loses_vlan_tags() const { return has_vlans && strips_vlan_tags; }
@@ -36,5 +39,9 @@ struct NetworkFacts {
 };
 
 Result<NetworkFacts> read_network_facts();
+
+// What only the driver knows: from strips_vlan_tags on. Dear with many links, so it is
+// asked where it matters. What cannot be read is left as it is.
+void read_driver_facts(LinkFacts& link);
 
 } // namespace xdpctl

@@ -75,8 +75,11 @@ Result<Survey> survey(const std::string& path, const Stated& stated)
     ServiceFinder services(stated.services);
     auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
         if (const auto info = read_frame(frame.bytes)) {
-            found.orientation.is_outgoing(*info) ? services.from_protected(*info)
-                                                 : services.to_protected(*info);
+            if (found.orientation.is_outgoing(*info)) {
+                services.from_protected(*info);
+            } else if (found.orientation.is_incoming(*info)) {
+                services.to_protected(*info);
+            }
         }
         return Result<>(Done{});
     });
@@ -84,8 +87,13 @@ Result<Survey> survey(const std::string& path, const Stated& stated)
         return done.error();
     }
     found.listeners = services.listeners();
+    // Of addresses that are known to be protected: else the answers of others, which
+    // count as coming in, would be without a connection.
     if (stated.services.empty()) {
         found.assumed = services.assumed();
+        std::erase_if(found.assumed, [&found](const SocketKey& listener) {
+            return !found.orientation.is_protected(listener.local);
+        });
         found.listeners.insert(found.assumed.begin(), found.assumed.end());
     }
     found.older_connections = services.older_connections();
@@ -131,6 +139,12 @@ Result<> Replayer::prepare(const Survey& survey)
     Guards guards;
     guards.follow(host);
     spec.host = guards.spec(config_, {}, host);
+    spec.host.limits = limits_of(config_.limits, {});
+    for (const SocketKey& listener : survey.listeners) {
+        if (listener.protocol == IPPROTO_UDP) {
+            spec.host.udp_services.emplace(!listener.local.is_ipv4(), listener.local_port);
+        }
+    }
     for (const Prefix& prefix : survey.orientation.protect) {
         if (prefix.is_host()) {
             host.addresses.push_back(prefix.address);
@@ -211,6 +225,9 @@ Result<ReplayReport> Replayer::run(const std::string& path, const Stated& stated
     ReplayReport report;
     report.file = path;
     report.protects = orientation.describe();
+    for (const SocketKey& listener : surveyed->listeners) {
+        report.services.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
+    }
     for (const SocketKey& listener : surveyed->assumed) {
         report.assumed.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
     }

@@ -20,11 +20,12 @@ struct ReplayReport {
     std::string file;
     bool live = false;
     std::string protects;
-    std::set<std::string> assumed; // services that the capture itself does not show
-    uint64_t frames = 0;           // in the file
-    uint64_t judged = 0;           // towards the protected side
-    uint64_t outgoing = 0;         // from it: they tell, they are not judged
-    uint64_t elsewhere = 0;        // neither to it nor from it: not judged
+    std::set<std::string> services; // "tcp/80"
+    std::set<std::string> assumed;  // of those,  that the capture itself does not show
+    uint64_t frames = 0;            // in the file
+    uint64_t judged = 0;            // towards the protected side
+    uint64_t outgoing = 0;          // from it: they tell, they are not judged
+    uint64_t elsewhere = 0;         // neither to it nor from it: not judged
     uint64_t dropped = 0;
     uint64_t answered = 0;           // with a cookie: kept from the kernel, not lost
     uint64_t dropped_in_session = 0; // of those, packets of an established session

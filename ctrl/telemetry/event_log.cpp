@@ -76,7 +76,9 @@ std::vector<DroppedSource> EventLog::top_dropped(uint64_t from_ns, size_t most) 
     std::map<std::pair<Address, uint32_t>, uint64_t> counts;
     uint64_t total = 0;
     for (const LogEvent& event : packets_) {
-        if (event.packet->judgement.time_ns >= from_ns) {
+        const bool drops =
+            reason_info(event.packet->judgement.reason).verdict == XDPCTL_VERDICT_DROP;
+        if (drops && event.packet->judgement.time_ns >= from_ns) {
             counts[{Address::from_abi(event.packet->src), event.packet->judgement.reason}]++;
             total++;
         }

@@ -60,6 +60,7 @@ struct GuardStatus {
     bool by_hand = false; // the mode or the lockdown was set by hand
     bool lockdown = false;
     GuardState state = GuardState::off;
+    bool enforced = true; // else only counted: monitor mode, panic
     bool attacked = false;
     uint64_t attacked_for_ns = 0;
     std::optional<uint64_t> cookies_off_ns; // for how long; none: they work

@@ -72,7 +72,7 @@ struct Guarded : Loaded {
     void ask_always()
     {
         for (const bool ipv6 : {false, true}) {
-            REQUIRE(plane->seed_client(Wire::client(ipv6), 1));
+            plane->mark_peer(Wire::client(ipv6));
         }
     }
     GuardReading reading() const
@@ -265,6 +265,7 @@ std::pair<Bytes, Bytes> ask_both(const Wire& wire, Guarded& guarded, const Bytes
 TEST_CASE("the guard answers a SYN byte for byte as the kernel's listener does")
 {
     const Wire wire;
+    const OneCpu pinned;
     Guarded guarded;
     const bool from_kept_terms = GENERATE(false, true);
     if (!from_kept_terms) {
@@ -494,7 +495,7 @@ TEST_CASE("a listener's terms are kept for a moment, and no longer")
         CHECK(reason(ipv6) == "syn_answered");
         listener.reset();
         CHECK(reason(ipv6) == "syn_answered"); // nobody was asked
-        REQUIRE(guarded.plane->seed_client(Wire::client(ipv6), 1));
+        guarded.plane->mark_peer(Wire::client(ipv6));
         CHECK(reason(ipv6) != "syn_answered");
         outlast_what_is_kept();
         FrameBuilder stranger(ipv6 ? "2001:db8::9"_ip : "198.51.100.9"_ip, Wire::server(ipv6));
@@ -584,6 +585,38 @@ struct Conversation {
 };
 
 } // namespace
+
+TEST_CASE("a SYN comes again whose handshake the kernel holds already")
+{
+    const Wire wire;
+    const OneCpu pinned;
+    Guarded guarded;
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    INFO((ipv6 ? "IPv6" : "IPv4"));
+    Conversation client{wire, guarded, ipv6};
+    REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "1")); // the kernel has room itself
+    CHECK(client.say(tcp_syn) == "passed");
+    CHECK(client.hears(tcp_syn | tcp_ack)); // lost on its way to the client
+    REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "2"));
+    client.somebody_else_comes();
+    CHECK(client.say(tcp_syn) == "passed"); // the kernel's, which answers it as before
+    CHECK(client.hears(tcp_syn | tcp_ack));
+}
+
+TEST_CASE("without news of connections the socket table is asked at each SYN")
+{
+    const Wire wire;
+    const OneCpu pinned;
+    Guarded guarded;
+    guarded.spec.host.flags = XDPCTL_HOST_BLIND;
+    guarded.commit();
+    auto listener = std::make_unique<Listener>(Listener::Options{});
+    const Bytes syn = syn_of({"", linux_options}, false).build();
+    CHECK(guarded.run(syn).reason == "syn_answered");
+    listener.reset();
+    CHECK(guarded.run(syn).reason != "syn_answered");
+}
 
 TEST_CASE("keep-alives, crossing FINs and a port that is used again go past the guard")
 {

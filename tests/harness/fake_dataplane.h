@@ -68,6 +68,7 @@ class FakeDataplane final : public Dataplane
     Result<std::vector<DeviceCounters>> counters() const override { return devices; }
     Result<std::vector<ClientSample>> clients() const override { return samples; }
     Result<> seed_client(const Address&, uint32_t) override { return Done{}; }
+    void mark_peer(const Address&) override {}
     std::vector<GuardReading> readings;
     std::vector<uint8_t> resets;
     std::map<uint32_t, std::pair<uint16_t, uint16_t>> mss;

@@ -62,6 +62,24 @@ admit_per_second = 7
 syn_prefix_per_second = 8
 syn_service_per_second = 0
 sysctls = false
+[limits]
+enabled = false
+headroom = 3
+udp = ["source 5kpps 10Mbit", "service none"]
+udp_unknown = ["source 1pps"]
+icmp_echo = ["prefix 1pps"]
+icmp_error = ["network 1pps"]
+icmp_control = ["destination 1pps"]
+icmp_other = ["source 1pps"]
+orphan = ["source 1pps"]
+protocol = ["source 1Gbit"]
+[reflectors]
+add = [7777]
+remove = [53]
+[protocols]
+limit = ["sctp"]
+pass = ["gre", "50"]
+drop = ["igmp"]
 [maps]
 bans = 1000
 clients = 2000
@@ -105,6 +123,16 @@ cgroup = "/sys/fs/cgroup"
                                        8,
                                        0,
                                        false});
+    CHECK(config->limits.set.at({XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SOURCE}) == Rate{5000, 10000000});
+    CHECK(config->limits.set.at({XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SERVICE}) == Rate{});
+    CHECK(config->limits.set.at({XDPCTL_LIMIT_PROTOCOL, XDPCTL_LEVEL_SOURCE}) ==
+          Rate{0, 1000000000});
+    CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
+    CHECK(config->protocols ==
+          std::map<uint8_t, xdpctl_protocol_action>{{2, XDPCTL_PROTOCOL_DROP},
+                                                    {47, XDPCTL_PROTOCOL_PASS},
+                                                    {50, XDPCTL_PROTOCOL_PASS},
+                                                    {132, XDPCTL_PROTOCOL_LIMIT}});
     CHECK(config->maps == MapsConfig{1000, 2000, 3000, 8192, 10});
     CHECK(config->metrics_listen == "127.0.0.1:1");
     CHECK(config->socket_path == "/tmp/s");
@@ -129,6 +157,16 @@ TEST_CASE("errors name the line, the key and the cause")
                                                                      "must be a duration"));
     CHECK_THAT(error_of("[heuristics]\nban_ttl = \"2h\"\nban_ttl_max = \"1h\""),
                Catch::Contains("x.toml:3: heuristics.ban_ttl_max: must not be shorter"));
+    CHECK_THAT(error_of("[limits]\nudp = [\"source 5\"]"), Catch::Contains("'5' is not a rate"));
+    CHECK_THAT(error_of("[limits]\nudp = [\n\"host 5pps\"]"),
+               Catch::StartsWith("x.toml:2: limits.udp: line 3: 'host 5pps' does not begin with"));
+    CHECK_THAT(error_of("[limits]\nudp = [\"source 5pps\", \"source 6pps\"]"),
+               Catch::Contains("set twice"));
+    CHECK_THAT(error_of("[limits]\nheadroom = 0"), Catch::Contains("from 1 to 1000"));
+    CHECK_THAT(error_of("[protocols]\ndrop = [\"tcp\"]"), Catch::Contains("neither a number"));
+    CHECK_THAT(error_of("[protocols]\ndrop = [\"6\"]"), Catch::Contains("rules of its own"));
+    CHECK_THAT(error_of("[protocols]\ndrop = [\"gre\"]\npass = [\"47\"]"),
+               Catch::Contains("two actions"));
     CHECK_THAT(error_of("[maps]\nevents_bytes = 5000"), Catch::Contains("power of two"));
     CHECK_THAT(error_of("[maps]\nbans = -1"), Catch::Contains("whole number"));
     CHECK_THAT(error_of("[maps]\nbans = 5000000000"), Catch::Contains("whole number"));

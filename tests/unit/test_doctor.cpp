@@ -28,6 +28,7 @@ HostReport healthy()
     link.receive_queues_most = 8;
     report.facts.network.links = {link};
     report.facts.backlogs = {{443, 4096}};
+    report.daemon = true;
     report.xdp = {{"eth0", "native"}};
     return report;
 }

@@ -58,7 +58,15 @@ TEST_CASE("received is passed, answered, dropped, or would have been")
 TEST_CASE("even a host that met every reason has at most 500 series")
 {
     size_t series = 0;
-    for (const auto& family : metrics_of(busy_status())) {
+    Status status = busy_status(); // that enforces: it monitors nothing
+    auto snapshot = std::make_shared<Snapshot>(*status.snapshot);
+    for (DeviceSnapshot& device : snapshot->devices) {
+        for (auto& family : device.counters.cells) {
+            family[XDPCTL_WOULD_DROP].fill({});
+        }
+    }
+    status.snapshot = snapshot;
+    for (const auto& family : metrics_of(status)) {
         CHECK(family.name.rfind("xdpctl_", 0) == 0);
         CHECK_FALSE(family.help.empty());
         series += family.metric.size();

@@ -137,7 +137,7 @@ TEST_CASE("connections that are older than the capture are found in its first pa
     CHECK(table.clients.empty());
 }
 
-TEST_CASE("services that a one-way capture does not show are assumed, with a fair part of the SYNs")
+TEST_CASE("ports that never answer are assumed to serve, with a fair part of the SYNs")
 {
     ServiceFinder one_way;
     FrameInfo syn = in(tcp_syn);

@@ -35,6 +35,8 @@ void ask_daemon(const Context& context, HostReport& report)
     if (!status) {
         return;
     }
+    report.daemon = true;
+    report.panic = (*status)["panic"];
     for (const json& interface : (*status)["interfaces"]) {
         report.xdp[interface["name"]] = interface["xdp"];
     }

@@ -35,9 +35,13 @@ void print_event(const json& event)
     Color color = Color::none;
     if (event.contains("packet")) {
         const json& packet = event["packet"];
-        const bool dropped = packet["action"] == "drop";
-        color = dropped ? Color::red : Color::yellow;
-        text = fmt::format("{} {}  {}  session: {}", dropped ? "dropped" : "would drop",
+        const std::string action = packet["action"];
+        const std::string verdict = packet["verdict"];
+        color = action == "drop" ? Color::red : action == "answer" ? Color::none : Color::yellow;
+        text = fmt::format("{} {}  {}  session: {}",
+                           action == "drop"     ? "dropped"
+                           : action == "answer" ? "answered"
+                                                : "would " + verdict,
                            packet["reason"].get<std::string>(), text,
                            packet["session"].get<std::string>());
     }

@@ -95,15 +95,15 @@ Result<Bytes> frame_of(const Options& options)
 
 void print_explanation(const json& answer)
 {
-    const bool drop = answer["action"] == "drop";
-    const bool spared = !drop && answer["verdict"] == "drop";
+    const std::string action = answer["action"];
+    const std::string verdict = answer["verdict"];
+    const bool spared = action != verdict;
     fmt::print("{}: {}, {}\n",
-               paint(drop     ? Color::red
-                     : spared ? Color::yellow
-                              : Color::green,
-                     drop     ? "drop"
-                     : spared ? "pass (monitored only; enforce would drop)"
-                              : "pass"),
+               paint(action == "drop" ? Color::red
+                     : spared         ? Color::yellow
+                                      : Color::green,
+                     spared ? fmt::format("{} (monitored only; enforce would {})", action, verdict)
+                            : action),
                answer["reason"].get<std::string>(), answer["text"].get<std::string>());
     Table table({"STAGE", "QUESTION", "OUTCOME"});
     for (const json& row : answer["path"]) {

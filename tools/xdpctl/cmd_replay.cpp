@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +81,10 @@ Result<Plan> make_plan(const Options& options)
     if (!expect || !expect_benign) {
         return expect ? expect_benign.error() : expect.error();
     }
+    if (options.live && !options.services.empty()) {
+        return failure(ErrorKind::usage, "--service says nothing with --live: there the sockets "
+                                         "are the kernel's own");
+    }
     if (!expect_benign->empty() && options.benign.empty()) {
         return failure(ErrorKind::usage, "--expect-benign needs --benign FILE");
     }
@@ -98,6 +101,27 @@ Result<ReplayReport> replay_one(Replayer* replayer, const Plan& plan, const std:
                                : replay_live(plan.config, file, plan.stated, progress);
 }
 
+void print_services(const ReplayReport& report)
+{
+    if (report.live) {
+        fmt::print(
+            "  live: no sockets are there, so neither guard nor UDP lookups find a service\n");
+        return;
+    }
+    constexpr size_t most = 12;
+    std::string text;
+    size_t shown = 0;
+    for (const std::string& service : report.services) {
+        if (++shown > most) {
+            text += fmt::format(" and {} more", report.services.size() - most);
+            break;
+        }
+        text += (text.empty() ? "" : ", ") + service;
+        text += report.assumed.contains(service) ? " (assumed: it never answers here)" : "";
+    }
+    fmt::print("  services: {}\n", text.empty() ? "none seen (--service names one)" : text);
+}
+
 void print_report(const ReplayReport& report, bool benign)
 {
     fmt::print("{}{}{}\n", paint(Color::bold, report.file), benign ? " (benign)" : "",
@@ -106,11 +130,7 @@ void print_report(const ReplayReport& report, bool benign)
                "{} skipped\n",
                report.protects, report.frames, report.seconds, report.judged, report.outgoing,
                report.elsewhere, report.too_large + report.too_short);
-    if (!report.assumed.empty()) {
-        fmt::print("  nobody answers in this capture: {} taken for a service (--service says "
-                   "otherwise)\n",
-                   fmt::join(report.assumed, ", "));
-    }
+    print_services(report);
     if (report.too_large + report.too_short + report.completed + report.clock_adjusted > 0) {
         fmt::print("  {} larger than one buffer and {} shorter than a header were skipped; {} cut "
                    "by the snap length were filled with zeros; {} without a usable time followed "
@@ -140,10 +160,14 @@ void print_report(const ReplayReport& report, bool benign)
         fmt::print("  banned {} at {} packets/s\n", to_string(order.source),
                    format_count(order.packets_per_second));
     }
-    fmt::print("  dropped {} of {} ({:.3f}%), {} of them from an established session; answered {} "
-               "with a cookie\n\n",
-               report.dropped, report.judged, report.dropped_percent(), report.dropped_in_session,
-               report.answered);
+    const uint64_t held = report.dropped + report.answered;
+    fmt::print("  held {} of {} ({:.3f}%): dropped {}, {} of them from an established session; "
+               "answered {} with a cookie\n\n",
+               held, report.judged,
+               report.judged > 0
+                   ? static_cast<double>(held) * 100 / static_cast<double>(report.judged)
+                   : 0.0,
+               report.dropped, report.dropped_in_session, report.answered);
 }
 
 struct Run {
@@ -258,7 +282,7 @@ Action setup_replay(CLI::App& app)
                    "a port that the protected side serves, such as 443 or udp/53 (default: what "
                    "it is seen to answer on)");
     app.add_option("--expect", options->expect,
-                   "for each file, such as 'drop>=98%' or 'tcp_null>=10'; else exit code 1");
+                   "for each file, such as 'held>=98%' or 'tcp_null>=10'; else exit code 1");
     app.add_option("--expect-benign", options->expect_benign,
                    "for each benign file, such as 'drop<=0.1%'");
     app.add_option("--policy", options->config,

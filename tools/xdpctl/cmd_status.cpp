@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "core/limits.h"
 #include "core/units.h"
 #include "api/codec.h"
 #include "output.h"
@@ -81,6 +82,26 @@ std::string interfaces_line(const json& status)
     return text.empty() ? paint(Color::red, "none: nothing is filtered") : text;
 }
 
+// Of the classes that carry what people come for; -j has all.
+void print_limits(const json& limits)
+{
+    for (const json& row : limits) {
+        const std::string name = row["class"];
+        if (name != "udp" && name != "protocol") {
+            continue;
+        }
+        std::string text;
+        for (const json& level : row["levels"]) {
+            const Rate limit = {level["packets_per_second"].get<uint64_t>(),
+                                level["bits_per_second"].get<uint64_t>()};
+            text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ",
+                                level["level"].get<std::string>(), to_string(limit),
+                                level["origin"].get<std::string>());
+        }
+        fmt::print("limits      {}: {}\n", name, text);
+    }
+}
+
 // Only what is not at rest; `xdpctl guard` shows all.
 void print_attacks(const json& guards)
 {
@@ -140,6 +161,7 @@ void print_status(const json& status)
         services += (services.empty() ? "" : ", ") + service.get<std::string>();
     }
     fmt::print("services    {}\n", services.empty() ? "none found" : services);
+    print_limits(status["limits"]);
     print_attacks(status["guards"]);
     fmt::print(
         "daemon      {}, up {}, policy generation {}, {}\n", status["version"].get<std::string>(),

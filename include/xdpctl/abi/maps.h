@@ -12,7 +12,7 @@
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 3
+#define XDPCTL_ABI_VERSION 4
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
@@ -32,6 +32,7 @@ struct xdpctl_control {
 	 * timestamps count; up to two jiffies short. */
 	__s64 monotonic_offset_ns;
 	__u64 netns_cookie; /* of the namespace whose services are guarded; 0: any */
+	__u64 own_epoch;    /* counts changes of own_addresses; never 0 */
 	struct xdpctl_device devices[XDPCTL_DEVICE_SLOTS];
 };
 
@@ -60,20 +61,24 @@ struct xdpctl_counters {
 	__u64 events_lost;	/* the ring buffer had no room */
 	__u32 client_countdown; /* TCP packets until the next one is looked up */
 	__u32 client_random;	/* state of the generator that sets it */
+	__u64 own_epoch;	/* of `own`; see xdpctl_control */
+	struct xdpctl_addr own; /* one of the host's addresses, the last that was met */
+	struct xdpctl_cell offered[XDPCTL_LIMIT_CLASS_SLOTS]; /* what came to the limits */
 	struct xdpctl_cell cells[XDPCTL_FAMILY_COUNT][XDPCTL_DISPOSITION_COUNT]
 				[XDPCTL_REASON_SLOTS];
 };
 
 /* Counts of one service, per CPU. */
 struct xdpctl_service_counters {
-	__u64 syns;	   /* seen by the guard */
-	__u64 cookies;	   /* SYNs answered */
-	__u64 accepted;	   /* ACKs with a valid cookie */
-	__u64 rejected;	   /* packets without a connection or a valid cookie */
-	__u64 limited;	   /* SYNs dropped by a limit, a full queue or lockdown */
-	__u64 established; /* handshakes that the kernel completed */
-	__u64 unreported;  /* SYNs not yet added to xdpctl_guard.pending */
-	__u64 reported_ns; /* when some were */
+	__u64 syns;	    /* seen by the guard */
+	__u64 cookies;	    /* SYNs answered */
+	__u64 accepted;	    /* ACKs with a valid cookie */
+	__u64 rejected;	    /* packets without a connection or a valid cookie */
+	__u64 limited;	    /* SYNs dropped by a limit, a full queue or lockdown */
+	__u64 established;  /* handshakes that the kernel completed */
+	__u64 unreported;   /* SYNs not yet added to xdpctl_guard.pending */
+	__u64 reported_ns;  /* when some were */
+	__u64 stray_due_ns; /* GCRA; of slot 0: TCP that is not asked for a connection */
 };
 
 /*
@@ -98,6 +103,22 @@ struct xdpctl_guard {
 	__u64 attacks;	    /* how many have begun */
 	__u64 unused[4];    /* two cache lines */
 };
+
+/*
+ * A datagram whose first fragment passed. Four of them share a set; the oldest
+ * gives way, so that an entry outlives its datagram's journey however many come.
+ */
+struct xdpctl_datagram {
+	__u64 tag;     /* hash of addresses, protocol and identification; 0: free */
+	__u64 time_ns; /* of the first fragment */
+	__u32 end;     /* bytes of the payload that came without a gap or overlap */
+	__u32 unused;
+};
+#define XDPCTL_DATAGRAM_WAYS 4
+struct xdpctl_datagrams {
+	struct xdpctl_datagram way[XDPCTL_DATAGRAM_WAYS];
+};
+#define XDPCTL_DATAGRAM_SETS 8192 /* a power of two */
 
 /* A connection whose cookie was accepted a moment ago, in a slot by its hash. */
 struct xdpctl_accepted {
@@ -129,23 +150,27 @@ static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *clie
 #define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
 
 /*
- * Which addresses have a connection to a service here, or had one lately: a filter
- * by hash in front of the socket table, whose misses are dear. Only completed
- * handshakes write here; it errs to "may have".
+ * Which addresses (of IPv6 /64) have a connection or an open handshake at a service
+ * here, or had one lately: a filter by hash in front of the socket table, whose
+ * misses are dear. It errs to "may have".
  */
 struct xdpctl_peers {
 	__u32 open;	   /* connections now */
-	__u32 closed_tick; /* XDPCTL_PEER_TICK_NS of the data path's clock, the last time */
+	__u32 closed_tick; /* of the last one, XDPCTL_PEER_TICK_NS of the data path's clock */
 };
 #define XDPCTL_PEER_SLOTS 32768 /* a power of two */
 #define XDPCTL_PEER_TICK_NS (1ULL << 30)
 /* FIN_WAIT2 without a process, then TIME_WAIT: 60 s each (tcp_fin_timeout,
  * TCP_TIMEWAIT_LEN). */
 #define XDPCTL_PEER_LINGER_TICKS 128
+/* A request socket's life: net.ipv4.tcp_synack_retries of 5. */
+#define XDPCTL_PEER_REQUEST_TICKS 64
 
 static inline __u32 xdpctl_peer_slot(const struct xdpctl_addr *peer, __u64 secret)
 {
-	return (__u32)xdpctl_ban_hash(peer, secret) & (XDPCTL_PEER_SLOTS - 1);
+	struct xdpctl_addr key = xdpctl_known_key(peer);
+
+	return (__u32)xdpctl_ban_hash(&key, secret) & (XDPCTL_PEER_SLOTS - 1);
 }
 
 /* A source that completed a TCP handshake here, so it is not spoofed. */
@@ -189,6 +214,8 @@ struct xdpctl_socket_key {
 	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
 	  0, FIXED)                                                                               \
 	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
+	X(buckets, ARRAY, __u32, __u64, XDPCTL_BUCKETS, BPF_F_MMAPABLE, FIXED)                    \
+	X(datagrams, ARRAY, __u32, struct xdpctl_datagrams, XDPCTL_DATAGRAM_SETS, 0, FIXED)       \
 	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
 	X(own_addresses, HASH, struct xdpctl_addr, __u32, 4096, 0, FIXED)                         \

@@ -9,6 +9,8 @@
 
 #include <linux/types.h>
 
+#include "limits.h"
+
 /*
  * Times are on the data path's clock: nanoseconds that advance with the
  * kernel's jiffies, from an arbitrary start. xdpctl_judgement.time_ns tells it.
@@ -49,6 +51,24 @@ struct xdpctl_service {
 /* Bits of xdpctl_policy.host: what the host does, so what must be asked. */
 #define XDPCTL_HOST_CONNTRACK 1 /* it tracks connections that have no socket here */
 #define XDPCTL_HOST_BLIND 2	/* nobody tells of completed handshakes: no cgroup */
+#define XDPCTL_HOST_STACKED 4	/* VLANs, a bridge or the like above: sockets may be bound there */
+
+/* What becomes of an IP protocol other than TCP, UDP and ICMP. */
+#define XDPCTL_PROTOCOL_ACTIONS(X)                              \
+	X(LIMIT, "limit", "passes within the class `protocol`") \
+	X(PASS, "pass", "passes")                               \
+	X(DROP, "drop", "is dropped")
+
+enum xdpctl_protocol_action {
+#define XDPCTL_PROTOCOL_ENUM(id, name, text) XDPCTL_PROTOCOL_##id,
+	XDPCTL_PROTOCOL_ACTIONS(XDPCTL_PROTOCOL_ENUM)
+#undef XDPCTL_PROTOCOL_ENUM
+};
+
+/* One bit for each port, in host byte order. */
+struct xdpctl_port_set {
+	__u64 word[XDPCTL_PORTS / 64];
+};
 
 struct xdpctl_policy {
 	__u64 generation;	       /* counts commits since the maps were made */
@@ -60,8 +80,14 @@ struct xdpctl_policy {
 	__u64 syn_service_interval_ns; /* between two SYNs to a port; 0: no limit */
 	__u32 host;		       /* XDPCTL_HOST_* */
 	__u32 rmem_max;		       /* sysctl net.core.rmem_max, bytes */
+	struct xdpctl_limit limits[XDPCTL_LIMIT_CLASS_SLOTS][XDPCTL_LIMIT_LEVEL_COUNT];
 	struct xdpctl_service services[XDPCTL_SERVICES];
 	__u8 service_of_port[XDPCTL_PORTS]; /* slot; ports in host byte order */
+	__u8 protocols[256];		    /* enum xdpctl_protocol_action */
+	/* By family: UDP ports with a socket that is bound to every address and has
+	 * no peer. Others are looked up. */
+	struct xdpctl_port_set udp_services[2];
+	struct xdpctl_port_set reflectors; /* UDP source ports that answer strangers */
 };
 
 /* Addresses are 128 bits, network byte order; IPv4 is mapped (::ffff:a.b.c.d). */

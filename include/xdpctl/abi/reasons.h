@@ -10,14 +10,19 @@
 #define XDPCTL_ABI_REASONS_H
 
 /* X(ID, name, question that the stage answers), in the order they run. */
-#define XDPCTL_STAGES(X)                                                    \
-	X(CONTROL, "control", "is filtering switched on?")                  \
-	X(PARSE, "parse", "can the headers be read safely?")                \
-	X(ALLOW, "allow", "is the source on the allow list?")               \
-	X(BLOCK, "block", "is the source banned or on a block list?")       \
-	X(SANITY, "sanity", "do the headers contradict themselves?")        \
-	X(SESSION, "session", "is the source a client that proved itself?") \
-	X(GUARD, "guard", "is its service flooded, and is it real?")        \
+#define XDPCTL_STAGES(X)                                                               \
+	X(CONTROL, "control", "is filtering switched on?")                             \
+	X(PARSE, "parse", "can the headers be read safely?")                           \
+	X(ALLOW, "allow", "is the source on the allow list?")                          \
+	X(BLOCK, "block", "is the source banned or on a block list?")                  \
+	X(SANITY, "sanity", "do the headers contradict themselves?")                   \
+	X(SESSION, "session", "is the source a client that proved itself?")            \
+	X(GUARD, "guard", "is its service flooded, and is it real?")                   \
+	X(FRAGMENT, "fragment", "does it belong to a datagram whose begin was taken?") \
+	X(UDP, "udp", "is somebody here waiting for it?")                              \
+	X(ICMP, "icmp", "is it about something that happened here?")                   \
+	X(PROTOCOL, "protocol", "may this protocol come in?")                          \
+	X(LIMIT, "limit", "is there still room for it?")                               \
 	X(END, "end", "did any stage object?")
 
 /*
@@ -70,13 +75,36 @@
 	X(COOKIE_REJECTED, "cookie_rejected", GUARD, DROP,                                      \
 	  "ACK to a guarded service without a connection or a valid SYN cookie")                \
 	X(NO_SESSION, "no_session", GUARD, DROP,                                                \
-	  "RST, FIN or SYN-ACK to a guarded service that belongs to no connection")             \
+	  "TCP that is no SYN and belongs to no connection")                                    \
 	X(ACCEPT_QUEUE, "accept_queue", GUARD, DROP,                                            \
 	  "SYN while the service leaves completed connections waiting: its queue is full")      \
 	X(SYN_LIMITED, "syn_limited", GUARD, DROP,                                              \
 	  "SYN beyond the limit of its source prefix or service, where cookies cannot be used") \
 	X(LOCKDOWN, "lockdown", GUARD, DROP,                                                    \
-	  "new client of a service in lockdown, beyond the rate that is admitted")
+	  "new client of a service in lockdown, beyond the rate that is admitted")              \
+	X(FRAGMENT_ORPHAN, "fragment_orphan", FRAGMENT, DROP,                                   \
+	  "fragment whose first was dropped or not seen, beyond the limit for such")            \
+	X(FRAGMENT_OVERLAP, "fragment_overlap", FRAGMENT, DROP,                                 \
+	  "fragment that overlaps another of its datagram (teardrop, RFC 5722)")                \
+	X(REFLECTION, "reflection", UDP, DROP,                                                  \
+	  "answer of a UDP reflector (DNS, NTP, SSDP, ...) that nobody here asked for")         \
+	X(UDP_NO_SOCKET, "udp_no_socket", UDP, DROP, "UDP to a port where nothing listens")     \
+	X(ICMP_UNSOLICITED, "icmp_unsolicited", ICMP, DROP,                                     \
+	  "ICMP error about a connection that is not there")                                    \
+	X(ICMP_HOPS, "icmp_hops", ICMP, DROP,                                                   \
+	  "neighbour discovery that came through a router: hop limit below 255 (RFC 4861)")     \
+	X(ICMP_LIMITED, "icmp_limited", LIMIT, DROP, "ICMP beyond the limit of its type")       \
+	X(PROTOCOL_REFUSED, "protocol_refused", PROTOCOL, DROP,                                 \
+	  "IP protocol that the configuration drops")                                           \
+	X(PROTOCOL_LIMITED, "protocol_limited", LIMIT, DROP,                                    \
+	  "protocol other than TCP, UDP and ICMP, beyond its limit")                            \
+	X(SOURCE_LIMITED, "source_limited", LIMIT, DROP, "source beyond its limit")             \
+	X(PREFIX_LIMITED, "prefix_limited", LIMIT, DROP,                                        \
+	  "source's /24 and /16, or /64 and /48, beyond their limit")                           \
+	X(SERVICE_LIMITED, "service_limited", LIMIT, DROP,                                      \
+	  "service beyond its limit, and the source neither known nor quiet enough")            \
+	X(DESTINATION_LIMITED, "destination_limited", LIMIT, DROP,                              \
+	  "destination's /24 or /64 beyond its limit (carpet bombing)")
 
 enum xdpctl_stage {
 #define XDPCTL_STAGE_ENUM(id, name, text) XDPCTL_STAGE_##id,

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the host itself is addressed by. */
+#ifndef XDPCTL_BPF_OWN_ADDRESS_H
+#define XDPCTL_BPF_OWN_ADDRESS_H
+
+#include "maps.h"
+
+/*
+ * Sockets that are bound to every address answer for the host's own only, not for
+ * what it forwards or bridges. Most packets go to the address of the one before,
+ * which each CPU remembers.
+ */
+static __always_inline bool is_own(const struct packet *pkt)
+{
+	struct xdpctl_counters *here = pkt->counters;
+	const struct xdpctl_addr *dst = &pkt->hdr.dst;
+
+	if (here->own_epoch == pkt->control->own_epoch && same_address(&here->own, dst))
+		return true;
+	if (!bpf_map_lookup_elem(&own_addresses, dst))
+		return false;
+	here->own = *dst;
+	here->own_epoch = pkt->control->own_epoch;
+	return true;
+}
+
+/* Multicast and the limited broadcast: no one's address. */
+static __always_inline bool is_group(const struct packet *pkt)
+{
+	__u32 first = pkt->hdr.dst.word[0];
+
+	if (pkt->hdr.family == XDPCTL_IPV4) {
+		first = ipv4_of(&pkt->hdr.dst);
+		return first == 0xffffffff ||
+		       (first & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+	}
+	return (first & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Is there still room? Token buckets of constant memory: <xdpctl/abi/limits.h>.
+ * Connections (TCP) are the guard's and the heuristics' matter.
+ */
+#ifndef XDPCTL_BPF_STAGE_LIMIT_H
+#define XDPCTL_BPF_STAGE_LIMIT_H
+
+#include "clock.h"
+#include "known.h"
+#include "session.h"
+
+#define QUIET_SHARE 8			     /* of its limit, what a quiet source uses at most */
+#define QUIET_LEVEL XDPCTL_LIMIT_LEVEL_COUNT /* has buckets of its own */
+
+/* The bucket of one key, in both rows. */
+struct bucket {
+	__u64 *a;
+	__u64 *b;
+	__u64 debt_ns;
+};
+
+/* Plain values: the verifier looks at the function below once. */
+struct limit_request {
+	__u64 now;
+	__u64 seed;
+	__u32 limit_class;
+	__u32 policy_slot;
+	__u32 suspect;
+	__u32 look_only;
+};
+
+struct limit_question {
+	const struct headers *hdr;
+	const struct limit_request *request;
+	const struct xdpctl_limit *limits; /* of the class, by level */
+	enum { QUIET_UNKNOWN, QUIET, HEAVY } quiet;
+};
+
+static __always_inline bool find_bucket(const struct limit_question *ask, __u64 high, __u64 low,
+					__u32 level, struct bucket *out)
+{
+	__u64 hash = xdpctl_bucket_hash(high, low, ask->request->seed + level);
+	__u32 first = xdpctl_bucket_index(hash, 0), second = xdpctl_bucket_index(hash, 1);
+
+	out->a = bpf_map_lookup_elem(&buckets, &first);
+	out->b = bpf_map_lookup_elem(&buckets, &second);
+	if (!out->a || !out->b)
+		return false;
+	out->debt_ns = xdpctl_bucket_debt(*out->a, *out->b, ask->request->now);
+	return true;
+}
+
+static __always_inline bool is_limited(const struct xdpctl_limit *limit)
+{
+	return limit->packet_ns || limit->byte_cost;
+}
+
+/* Takes the packet's cost where no more than `room` is spent in advance. */
+static __always_inline bool take(const struct limit_question *ask, const struct xdpctl_limit *limit,
+				 const struct bucket *bucket, __u64 room)
+{
+	__u64 cost;
+
+	if (bucket->debt_ns > room)
+		return false;
+	cost = xdpctl_packet_cost(limit, ask->hdr->frame_bytes);
+	if (!ask->request->look_only)
+		xdpctl_bucket_take(bucket->a, bucket->b,
+				   ask->request->now + bucket->debt_ns + cost);
+	return true;
+}
+
+static __always_inline __u64 high_word(const struct xdpctl_addr *addr)
+{
+	return (__u64)addr->word[0] << 32 | addr->word[1];
+}
+
+static __always_inline __u64 low_word(const struct xdpctl_addr *addr)
+{
+	return (__u64)addr->word[2] << 32 | addr->word[3];
+}
+
+/* /24 of IPv4 (mapped), /64 of IPv6. */
+static __always_inline __u64 prefix_low(const struct headers *hdr, const struct xdpctl_addr *addr)
+{
+	return hdr->family == XDPCTL_IPV4 ? addr->word[3] & bpf_htonl(0xffffff00) : 0;
+}
+
+static __always_inline bool source_has_room(const struct limit_question *ask)
+{
+	const struct xdpctl_limit *limit = &ask->limits[XDPCTL_LEVEL_SOURCE];
+	const struct xdpctl_addr *src = &ask->hdr->src;
+	struct bucket bucket;
+
+	if (!is_limited(limit) ||
+	    !find_bucket(ask, high_word(src), low_word(src), XDPCTL_LEVEL_SOURCE, &bucket))
+		return true;
+	return take(ask, limit, &bucket, limit->burst_ns);
+}
+
+static __always_inline bool prefix_has_room(const struct limit_question *ask)
+{
+	const struct xdpctl_limit *limit = &ask->limits[XDPCTL_LEVEL_PREFIX];
+	const struct xdpctl_addr *src = &ask->hdr->src;
+	struct bucket bucket;
+
+	if (!is_limited(limit) || !find_bucket(ask, high_word(src), prefix_low(ask->hdr, src),
+					       XDPCTL_LEVEL_PREFIX, &bucket))
+		return true;
+	return take(ask, limit, &bucket, limit->burst_ns);
+}
+
+static __always_inline bool network_has_room(const struct limit_question *ask)
+{
+	const struct xdpctl_limit *limit = &ask->limits[XDPCTL_LEVEL_NETWORK];
+	const struct xdpctl_addr *src = &ask->hdr->src;
+	__u64 high = (__u64)src->word[0] << 32 | (src->word[1] & bpf_htonl(0xffff0000)); /* /48 */
+	__u64 low = 0;
+	struct bucket bucket;
+
+	if (ask->hdr->family == XDPCTL_IPV4)
+		low = src->word[3] & bpf_htonl(0xffff0000);
+	if (!is_limited(limit) || !find_bucket(ask, high, low, XDPCTL_LEVEL_NETWORK, &bucket))
+		return true;
+	return take(ask, limit, &bucket, limit->burst_ns);
+}
+
+/* Counted only where it gets narrow; a source is quiet until it is seen to be heavy. */
+static __always_inline bool is_quiet(struct limit_question *ask)
+{
+	struct xdpctl_limit limit = ask->limits[XDPCTL_LEVEL_SOURCE];
+	const struct xdpctl_addr *src = &ask->hdr->src;
+	struct bucket bucket;
+
+	if (ask->quiet != QUIET_UNKNOWN)
+		return ask->quiet == QUIET;
+	ask->quiet = ask->request->suspect ? HEAVY : QUIET;
+	limit.packet_ns *= QUIET_SHARE;
+	limit.byte_cost *= QUIET_SHARE;
+	if (is_limited(&limit) &&
+	    find_bucket(ask, high_word(src), low_word(src), QUIET_LEVEL, &bucket) &&
+	    !take(ask, &limit, &bucket, limit.burst_ns))
+		ask->quiet = HEAVY;
+	return ask->quiet == QUIET;
+}
+
+/*
+ * Where it gets narrow, heavy sources find no room first, then the quiet, and who
+ * proved himself in peacetime last of all.
+ */
+static __always_inline bool shared_has_room(struct limit_question *ask, __u64 high, __u64 low,
+					    __u32 level)
+{
+	const struct xdpctl_limit *limit = &ask->limits[level];
+	struct bucket bucket;
+	__u64 room;
+
+	if (!is_limited(limit) || !find_bucket(ask, high, low, level, &bucket))
+		return true;
+	room = limit->burst_ns / 2;
+	if (bucket.debt_ns > room && is_quiet(ask))
+		room = limit->burst_ns;
+	if (bucket.debt_ns > room && bucket.debt_ns <= limit->burst_ns * 2 &&
+	    is_known(&ask->hdr->src))
+		room = limit->burst_ns * 2;
+	return take(ask, limit, &bucket, room);
+}
+
+static __always_inline enum xdpctl_reason ask_levels(struct limit_question *ask)
+{
+	const struct headers *hdr = ask->hdr;
+	__u64 service = (__u64)hdr->dport << 8 | hdr->protocol;
+
+	if (!source_has_room(ask))
+		return XDPCTL_SOURCE_LIMITED;
+	if (!prefix_has_room(ask) || !network_has_room(ask))
+		return XDPCTL_PREFIX_LIMITED;
+	if (!shared_has_room(ask, high_word(&hdr->dst) ^ service << 32, low_word(&hdr->dst),
+			     XDPCTL_LEVEL_SERVICE))
+		return XDPCTL_SERVICE_LIMITED;
+	if (!shared_has_room(ask, high_word(&hdr->dst), prefix_low(ask->hdr, &hdr->dst),
+			     XDPCTL_LEVEL_DESTINATION))
+		return XDPCTL_DESTINATION_LIMITED;
+	return XDPCTL_NEXT;
+}
+
+/* Other classes than UDP are small: it matters what is limited, not on which level. */
+static __always_inline enum xdpctl_reason reason_of_class(__u32 limit_class,
+							  enum xdpctl_reason level)
+{
+	switch (limit_class) {
+	case XDPCTL_LIMIT_UDP:
+		return level;
+	case XDPCTL_LIMIT_UDP_UNKNOWN:
+		return XDPCTL_UDP_NO_SOCKET;
+	case XDPCTL_LIMIT_ORPHAN:
+		return XDPCTL_FRAGMENT_ORPHAN;
+	case XDPCTL_LIMIT_PROTOCOL:
+		return XDPCTL_PROTOCOL_LIMITED;
+	default:
+		return XDPCTL_ICMP_LIMITED;
+	}
+}
+
+/* XDPCTL_NEXT, or the reason of the level that has no room. */
+__noinline int xdpctl_limit(const struct headers *hdr, const struct limit_request *request)
+{
+	struct limit_question ask = {.hdr = hdr, .request = request};
+	const struct xdpctl_policy *policy;
+	__u32 slot, limit_class;
+
+	if (!hdr || !request)
+		return XDPCTL_NEXT;
+	slot = request->policy_slot;
+	policy = bpf_map_lookup_elem(&policies, &slot);
+	if (!policy)
+		return XDPCTL_NEXT;
+	limit_class = request->limit_class;
+	barrier_var(limit_class); /* the verifier of 6.1 forgets the bounds of spilled words */
+	ask.limits = policy->limits[limit_class & (XDPCTL_LIMIT_CLASS_SLOTS - 1)];
+	return ask_levels(&ask);
+}
+
+static __always_inline void count_offered(const struct packet *pkt)
+{
+	__u32 limit_class = pkt->limit_class;
+	struct xdpctl_cell *offered;
+
+	barrier_var(limit_class);
+	offered = &pkt->counters->offered[limit_class & (XDPCTL_LIMIT_CLASS_SLOTS - 1)];
+	offered->packets++;
+	offered->bytes += pkt->hdr.frame_bytes;
+}
+
+static __always_inline enum xdpctl_reason stage_limit(const struct packet *pkt)
+{
+	struct limit_request request = {
+		.now = now_ns(pkt),
+		.seed = pkt->control->secret ^ (__u64)pkt->limit_class << 56,
+		.limit_class = pkt->limit_class,
+		.policy_slot = pkt->slot,
+		.suspect = pkt->suspect,
+		.look_only = pkt->dry_run,
+	};
+	enum xdpctl_reason level;
+
+	if (pkt->hdr.protocol == IPPROTO_TCP && pkt->limit_class != XDPCTL_LIMIT_ORPHAN)
+		return XDPCTL_NEXT;
+	if (!pkt->dry_run)
+		count_offered(pkt);
+	level = xdpctl_limit(&pkt->hdr, &request);
+	return level == XDPCTL_NEXT ? XDPCTL_NEXT : reason_of_class(pkt->limit_class, level);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Protocols other than TCP, UDP and ICMP: as the policy says of each. */
+#ifndef XDPCTL_BPF_STAGE_PROTOCOL_H
+#define XDPCTL_BPF_STAGE_PROTOCOL_H
+
+#include "maps.h"
+
+static __always_inline enum xdpctl_reason stage_protocol(struct packet *pkt)
+{
+	__u8 protocol = pkt->hdr.protocol;
+
+	if (protocol == IPPROTO_TCP)
+		return XDPCTL_NEXT;
+	if (protocol == IPPROTO_UDP ||
+	    protocol == (pkt->hdr.family == XDPCTL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		return XDPCTL_NEXT;
+	switch (pkt->policy->protocols[protocol]) {
+	case XDPCTL_PROTOCOL_PASS:
+		return XDPCTL_PASSED;
+	case XDPCTL_PROTOCOL_DROP:
+		return XDPCTL_PROTOCOL_REFUSED;
+	default:
+		if (pkt->limit_class != XDPCTL_LIMIT_ORPHAN)
+			pkt->limit_class = XDPCTL_LIMIT_PROTOCOL;
+		return XDPCTL_NEXT;
+	}
+}
+
+#endif
