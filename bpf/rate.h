@@ -11,13 +11,14 @@
 #define RATE_BURST_NS 1000000000ULL /* what a quiet second has saved */
 
 /* Takes one from the rate; false where none is left. */
-static __always_inline bool take_one(const struct packet *pkt, __u64 *due_ns, __u64 interval_ns)
+static __always_inline bool take_one(const struct packet *pkt, __u64 *due_ns, __u64 interval_ns,
+				     __u64 burst_ns)
 {
 	__u64 now = now_ns(pkt), due = *(volatile __u64 *)due_ns;
 
 	if (!interval_ns)
 		return true;
-	if (due > now + RATE_BURST_NS)
+	if (due > now + burst_ns)
 		return false;
 	if (!pkt->dry_run)
 		*(volatile __u64 *)due_ns = (due < now ? now : due) + interval_ns;

@@ -63,7 +63,7 @@ static __always_inline bool take_from_bucket(const struct packet *pkt,
 	__u32 bucket = xdpctl_ban_hash(address, question) & (XDPCTL_SYN_BUCKETS - 1);
 	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
 
-	return !due || take_one(pkt, due, interval_ns);
+	return !due || take_one(pkt, due, interval_ns, RATE_BURST_NS);
 }
 
 static __always_inline struct xdpctl_addr prefix_of(const struct packet *pkt)
@@ -117,7 +117,7 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 		return true;
 	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, pkt->hdr.dport,
 				interval * ADMIT_PREFIX_SHARE) &&
-	       take_one(pkt, &on->guard->admit_due_ns, interval);
+	       take_one(pkt, &on->guard->admit_due_ns, interval, RATE_BURST_NS);
 }
 
 static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pkt)
@@ -275,11 +275,13 @@ static __always_inline enum xdpctl_reason guard_rest(const struct packet *pkt, _
 	return check == COOKIE_INVALID ? XDPCTL_COOKIE_REJECTED : XDPCTL_NO_SESSION;
 }
 
-#define STRAYS_PER_S 1000 /* of a CPU, before the socket table is asked */
+#define STRAY_SAMPLE 32	       /* a power of two: one in so many is looked up in peace */
+#define STRAYS_PER_S 100       /* of a CPU: late FINs and the like, which the kernel answers */
+#define STRAY_HOLD_NS NS_PER_S /* after a stray every packet is looked up */
 
 /*
- * To ports that nobody serves comes what this host's own connections bring, which is
- * asked of the socket table when there is much of it (reflected SYN-ACKs, ACK floods).
+ * To ports that nobody serves comes what this host's own connections bring. Where a
+ * sample shows what belongs to none (reflected SYN-ACKs, ACK floods), all are asked.
  */
 static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
 {
@@ -290,17 +292,18 @@ static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
 	/* A socket that is bound to a device above this one would not be found. */
 	if (!here || pkt->policy->host & XDPCTL_HOST_STACKED || !is_own(pkt))
 		return XDPCTL_NEXT;
-	if (here->stray_due_ns < now + NS_PER_S / 10) {
-		if (!pkt->dry_run)
-			here->stray_due_ns = (here->stray_due_ns < now ? now : here->stray_due_ns) +
-					     NS_PER_S / STRAYS_PER_S;
+	if (!pkt->dry_run && here->strays_seen++ & (STRAY_SAMPLE - 1) &&
+	    now >= here->strays_until_ns)
 		return XDPCTL_NEXT;
-	}
 	if (xdpctl_tcp_session(pkt->ctx, &pkt->hdr) != XDPCTL_SESSION_NONE)
 		return XDPCTL_NEXT;
 	if (pkt->policy->host & XDPCTL_HOST_CONNTRACK && conntrack_knows(pkt->ctx, &pkt->hdr))
 		return XDPCTL_NEXT;
-	return XDPCTL_NO_SESSION;
+	if (!pkt->dry_run)
+		here->strays_until_ns = now + STRAY_HOLD_NS;
+	return take_one(pkt, &here->stray_due_ns, NS_PER_S / STRAYS_PER_S, NS_PER_S / 10)
+		       ? XDPCTL_NEXT
+		       : XDPCTL_NO_SESSION;
 }
 
 /* fe80::/10: neighbours, whose sockets are bound to a device (RFC 4007). */

@@ -172,8 +172,10 @@ void ServiceFinder::to_protected(const FrameInfo& frame)
     }
     if (frame.protocol == IPPROTO_UDP) {
         asked_.insert(listener);
-    } else if (frame.protocol == IPPROTO_TCP && is_only(frame, tcp_syn)) {
+    } else if (is_only(frame, tcp_syn)) {
         syns_[listener]++;
+    } else if (is_only(frame, tcp_ack)) {
+        heard_[key_of_incoming(frame)]++;
     }
 }
 
@@ -182,6 +184,19 @@ std::set<SocketKey> ServiceFinder::listeners() const
     std::set<SocketKey> all = listeners_;
     all.insert(stated_listeners_.begin(), stated_listeners_.end());
     return all;
+}
+
+std::set<SocketKey> ServiceFinder::older_connections() const
+{
+    constexpr uint64_t several = 3;
+    std::set<SocketKey> found = older_;
+    for (const auto& [connection, count] : heard_) {
+        const SocketKey listener = listener_of(connection);
+        if (count >= several && !spoke_.contains(listener) && !syns_.contains(listener)) {
+            found.insert(connection);
+        }
+    }
+    return found;
 }
 
 std::set<SocketKey> ServiceFinder::assumed() const

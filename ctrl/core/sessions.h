@@ -89,14 +89,16 @@ class ServiceFinder
     // Ports that receive a fair part of the SYNs and never say a word, as in a capture
     // of one direction: nobody can be seen to accept there.
     std::set<SocketKey> assumed() const;
-    const std::set<SocketKey>& older_connections() const { return older_; }
+    // Seen from both sides; and of one direction what sends several segments with ACK.
+    std::set<SocketKey> older_connections() const;
 
   private:
     std::vector<ServicePort> stated_;
     std::set<SocketKey> spoke_;          // TCP ports that something came from
     std::map<SocketKey, uint64_t> syns_; // by the listener that they ask for
     std::set<SocketKey> stated_listeners_;
-    std::set<SocketKey> asked_; // UDP that came in before anything went out
+    std::map<SocketKey, uint64_t> heard_; // TCP with ACK that came in
+    std::set<SocketKey> asked_;           // UDP that came in before anything went out
     std::set<SocketKey> listeners_;
     std::set<SocketKey> begun_; // TCP whose handshake is in the capture
     std::set<SocketKey> older_;

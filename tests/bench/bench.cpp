@@ -16,6 +16,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/config.h"
 #include "core/frame.h"
 #include "core/reasons.h"
 #include "dataplane/bpf_dataplane.h"
@@ -104,6 +105,7 @@ PolicySpec policy_with(size_t prefixes, std::mt19937_64& random)
     PolicySpec spec;
     spec.mode = XDPCTL_MODE_ENFORCE;
     spec.samples_per_second = 200;
+    spec.host.services = {{1, 80, true, XDPCTL_GUARD_AUTO, false, 1024}}; // in peace
     if (prefixes == 0) {
         return spec;
     }
@@ -151,6 +153,40 @@ Bytes tcp(const char* src, const char* dst, uint8_t flags)
     return FrameBuilder(addr(src), addr(dst)).tcp(40000, 80, flags).payload(20).build();
 }
 
+Bytes udp(const char* src, const char* dst, uint16_t sport, uint16_t dport)
+{
+    return FrameBuilder(addr(src), addr(dst)).udp(sport, dport).payload(20).build();
+}
+
+template <typename Add> void measure_volumetric(BpfDataplane& plane, std::mt19937_64& random,
+                                                const Fd& pass, const Fd& drop, Add add)
+{
+    constexpr uint16_t service = 4433;
+    PolicySpec spec = policy_with(0, random);
+    spec.reflectors = reflectors_of({});
+    spec.host.udp_services = {{false, service}, {true, service}};
+    LimitsConfig roomy; // every level is asked, and none refuses
+    for (size_t level = 0; level < XDPCTL_LIMIT_LEVEL_COUNT; level++) {
+        for (size_t c = 0; c < XDPCTL_LIMIT_CLASS_COUNT; c++) {
+            roomy.set[{c, level}] = {1'000'000'000, 0};
+        }
+    }
+    spec.host.limits = limits_of(roomy, {});
+    must(plane.commit(compile_policy(spec, 1)));
+    const auto both = [&](const std::string& name, const Fd& bare, uint16_t sport, uint16_t dport,
+                          double aim) {
+        add(name + ", IPv4", bare, udp("203.0.113.9", "198.51.100.2", sport, dport), aim);
+        add(name + ", IPv6", bare, udp("2001:db8:9::9", "2001:db8::2", sport, dport), aim);
+    };
+    both("reflected to a service (no lookup)", drop, 53, service, 25);
+    both("reflected to a port without socket (lookup)", drop, 53, 40000, 25);
+    both("UDP to a port without socket (lookup)", drop, 5000, 40000, 0);
+    both("UDP to a service, five levels with room", pass, 5000, service, 30);
+    spec.host.limits = limits_of({}, {});
+    must(plane.commit(compile_policy(spec, 1)));
+    both("UDP to a service, its source limited", drop, 5000, service, 30);
+}
+
 std::vector<Row> measure_stages(BpfObject& object, BpfDataplane& plane, std::mt19937_64& random)
 {
     const Fd pass = bare_program(2);
@@ -168,6 +204,7 @@ std::vector<Row> measure_stages(BpfObject& object, BpfDataplane& plane, std::mt1
         rows.push_back(measure(name, plane, object.program(), bare.get(), frame, aim));
         fmt::print(stderr, "\r\033[K{}", name);
     };
+    must(plane.set_own_addresses({addr("198.51.100.2"), addr("2001:db8::2")}));
     must(plane.commit(compile_policy(policy_with(0, random), 1)));
     add("not IP (parse only)", pass, arp);
     add("clean TCP, IPv4, empty lists", pass, clean4, 40);
@@ -191,6 +228,7 @@ std::vector<Row> measure_stages(BpfObject& object, BpfDataplane& plane, std::mt1
         15);
     add("banned source, no prefixes, IPv6", drop, tcp("2001:db8::66", "2001:db8::2", tcp_ack), 15);
     add("TCP without flags (sanity)", drop, null4);
+    measure_volumetric(plane, random, pass, drop, add);
     return rows;
 }
 

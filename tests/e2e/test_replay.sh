@@ -7,11 +7,11 @@ X=$BUILD/bin/xdpctl
 "$BUILD/bin/mkpcap" "$DIR/null.pcap" 3000 203.0.113.2 192.0.2.1 null
 "$BUILD/bin/mkpcap" "$DIR/null6.pcap" 3000 2001:db8:a::2 2001:db8::1 null
 "$BUILD/bin/mkpcap" "$DIR/good.pcap" 3000 198.51.100.2 192.0.2.1 ack
-check_code 0 "expectations that hold" $X replay "$DIR/null.pcap" "$DIR/null6.pcap" --benign "$DIR/good.pcap" \
+check_code 0 "expectations that hold" $X replay "$DIR/null.pcap" "$DIR/null6.pcap" --service 80 --benign "$DIR/good.pcap" \
     --expect 'drop>=98%' --expect 'tcp_null>=3000' --expect-benign 'drop<=0.1%' --junit "$DIR/junit.xml"
 check "a table" grep -Eq "tcp_null +3000 +100.00%" "$DIR/out"
 check "JUnit" grep -q 'tests="8" failures="0"' "$DIR/junit.xml"
-check_code 1 "one that fails" $X replay "$DIR/good.pcap" --expect 'drop>=98%'
+check_code 1 "one that fails" $X replay "$DIR/good.pcap" --service 80 --expect 'drop>=98%'
 check "is named" grep -q "FAILS  drop>=98%" "$DIR/out"
 check_code 0 "JSON" $X -j replay "$DIR/null.pcap"
 check_equal "counts" "$(jq '.files[0].dropped' "$DIR/out")" 3000

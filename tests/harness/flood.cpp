@@ -35,6 +35,7 @@ struct Options {
     std::string source;
     std::string mac; // of the receiver
     uint16_t port = 80;
+    uint16_t from_port = 0; // of UDP; 0: random
     uint64_t count = 0;
     double seconds = 0;
     uint64_t pps = 0; // 0: as fast as it goes
@@ -111,9 +112,10 @@ Result<Template> make_template(const Options& options, const Prefix& source,
         return Template{frame.build(), transport, transport + 16, true};
     }
     if (options.kind == "udp") {
-        frame.udp(1024, options.port).payload(18);
+        frame.udp(options.from_port == 0 ? 1024 : options.from_port, options.port).payload(18);
         const auto transport = static_cast<uint32_t>(frame.transport_offset());
-        return Template{frame.build(), transport, transport + 6, false};
+        return Template{frame.build(), options.from_port == 0 ? transport : 0, transport + 6,
+                        false};
     }
     if (options.kind == "icmp") {
         frame.icmp(destination.is_ipv4() ? 8 : 128, 0).payload(24);
@@ -266,6 +268,7 @@ int main(int argc, char** argv)
     app.add_option("--mac", options.mac, "of the receiver")->required();
     app.add_option("--source", options.source, "prefix: every bit beyond it is random")->required();
     app.add_option("--port", options.port, "destination port")->capture_default_str();
+    app.add_option("--from-port", options.from_port, "source port of UDP (default: random)");
     app.add_option("--count", options.count, "packets");
     app.add_option("--seconds", options.seconds, "or how long");
     app.add_option("--pps", options.pps, "packets per second, 0: as fast as it goes");

@@ -70,15 +70,18 @@ struct xdpctl_counters {
 
 /* Counts of one service, per CPU. */
 struct xdpctl_service_counters {
-	__u64 syns;	    /* seen by the guard */
-	__u64 cookies;	    /* SYNs answered */
-	__u64 accepted;	    /* ACKs with a valid cookie */
-	__u64 rejected;	    /* packets without a connection or a valid cookie */
-	__u64 limited;	    /* SYNs dropped by a limit, a full queue or lockdown */
-	__u64 established;  /* handshakes that the kernel completed */
-	__u64 unreported;   /* SYNs not yet added to xdpctl_guard.pending */
-	__u64 reported_ns;  /* when some were */
-	__u64 stray_due_ns; /* GCRA; of slot 0: TCP that is not asked for a connection */
+	__u64 syns;	   /* seen by the guard */
+	__u64 cookies;	   /* SYNs answered */
+	__u64 accepted;	   /* ACKs with a valid cookie */
+	__u64 rejected;	   /* packets without a connection or a valid cookie */
+	__u64 limited;	   /* SYNs dropped by a limit, a full queue or lockdown */
+	__u64 established; /* handshakes that the kernel completed */
+	__u64 unreported;  /* SYNs not yet added to xdpctl_guard.pending */
+	__u64 reported_ns; /* when some were */
+	/* Of slot 0: TCP without SYN, to ports that nobody serves. */
+	__u64 strays_seen;
+	__u64 strays_until_ns; /* all of it is looked up before this time */
+	__u64 stray_due_ns;    /* GCRA: of what belongs to no connection */
 };
 
 /*
