@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <xdpctl/abi/reflectors.h>
+
 #include "api/codec.h"
 #include "core/frame.h"
 #include "core/reasons.h"
@@ -26,6 +28,7 @@ struct Options {
     std::string pcap;
     uint64_t number = 1;
     bool reasons = false;
+    bool reflectors = false;
 };
 
 Result<Bytes> build(const Options& options)
@@ -126,6 +129,25 @@ void print_explanation(const json& answer)
     }
 }
 
+Outcome list_reflectors(const Context& context)
+{
+    json rows = json::array();
+    Table table({">PORT", "NAME", "SOURCE"});
+    const auto add = [&](uint16_t port, const char* name, const char* source) {
+        rows.push_back({{"port", port}, {"name", name}, {"source", source}});
+        table.add({std::to_string(port), name, source});
+    };
+#define XDPCTL_LIST_REFLECTOR(port, name, source) add(port, name, source);
+    XDPCTL_REFLECTORS(XDPCTL_LIST_REFLECTOR)
+#undef XDPCTL_LIST_REFLECTOR
+    if (context.json) {
+        print_json({{"reflectors", rows}, {"schema_version", schema_version}});
+    } else {
+        table.print();
+    }
+    return 0;
+}
+
 Outcome list_reasons(const Context& context)
 {
     json rows = json::array();
@@ -152,6 +174,9 @@ Outcome run(const Context& context, const Options& options)
 {
     if (options.reasons) {
         return list_reasons(context);
+    }
+    if (options.reflectors) {
+        return list_reflectors(context);
     }
     auto frame = frame_of(options);
     if (!frame) {
@@ -185,6 +210,8 @@ Action setup_explain(CLI::App& app)
     app.add_option("--pcap", options->pcap, "take the frame from a capture");
     app.add_option("--number", options->number, "with --pcap: which frame")->capture_default_str();
     app.add_flag("--reasons", options->reasons, "list every reason instead");
+    app.add_flag("--reflectors", options->reflectors,
+                 "list the UDP ports whose answers must have been asked for");
     app.footer("Runs the loaded program on the packet; nothing is counted, nothing is changed.");
     return [options](const Context& context) { return run(context, *options); };
 }
