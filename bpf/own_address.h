@@ -24,6 +24,13 @@ static __always_inline bool is_own(const struct packet *pkt)
 	return true;
 }
 
+/* fe80::/10: neighbours, whose sockets are bound to a device (RFC 4007). */
+static __always_inline bool is_link_local(const struct packet *pkt)
+{
+	return pkt->hdr.family == XDPCTL_IPV6 &&
+	       (pkt->hdr.src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
 /* Multicast and the limited broadcast: no one's address. */
 static __always_inline bool is_group(const struct packet *pkt)
 {

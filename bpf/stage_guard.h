@@ -306,13 +306,6 @@ static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
 		       : XDPCTL_NO_SESSION;
 }
 
-/* fe80::/10: neighbours, whose sockets are bound to a device (RFC 4007). */
-static __always_inline bool is_link_local(const struct packet *pkt)
-{
-	return pkt->hdr.family == XDPCTL_IPV6 &&
-	       (pkt->hdr.src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
-}
-
 static __always_inline enum xdpctl_reason stage_guard(const struct packet *pkt)
 {
 	__u32 port, slot;

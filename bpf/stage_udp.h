@@ -75,26 +75,35 @@ static __always_inline bool asks_conntrack(const struct packet *pkt)
 	return pkt->policy->host & XDPCTL_HOST_CONNTRACK;
 }
 
-/* Of another host or a container: there is no socket here to ask. */
+/* Of another host, a virtual machine or a container (routed, bridged, macvlan): there
+ * is no socket here to ask, and what is bridged conntrack does not see either. */
 static __always_inline enum xdpctl_reason judge_forwarded(struct packet *pkt, bool reflected)
 {
 	pkt->suspect = reflected;
-	if (!asks_conntrack(pkt))
-		return XDPCTL_NEXT;
-	if (conntrack_knows(pkt->ctx, &pkt->hdr))
+	if (reflected && asks_conntrack(pkt) && conntrack_knows(pkt->ctx, &pkt->hdr))
 		return XDPCTL_PASSED;
-	return reflected ? XDPCTL_REFLECTION : XDPCTL_NEXT;
+	return XDPCTL_NEXT;
+}
+
+/* Clients of DHCP read packet sockets, which no lookup finds (RFC 2131, RFC 8415). */
+static __always_inline bool is_dhcp_answer(const struct headers *hdr)
+{
+	if (hdr->family == XDPCTL_IPV4)
+		return hdr->sport == bpf_htons(67) && hdr->dport == bpf_htons(68);
+	return hdr->sport == bpf_htons(547) && hdr->dport == bpf_htons(546);
 }
 
 static __always_inline enum xdpctl_reason judge_without_socket(struct packet *pkt, bool reflected)
 {
-	if (asks_conntrack(pkt)) {
-		if (conntrack_knows(pkt->ctx, &pkt->hdr))
-			return XDPCTL_PASSED;
-		/* It may be a port that is translated: new flows within a limit. */
+	bool unseen = pkt->policy->host & XDPCTL_HOST_STACKED;
+
+	if (asks_conntrack(pkt) && conntrack_knows(pkt->ctx, &pkt->hdr))
+		return XDPCTL_PASSED;
+	/* It may be a port that is translated, or a socket that is bound to a device
+	 * above this one: within a limit. */
+	if (unseen || (asks_conntrack(pkt) && !reflected)) {
 		pkt->limit_class = XDPCTL_LIMIT_UDP_UNKNOWN;
-		if (!reflected)
-			return XDPCTL_NEXT;
+		return XDPCTL_NEXT;
 	}
 	return reflected ? XDPCTL_REFLECTION : XDPCTL_UDP_NO_SOCKET;
 }
@@ -105,7 +114,8 @@ static __always_inline enum xdpctl_reason stage_udp(struct packet *pkt)
 	bool reflected;
 	int session;
 
-	if (pkt->hdr.protocol != IPPROTO_UDP || !pkt->hdr.has_ports)
+	if (pkt->hdr.protocol != IPPROTO_UDP || !pkt->hdr.has_ports || is_link_local(pkt) ||
+	    is_dhcp_answer(&pkt->hdr))
 		return XDPCTL_NEXT;
 	reflected = has_port(&policy->reflectors, pkt->hdr.sport);
 	/* Groups hear announcements (mDNS), and nobody's answers. */

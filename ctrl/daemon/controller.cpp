@@ -94,6 +94,10 @@ HostSpec Controller::host_spec(const Config& config, const HandState& hand) cons
             spec.udp_services.emplace(service.ipv6, service.port);
         }
     }
+    for (const LinkFacts& link : host_.network.links) {
+        const bool above = link.is_stacked && attachment_of(link.name) != nullptr;
+        spec.flags |= above ? XDPCTL_HOST_STACKED : 0U;
+    }
     spec.limits = limits_of(config.limits, baseline_.peaks());
     return spec;
 }

@@ -110,11 +110,7 @@ HostSpec Guards::spec(const Config& config, const HandState& hand, const HostFac
         service.capacity = service.present ? backlog->second : 0;
         spec.services.push_back(service);
     }
-    const auto& links = host.network.links;
-    const bool stacked = std::any_of(links.begin(), links.end(),
-                                     [](const LinkFacts& link) { return link.is_stacked; });
-    spec.flags = (stacked ? XDPCTL_HOST_STACKED : 0U) |
-                 (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U) |
+    spec.flags = (host.network.conntrack ? XDPCTL_HOST_CONNTRACK : 0U) |
                  (host.sees_handshakes ? 0U : XDPCTL_HOST_BLIND);
     spec.rmem_max = host.network.rmem_max;
     return spec;

@@ -182,6 +182,23 @@ TEST_CASE("UDP to groups and to other hosts has no socket here to ask")
     CHECK(loaded.reason(frame.udp(5000, 5000).build()) == "passed");
 }
 
+TEST_CASE("answers that no socket lookup can find a reader for are let in")
+{
+    const Wire wire;
+    Volumetric loaded;
+    // DHCP clients read packet sockets.
+    CHECK(loaded.reason(datagram(from_client(false), 67, 68, {})) == "passed");
+    CHECK(loaded.reason(datagram(from_client(true), 547, 546, {})) == "passed");
+    CHECK(loaded.reason(datagram(from_client(false), 67, 69, {})) == "udp_no_socket");
+    CHECK(loaded.reason(datagram(from_client(true), 67, 68, {})) == "udp_no_socket");
+    CHECK(loaded.reason(datagram(from("fe80::7"_ip), dns, socket_port, {})) == "passed");
+    // Sockets that are bound to a VLAN or VRF above; and conntrack may translate a port.
+    loaded.spec.host.flags = XDPCTL_HOST_STACKED;
+    loaded.commit();
+    CHECK(loaded.reason(datagram(from_client(false), dns, socket_port, {})) == "passed");
+    CHECK(loaded.reason(datagram(from_client(true), 5000, socket_port, {})) == "passed");
+}
+
 TEST_CASE("the list of reflectors is the configuration's")
 {
     CHECK(reflectors_of({}).contains(11211));
