@@ -34,26 +34,38 @@ extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tup
 					 __u32 opts_bytes) __ksym __weak;
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 
-static __always_inline bool conntrack_knows(struct xdp_md *ctx, const struct headers *hdr)
+#define IPS_SEEN_REPLY (1 << 1) /* linux/netfilter/nf_conntrack_common.h */
+#define IPS_DST_NAT (1 << 5)
+#define CONNTRACK_NONE (-1)
+
+/* Its status bits, or CONNTRACK_NONE. */
+static __always_inline __s64 conntrack_status(struct xdp_md *ctx, const struct headers *hdr)
 {
 	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = hdr->protocol};
 	struct bpf_sock_tuple tuple = {};
 	struct nf_conn *ct;
+	__u32 status;
 
 	if (xdpctl_replay)
-		return false;
+		return CONNTRACK_NONE;
 	/* It was loaded after us and cannot be asked: then anything may be known. */
 	if (!xdpctl_conntrack)
-		return true;
+		return IPS_SEEN_REPLY;
 	fill_tuple(hdr, &tuple);
 	if (hdr->family == XDPCTL_IPV4)
 		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
 	else
 		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
 	if (!ct)
-		return false;
+		return CONNTRACK_NONE;
+	status = ct->status;
 	bpf_ct_release(ct);
-	return true;
+	return status;
+}
+
+static __always_inline bool conntrack_knows(struct xdp_md *ctx, const struct headers *hdr)
+{
+	return conntrack_status(ctx, hdr) != CONNTRACK_NONE;
 }
 
 #endif

@@ -15,7 +15,9 @@
 static __always_inline __u64 datagram_tag(const struct packet *pkt)
 {
 	const struct headers *hdr = &pkt->hdr;
-	__u64 id = (__u64)hdr->protocol << 32 | hdr->fragment_id;
+	/* In IPv6 only the first fragment shows its transport behind other headers. */
+	__u64 protocol = hdr->family == XDPCTL_IPV4 ? hdr->protocol : 0;
+	__u64 id = protocol << 32 | hdr->fragment_id;
 	__u64 source = xdpctl_ban_hash(&hdr->src, pkt->control->secret ^ id);
 
 	return xdpctl_ban_hash(&hdr->dst, source) | 1;
@@ -37,7 +39,8 @@ static __always_inline struct xdpctl_datagram *find_datagram(const struct packet
 		return NULL;
 #pragma unroll
 	for (i = 0; i < XDPCTL_DATAGRAM_WAYS; i++)
-		if (set->way[i].tag == tag && now_ns(pkt) - set->way[i].time_ns < DATAGRAM_NS)
+		if (set->way[i].tag == tag &&
+		    (__s64)(now_ns(pkt) - set->way[i].time_ns) < (__s64)DATAGRAM_NS)
 			return &set->way[i];
 	return NULL;
 }
@@ -89,8 +92,11 @@ static __always_inline enum xdpctl_reason stage_fragment(struct packet *pkt)
 	if (pkt->hdr.fragment_offset < datagram->end)
 		return XDPCTL_FRAGMENT_OVERLAP;
 	end = pkt->hdr.fragment_offset + pkt->hdr.fragment_bytes;
-	if (!pkt->dry_run && pkt->hdr.fragment_offset == datagram->end)
-		datagram->end = end;
+	if (pkt->dry_run || pkt->hdr.fragment_offset != datagram->end)
+		return XDPCTL_NEXT;
+	datagram->end = end;
+	if (!pkt->hdr.more_fragments)
+		datagram->tag = 0; /* whole: its identification may come again soon */
 	return XDPCTL_NEXT;
 }
 

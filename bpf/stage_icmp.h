@@ -12,18 +12,18 @@
 #define ICMP_ECHO 8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
-#define ICMPV6_ECHO_REQUEST 128 /* RFC 4443 */
+#define ICMPV6_TIME_EXCEEDED 3 /* RFC 4443 */
+#define ICMPV6_ECHO_REQUEST 128
 #define ICMPV6_ECHO_REPLY 129
-#define ICMPV6_ERRORS_END 5	      /* 1 to 4: RFC 4443 */
-#define ICMPV6_MULTICAST_LISTENER 130 /* 130 to 132, 143: RFC 2710, 3810 */
-#define ICMPV6_NEIGHBOURS 133	      /* 133 to 137: RFC 4861 */
+#define ICMPV6_ERRORS_END 5   /* 1 to 4: RFC 4443 */
+#define ICMPV6_NEIGHBOURS 133 /* 133 to 137: RFC 4861 */
 #define ICMPV6_NEIGHBOURS_END 138
-#define ICMPV6_MULTICAST_LISTENER2 143
 #define NEIGHBOUR_HOP_LIMIT 255
 
 enum icmp_error {
 	ICMP_ERROR_UNKNOWN, /* about something that leaves no socket */
-	ICMP_ERROR_KNOWN,
+	ICMP_ERROR_KNOWN,   /* about a connection of this very peer */
+	ICMP_ERROR_LIKELY,  /* about a socket without a peer, or an open handshake */
 	ICMP_ERROR_STRANGE, /* nothing here has sent that */
 };
 
@@ -48,10 +48,9 @@ static __always_inline enum xdpctl_limit_class class_of_icmpv6(__u8 type)
 		return XDPCTL_LIMIT_ICMP_ECHO;
 	if (type && type < ICMPV6_ERRORS_END)
 		return XDPCTL_LIMIT_ICMP_ERROR;
-	if ((type >= ICMPV6_MULTICAST_LISTENER && type < ICMPV6_NEIGHBOURS_END) ||
-	    type == ICMPV6_MULTICAST_LISTENER2)
-		return XDPCTL_LIMIT_ICMP_CONTROL;
-	return XDPCTL_LIMIT_ICMP_OTHER;
+	if (type >= ICMPV6_NEIGHBOURS && type < ICMPV6_NEIGHBOURS_END)
+		return XDPCTL_LIMIT_ICMP_CONTROL; /* not routed, which is checked */
+	return XDPCTL_LIMIT_ICMP_OTHER;		  /* multicast listeners are routers' matter */
 }
 
 /* The packet inside the error as its answer would look: from the peer to us. */
@@ -115,19 +114,37 @@ __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers 
 	if (!bpf_map_lookup_elem(&own_addresses, &answer.dst))
 		return ICMP_ERROR_UNKNOWN;
 	session = xdpctl_replay ? replay_session(&answer) : kernel_session(ctx, &answer);
-	/* A listener has sent nothing but answers to SYNs, which spoofed ones get too. */
-	if (session == XDPCTL_SESSION_NONE ||
-	    (answer.protocol == IPPROTO_TCP && session == XDPCTL_SESSION_LISTENER))
+	if (session == XDPCTL_SESSION_ESTABLISHED)
+		return ICMP_ERROR_KNOWN;
+	/* A listener has sent nothing but answers to SYNs, which spoofed ones get too.
+	 * Tunnels send UDP from ports without a socket. */
+	if (answer.protocol == IPPROTO_TCP &&
+	    (session == XDPCTL_SESSION_NONE || session == XDPCTL_SESSION_LISTENER))
 		return ICMP_ERROR_STRANGE;
-	return ICMP_ERROR_KNOWN;
+	return session == XDPCTL_SESSION_NONE ? ICMP_ERROR_UNKNOWN : ICMP_ERROR_LIKELY;
 }
 
-static __always_inline enum xdpctl_reason judge_icmp_error(const struct packet *pkt)
+/* Of sockets that cannot be seen: those of raw senders (traceroute), those that are
+ * bound to a device above, and what is forwarded or translated. */
+static __always_inline bool may_be_unseen(const struct packet *pkt)
 {
-	if (xdpctl_judge_icmp_error(pkt->ctx, &pkt->hdr) != ICMP_ERROR_STRANGE)
-		return XDPCTL_NEXT;
-	/* About what it forwards or translates: conntrack has it from the other end. */
-	return pkt->policy->host & XDPCTL_HOST_CONNTRACK ? XDPCTL_NEXT : XDPCTL_ICMP_UNSOLICITED;
+	__u8 exceeded = pkt->hdr.family == XDPCTL_IPV4 ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEEDED;
+
+	return pkt->hdr.icmp_type == exceeded ||
+	       pkt->policy->host & (XDPCTL_HOST_CONNTRACK | XDPCTL_HOST_STACKED);
+}
+
+static __always_inline enum xdpctl_reason judge_icmp_error(struct packet *pkt)
+{
+	int error = xdpctl_judge_icmp_error(pkt->ctx, &pkt->hdr); /* enum icmp_error */
+
+	if (error == ICMP_ERROR_KNOWN)
+		return XDPCTL_PASSED;
+	if (error == ICMP_ERROR_STRANGE && !may_be_unseen(pkt))
+		return XDPCTL_ICMP_UNSOLICITED;
+	if (error != ICMP_ERROR_LIKELY)
+		pkt->limit_class = XDPCTL_LIMIT_ICMP_OTHER; /* easily forged */
+	return XDPCTL_NEXT;
 }
 
 static __always_inline bool came_through_router(const struct packet *pkt)

@@ -75,12 +75,18 @@ static __always_inline bool asks_conntrack(const struct packet *pkt)
 	return pkt->policy->host & XDPCTL_HOST_CONNTRACK;
 }
 
+/* Both sides have spoken: not just a packet that came in before this one. */
+static __always_inline bool is_answer(__s64 status)
+{
+	return status != CONNTRACK_NONE && status & IPS_SEEN_REPLY;
+}
+
 /* Of another host, a virtual machine or a container (routed, bridged, macvlan): there
  * is no socket here to ask, and what is bridged conntrack does not see either. */
 static __always_inline enum xdpctl_reason judge_forwarded(struct packet *pkt, bool reflected)
 {
 	pkt->suspect = reflected;
-	if (reflected && asks_conntrack(pkt) && conntrack_knows(pkt->ctx, &pkt->hdr))
+	if (reflected && asks_conntrack(pkt) && is_answer(conntrack_status(pkt->ctx, &pkt->hdr)))
 		return XDPCTL_PASSED;
 	return XDPCTL_NEXT;
 }
@@ -96,9 +102,14 @@ static __always_inline bool is_dhcp_answer(const struct headers *hdr)
 static __always_inline enum xdpctl_reason judge_without_socket(struct packet *pkt, bool reflected)
 {
 	bool unseen = pkt->policy->host & XDPCTL_HOST_STACKED;
+	__s64 status = CONNTRACK_NONE;
 
-	if (asks_conntrack(pkt) && conntrack_knows(pkt->ctx, &pkt->hdr))
+	if (asks_conntrack(pkt))
+		status = conntrack_status(pkt->ctx, &pkt->hdr);
+	if (is_answer(status))
 		return XDPCTL_PASSED;
+	if (status != CONNTRACK_NONE && status & IPS_DST_NAT)
+		return XDPCTL_NEXT; /* one-way, to a container's port */
 	/* It may be a port that is translated, or a socket that is bound to a device
 	 * above this one: within a limit. */
 	if (unseen || (asks_conntrack(pkt) && !reflected)) {

@@ -40,12 +40,12 @@ struct Floor {
 
 constexpr std::array<Floor, XDPCTL_LIMIT_CLASS_COUNT> floors = {{
     {{10000, 20000, 40000, 100000, 200000}, {200, 400, 800, 2000, 4000}, ns_per_s / 4, true},
-    {{50, 200, 500, 200, 1000}, {}, ns_per_s, false},     // udp_unknown
-    {{10, 50, 200, 1000, 2000}, {}, 2 * ns_per_s, false}, // icmp_echo
-    {{100, 200, 500, 1000, 2000}, {}, ns_per_s, false},   // icmp_error
-    {{100, 500, 1000, 1000, 2000}, {}, ns_per_s, false},  // icmp_control
-    {{5, 20, 50, 100, 200}, {}, ns_per_s, false},         // icmp_other
-    {{10, 20, 50, 100, 200}, {}, ns_per_s, false},        // orphan
+    {{50, 200, 500, 200, 1000}, {}, ns_per_s, false},    // udp_unknown
+    {{50, 200, 1000, 1000, 2000}, {}, ns_per_s, false},  // icmp_echo
+    {{100, 200, 500, 1000, 2000}, {}, ns_per_s, false},  // icmp_error
+    {{100, 500, 1000, 1000, 2000}, {}, ns_per_s, false}, // icmp_control
+    {{5, 20, 50, 100, 200}, {}, ns_per_s, false},        // icmp_other
+    {{50, 100, 200, 500, 1000}, {}, ns_per_s, false},    // orphan
     {{50000, 100000, 100000, 100000, 200000}, {1000, 2000, 2000, 2000, 4000}, ns_per_s / 4, true},
 }};
 
@@ -253,21 +253,20 @@ namespace
 {
 
 constexpr uint64_t window_ns = 10 * ns_per_s;
-constexpr double enforced_growth_per_hour = 0.1;
+constexpr double growth_enforced = 0.1; // per hour
+constexpr double growth_held = 1;       // while nothing is enforced, but would be held
+constexpr double growth_free = 1e9;
 constexpr uint64_t harmless_part = 8;
 
 } // namespace
 
-// While limits are enforced an attack below them must not teach us quickly.
-void Baseline::raise(uint64_t& peak, uint64_t seen, uint64_t harmless, bool learning,
+// What a limit holds, or could hold, must not teach us quickly: it may be an attack.
+void Baseline::raise(uint64_t& peak, uint64_t seen, uint64_t harmless, double growth_per_hour,
                      double seconds)
 {
-    if (!learning) {
-        const double grown = static_cast<double>(std::max(peak, harmless)) *
-                             (1 + enforced_growth_per_hour * seconds / 3600);
-        seen = std::min(seen, static_cast<uint64_t>(grown) + 1);
-    }
-    peak = std::max(peak, seen);
+    const double most =
+        static_cast<double>(std::max(peak, harmless)) * (1 + growth_per_hour * seconds / 3600);
+    peak = std::max(peak, std::min(seen, static_cast<uint64_t>(most) + 1));
 }
 
 void Baseline::observe(uint64_t now_ns, const Counts& offered, bool calm, bool learning)
@@ -278,6 +277,7 @@ void Baseline::observe(uint64_t now_ns, const Counts& offered, bool calm, bool l
     }
     if (last_ns_ != 0 && (calm_ || learning)) {
         const double seconds = static_cast<double>(now_ns - last_ns_) / 1e9;
+        const double growth = !learning ? growth_enforced : calm_ ? growth_free : growth_held;
         for (size_t c = 0; c < peaks_.size(); c++) {
             const auto rate = [seconds](uint64_t now, uint64_t before) {
                 return now < before
@@ -288,9 +288,9 @@ void Baseline::observe(uint64_t now_ns, const Counts& offered, bool calm, bool l
             const uint64_t packets = floors[c].packets[XDPCTL_LEVEL_SERVICE] / harmless_part;
             const uint64_t bits = floors[c].megabits[XDPCTL_LEVEL_SERVICE] * mbit / harmless_part;
             raise(peaks_[c].packets_per_second, rate(offered[c].packets, last_[c].packets), packets,
-                  learning, seconds);
+                  growth, seconds);
             raise(peaks_[c].bits_per_second, rate(offered[c].bytes, last_[c].bytes) * 8, bits,
-                  learning, seconds);
+                  growth, seconds);
         }
     }
     last_ = offered;

@@ -84,7 +84,7 @@ class Baseline
     const Peaks& peaks() const { return peaks_; }
 
   private:
-    static void raise(uint64_t& peak, uint64_t seen, uint64_t harmless, bool learning,
+    static void raise(uint64_t& peak, uint64_t seen, uint64_t harmless, double growth_per_hour,
                       double seconds);
 
     Peaks peaks_;

@@ -215,7 +215,8 @@ Result<> Controller::start()
     }
     kernel_.adopt(hand->sysctls);
     baseline_ = Baseline(hand->peaks);
-    hand_ = *hand; // before the host is followed, which commits what is set by hand
+    refresh_attachments(); // what an earlier daemon left
+    hand_ = *hand;         // before the host is followed, which commits what is set by hand
     refresh_host();
     was_bypassed_ = plane_.bypass();
     if (was_bypassed_) {

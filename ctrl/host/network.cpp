@@ -52,6 +52,9 @@ template <typename Request> bool ask_ethtool(const std::string& name, Request& r
 void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
 {
     std::set<uint32_t> stack = {link.ifindex};
+    link.is_stacked = std::any_of(all.begin(), all.end(), [&link](const LinkInfo& part) {
+        return part.master == link.ifindex; // a bond or bridge, on whose parts the program runs
+    });
     for (bool grew = true; grew;) {
         grew = false;
         for (const LinkInfo& other : all) {
@@ -117,7 +120,8 @@ uint64_t answer_errors(const std::string& name)
     if (!ask_ethtool(name, *sets) || sets->sset_mask == 0) {
         return 0;
     }
-    const uint32_t count = sets->data[0];
+    // The driver may have more of them by the time of the second request.
+    const uint32_t count = sets->data[0] * 4 + 1024;
     std::vector<uint64_t> names((sizeof(ethtool_gstrings) + count * ETH_GSTRING_LEN) / 8 + 1);
     auto* strings = reinterpret_cast<ethtool_gstrings*>(names.data());
     strings->cmd = ETHTOOL_GSTRINGS;

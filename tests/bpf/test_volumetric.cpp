@@ -484,6 +484,13 @@ TEST_CASE("fragments follow the verdict of their first")
         CHECK(piece(2960, 100, false, 7) == XDPCTL_PASSED);
         CHECK(piece(1480, 1480, true, 7) == XDPCTL_PASSED);
     }
+    SECTION("an identification that comes again soon")
+    {
+        for (int round = 0; round < 3; round++) {
+            CHECK(piece(0, 1480, true, 7) == XDPCTL_PASSED);
+            CHECK(piece(1480, 100, false, 7) == XDPCTL_PASSED);
+        }
+    }
     SECTION("overlapping: teardrop")
     {
         CHECK(piece(0, 40, true, 7) == XDPCTL_PASSED);
@@ -588,9 +595,16 @@ TEST_CASE("ICMP errors pass where they are about something that was sent from he
     };
     CHECK(about(IPPROTO_TCP, 443, 5000) == std::set<uint32_t>{XDPCTL_PASSED});
     CHECK(about(IPPROTO_UDP, 4433, 9) == std::set<uint32_t>{XDPCTL_PASSED}); // QUIC: path MTU
-    CHECK(about(IPPROTO_TCP, 443, 5001) == std::set<uint32_t>{XDPCTL_ICMP_UNSOLICITED});
-    CHECK(about(IPPROTO_TCP, 80, 5000) == std::set<uint32_t>{XDPCTL_ICMP_UNSOLICITED});
-    CHECK(about(IPPROTO_UDP, 4434, 9) == std::set<uint32_t>{XDPCTL_ICMP_UNSOLICITED});
+    // Time exceeded may answer a traceroute, which has no socket.
+    const std::set<uint32_t> strange = {XDPCTL_PASSED, XDPCTL_ICMP_UNSOLICITED};
+    CHECK(about(IPPROTO_TCP, 443, 5001) == strange);
+    CHECK(about(IPPROTO_TCP, 80, 5000) == strange);
+    for (int i = 0; i < 1000; i++) { // about an open connection every one passes
+        CHECK(timed.judge(icmp_error(ipv6, ipv6 ? 2 : 3,
+                                     sent_from_here(ipv6, IPPROTO_TCP, 443, 5000), 14)) ==
+              XDPCTL_PASSED);
+    }
+    CHECK(about(IPPROTO_UDP, 4434, 9) == std::set<uint32_t>{XDPCTL_PASSED}); // few: a tunnel's?
     FrameBuilder empty = from(other(ipv6));
     CHECK(timed.judge(empty.icmp(ipv6 ? 1 : 3, 3).payload(4).build()) == XDPCTL_ICMP_UNSOLICITED);
     // What a router forwards is not ours to know.
@@ -617,8 +631,8 @@ TEST_CASE("ICMP is limited by its type")
         return passed;
     };
     const int echo = passed_of(ipv6 ? 128 : 8, 2000);
-    CHECK(echo >= 20);
-    CHECK(echo <= 50);
+    CHECK(echo >= 100);
+    CHECK(echo <= 160);
     const int strange = passed_of(ipv6 ? 200 : 13, 2000);
     CHECK(strange >= 5);
     CHECK(strange <= 25);

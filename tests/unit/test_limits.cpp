@@ -97,6 +97,9 @@ TEST_CASE("peacetime is learned at once while nothing is enforced, slowly otherw
     const uint64_t before = udp_peak(baseline);
     run(900000, 3600, false, false);
     CHECK(udp_peak(baseline) == before);
+    // In monitor mode what a limit would hold teaches slowly: it may be an attack.
+    run(9000000, 3600, false, true);
+    CHECK(udp_peak(baseline) < before * 3);
     // A machine that enforces from its first day learns up to what changes no limit.
     baseline = Baseline();
     run(90000, 60, true, false);

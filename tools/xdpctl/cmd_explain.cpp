@@ -211,7 +211,7 @@ Action setup_explain(CLI::App& app)
     app.add_option("--number", options->number, "with --pcap: which frame")->capture_default_str();
     app.add_flag("--reasons", options->reasons, "list every reason instead");
     app.add_flag("--reflectors", options->reflectors,
-                 "list the UDP ports whose answers must have been asked for");
+                 "list the built-in UDP ports whose answers must have been asked for");
     app.footer("Runs the loaded program on the packet; nothing is counted, nothing is changed.");
     return [options](const Context& context) { return run(context, *options); };
 }

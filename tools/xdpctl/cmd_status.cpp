@@ -82,21 +82,25 @@ std::string interfaces_line(const json& status)
     return text.empty() ? paint(Color::red, "none: nothing is filtered") : text;
 }
 
-// Of the classes that carry what people come for; -j has all.
+std::string level_text(const json& level)
+{
+    return fmt::format("{} {} ({})", level["level"].get<std::string>(),
+                       to_string(Rate{level["packets_per_second"].get<uint64_t>(),
+                                      level["bits_per_second"].get<uint64_t>()}),
+                       level["origin"].get<std::string>());
+}
+
+// All levels of what people come for, and of the rest what one source may; -j has all.
 void print_limits(const json& limits)
 {
     for (const json& row : limits) {
         const std::string name = row["class"];
-        if (name != "udp" && name != "protocol") {
-            continue;
-        }
+        const bool whole = name == "udp" || name == "protocol";
         std::string text;
         for (const json& level : row["levels"]) {
-            const Rate limit = {level["packets_per_second"].get<uint64_t>(),
-                                level["bits_per_second"].get<uint64_t>()};
-            text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ",
-                                level["level"].get<std::string>(), to_string(limit),
-                                level["origin"].get<std::string>());
+            if (whole || level["level"] == "source" || level["origin"] == "configured") {
+                text += (text.empty() ? "" : ", ") + level_text(level);
+            }
         }
         fmt::print("limits      {}: {}\n", name, text);
     }

@@ -11,15 +11,15 @@
 #include <linux/types.h>
 
 /* X(ID, name, text): what shares a set of limits. */
-#define XDPCTL_LIMIT_CLASSES(X)                                                              \
-	X(UDP, "udp", "UDP, and fragments whose first was taken")                            \
-	X(UDP_UNKNOWN, "udp_unknown",                                                        \
-	  "UDP without a socket, where connection tracking may take the port elsewhere")     \
-	X(ICMP_ECHO, "icmp_echo", "echo requests and replies")                               \
-	X(ICMP_ERROR, "icmp_error", "errors about packets that were sent from here")         \
-	X(ICMP_CONTROL, "icmp_control", "neighbour discovery, routers, multicast listeners") \
-	X(ICMP_OTHER, "icmp_other", "every other type of ICMP")                              \
-	X(ORPHAN, "orphan", "fragments whose first was not seen")                            \
+#define XDPCTL_LIMIT_CLASSES(X)                                                          \
+	X(UDP, "udp", "UDP, and fragments whose first was taken")                        \
+	X(UDP_UNKNOWN, "udp_unknown",                                                    \
+	  "UDP without a socket, where connection tracking may take the port elsewhere") \
+	X(ICMP_ECHO, "icmp_echo", "echo requests and replies")                           \
+	X(ICMP_ERROR, "icmp_error", "errors about packets that were sent from here")     \
+	X(ICMP_CONTROL, "icmp_control", "neighbours and routers of the link")            \
+	X(ICMP_OTHER, "icmp_other", "every other type of ICMP")                          \
+	X(ORPHAN, "orphan", "fragments whose first was not seen")                        \
 	X(PROTOCOL, "protocol", "other protocols than TCP, UDP and ICMP")
 
 enum xdpctl_limit_class {
