@@ -36,6 +36,7 @@ extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 
 #define IPS_SEEN_REPLY (1 << 1) /* linux/netfilter/nf_conntrack_common.h */
 #define IPS_DST_NAT (1 << 5)
+#define CONNTRACK_REPLY 1 /* IP_CT_DIR_REPLY */
 #define CONNTRACK_NONE (-1)
 
 /* Its status bits, or CONNTRACK_NONE. */
@@ -59,6 +60,8 @@ static __always_inline __s64 conntrack_status(struct xdp_md *ctx, const struct h
 	if (!ct)
 		return CONNTRACK_NONE;
 	status = ct->status;
+	if (opts.dir == CONNTRACK_REPLY) /* it was asked from here: this is an answer */
+		status |= IPS_SEEN_REPLY;
 	bpf_ct_release(ct);
 	return status;
 }

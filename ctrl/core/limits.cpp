@@ -30,7 +30,8 @@ constexpr uint64_t mbit = 1'000'000;
 
 // What nobody is limited below. By level: source, prefix, network, service,
 // destination. A domestic line fills 200 Mbit/s; ping(8) sends one packet a second,
-// and routers on a path bound their errors themselves (RFC 4443 section 2.4).
+// and routers on a path bound their errors themselves (RFC 4443 section 2.4). Orphans
+// wait 30 s in the kernel, whose room for them is 4 MiB (ipfrag_high_thresh).
 struct Floor {
     std::array<uint64_t, XDPCTL_LIMIT_LEVEL_COUNT> packets;
     std::array<uint64_t, XDPCTL_LIMIT_LEVEL_COUNT> megabits;
@@ -45,7 +46,7 @@ constexpr std::array<Floor, XDPCTL_LIMIT_CLASS_COUNT> floors = {{
     {{100, 200, 500, 1000, 2000}, {}, ns_per_s, false},  // icmp_error
     {{100, 500, 1000, 1000, 2000}, {}, ns_per_s, false}, // icmp_control
     {{5, 20, 50, 100, 200}, {}, ns_per_s, false},        // icmp_other
-    {{50, 100, 200, 500, 1000}, {}, ns_per_s, false},    // orphan
+    {{50, 50, 50, 50, 50}, {}, ns_per_s, false},         // orphan
     {{50000, 100000, 100000, 100000, 200000}, {1000, 2000, 2000, 2000, 4000}, ns_per_s / 4, true},
 }};
 

@@ -50,7 +50,7 @@ xdpctl -j status > /dev/null
 asks() { # SERVER N: how many of N questions are answered
     local n ok=0
     for n in $(seq "$2"); do
-        [ "$(in_host dig +short +time=1 +tries=1 @"$1" www.example A)" = 203.0.113.80 ] && ok=$((ok + 1))
+        [ "$(in_host dig +short +time=1 +tries=3 @"$1" www.example A)" = 203.0.113.80 ] && ok=$((ok + 1))
     done
     echo $ok
 }
@@ -62,7 +62,7 @@ clock() { # SERVER: was its time received? -Q sets no clock
     in_host timeout 20 chronyd -Q -t 8 "server $1 iburst maxsamples 1" 2>&1 | grep -c "System clock wrong by"
 }
 lost() { # BYTES OF A DATAGRAM: percent that iperf3 lost at 20 Mbit/s
-    in_client iperf3 -c $WEB4 -p 5201 -u -b 20M -l "$1" -t 2 -J | jq '.end.sum.lost_percent'
+    in_client timeout 20 iperf3 -c $WEB4 -p 5201 -u -b 20M -l "$1" -t 2 -J | jq '.end.sum.lost_percent'
 }
 eventually '[ "$(asks $CLIENT4 1)" = 1 ]'
 
@@ -111,7 +111,7 @@ done
 served() { # ADDRESS N: how many of N questions to the host's own service are answered
     local n ok=0
     for n in $(seq "$2"); do
-        [ "$(in_client dig +short +time=1 +tries=1 -p 5300 @"$1" www.example A)" = 203.0.113.80 ] && ok=$((ok + 1))
+        [ "$(in_client dig +short +time=1 +tries=3 -p 5300 @"$1" www.example A)" = 203.0.113.80 ] && ok=$((ok + 1))
     done
     echo $ok
 }
@@ -131,7 +131,7 @@ in_host nft add rule ip hidden post oifname cli0 masquerade
 inner_asks() {
     local n ok=0
     for n in $(seq "$1"); do
-        [ "$(inner dig +short +time=1 +tries=1 @$CLIENT4 www.example A)" = 203.0.113.80 ] && ok=$((ok + 1))
+        [ "$(inner dig +short +time=1 +tries=3 @$CLIENT4 www.example A)" = 203.0.113.80 ] && ok=$((ok + 1))
     done
     echo $ok
 }
