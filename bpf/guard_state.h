@@ -153,10 +153,8 @@ static __always_inline void judge_proof(struct xdpctl_guard *guard, __u64 now)
 /* The bit of a source's /24 or /64 in the proof's sets. */
 static __always_inline __u64 proof_bit(const struct xdpctl_addr *source, __u64 secret)
 {
-	struct xdpctl_addr prefix = xdpctl_known_key(source);
+	struct xdpctl_addr prefix = prefix_of(source);
 
-	if (!prefix.word[0] && !prefix.word[1])
-		prefix.word[3] &= bpf_htonl(0xffffff00);
 	return 1ULL << (xdpctl_ban_hash(&prefix, secret) >> 58);
 }
 

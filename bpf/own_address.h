@@ -34,14 +34,11 @@ static __always_inline bool is_link_local(const struct packet *pkt)
 /* Multicast and the limited broadcast: no one's address. */
 static __always_inline bool is_group(const struct packet *pkt)
 {
-	__u32 first = pkt->hdr.dst.word[0];
+	__u32 address = ipv4_of(&pkt->hdr.dst);
 
-	if (pkt->hdr.family == XDPCTL_IPV4) {
-		first = ipv4_of(&pkt->hdr.dst);
-		return first == 0xffffffff ||
-		       (first & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
-	}
-	return (first & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+	if (pkt->hdr.family != XDPCTL_IPV4)
+		return ipv6_multicast(&pkt->hdr.dst);
+	return address == 0xffffffff || (address & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
 }
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <linux/bpf.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
@@ -70,6 +71,27 @@ static __always_inline bool same_address(const struct xdpctl_addr *a, const stru
 {
 	return a->word[3] == b->word[3] && a->word[2] == b->word[2] && a->word[1] == b->word[1] &&
 	       a->word[0] == b->word[0];
+}
+
+/* Its /24 or /64: what one owner has. */
+static __always_inline struct xdpctl_addr prefix_of(const struct xdpctl_addr *addr)
+{
+	struct xdpctl_addr prefix = xdpctl_known_key(addr);
+
+	if (!prefix.word[0] && !prefix.word[1])
+		prefix.word[3] &= bpf_htonl(0xffffff00);
+	return prefix;
+}
+
+static __always_inline bool ipv6_multicast(const struct xdpctl_addr *addr)
+{
+	return (addr->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
+/* ICMP of the packet's own family. */
+static __always_inline bool is_icmp(const struct headers *hdr)
+{
+	return hdr->protocol == (hdr->family == XDPCTL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
 static __always_inline __be32 ipv4_of(const struct xdpctl_addr *addr)

@@ -76,23 +76,19 @@ static __always_inline struct bpf_sock *find_udp_socket(struct xdp_md *ctx,
 	return bpf_sk_lookup_udp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-static __always_inline enum xdpctl_session kernel_tcp_session(struct xdp_md *ctx,
-							      const struct headers *hdr)
-{
-	struct bpf_sock *sk = find_tcp_socket(ctx, hdr);
-	enum xdpctl_session session = session_of_tcp(sk);
-
-	if (sk)
-		bpf_sk_release(sk);
-	return session;
-}
-
 static __always_inline enum xdpctl_session kernel_session(struct xdp_md *ctx,
 							  const struct headers *hdr)
 {
+	struct bpf_sock *sk;
+	enum xdpctl_session session;
+
 	if (hdr->protocol != IPPROTO_TCP)
 		return session_of_udp(find_udp_socket(ctx, hdr));
-	return kernel_tcp_session(ctx, hdr);
+	sk = find_tcp_socket(ctx, hdr);
+	session = session_of_tcp(sk);
+	if (sk)
+		bpf_sk_release(sk);
+	return session;
 }
 
 static __always_inline enum xdpctl_session replay_session(const struct headers *hdr)
@@ -116,30 +112,22 @@ static __always_inline enum xdpctl_session replay_session(const struct headers *
 	return XDPCTL_SESSION_NONE;
 }
 
-/* Each is global, so that the verifier looks at the lookups once. They return an
- * enum xdpctl_session. */
-__noinline int xdpctl_udp_session(struct xdp_md *ctx, const struct headers *hdr)
+/* Does a socket here belong to these ports? Costs a table lookup: ask rarely. */
+static __always_inline enum xdpctl_session look_up_session(struct xdp_md *ctx,
+							   const struct headers *hdr)
 {
-	if (!hdr)
-		return XDPCTL_SESSION_UNKNOWN;
-	return xdpctl_replay ? replay_session(hdr) : session_of_udp(find_udp_socket(ctx, hdr));
+	return xdpctl_replay ? replay_session(hdr) : kernel_session(ctx, hdr);
 }
 
-__noinline int xdpctl_tcp_session(struct xdp_md *ctx, const struct headers *hdr)
+/* An enum xdpctl_session. Global, so that the verifier looks at the lookups once. */
+__noinline int xdpctl_session_of(struct xdp_md *ctx, const struct headers *hdr)
 {
-	if (!hdr)
-		return XDPCTL_SESSION_UNKNOWN;
-	return xdpctl_replay ? replay_session(hdr) : kernel_tcp_session(ctx, hdr);
+	return hdr ? look_up_session(ctx, hdr) : XDPCTL_SESSION_UNKNOWN;
 }
 
-/* Does a socket here belong to this packet? Costs a table lookup: ask rarely. */
 static __always_inline enum xdpctl_session session_of(const struct packet *pkt)
 {
-	if (!pkt->hdr.has_ports)
-		return XDPCTL_SESSION_UNKNOWN;
-	if (xdpctl_replay)
-		return replay_session(&pkt->hdr);
-	return kernel_session(pkt->ctx, &pkt->hdr);
+	return pkt->hdr.has_ports ? look_up_session(pkt->ctx, &pkt->hdr) : XDPCTL_SESSION_UNKNOWN;
 }
 
 #endif

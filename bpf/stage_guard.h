@@ -66,15 +66,6 @@ static __always_inline bool take_from_bucket(const struct packet *pkt,
 	return !due || take_one(pkt, due, interval_ns, RATE_BURST_NS);
 }
 
-static __always_inline struct xdpctl_addr prefix_of(const struct packet *pkt)
-{
-	struct xdpctl_addr prefix = xdpctl_known_key(&pkt->hdr.src);
-
-	if (pkt->hdr.family == XDPCTL_IPV4)
-		prefix.word[3] &= bpf_htonl(0xffffff00);
-	return prefix;
-}
-
 /* Where cookies cannot be used: who was here before has a rate of his own, others
  * share that of their prefix and of the port. */
 static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
@@ -93,7 +84,7 @@ static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN, port,
 					  policy->syn_prefix_interval_ns);
 	} else {
-		source = prefix_of(pkt);
+		source = prefix_of(&pkt->hdr.src);
 		passes = take_from_bucket(pkt, &source, BUCKET_PREFIX, port,
 					  policy->syn_prefix_interval_ns) &&
 			 take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT, pkt->hdr.dport,
@@ -111,7 +102,7 @@ static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 static __always_inline bool is_admitted(const struct packet *pkt, const struct guarded *on)
 {
 	__u64 interval = on->service->admit_interval_ns;
-	struct xdpctl_addr prefix = prefix_of(pkt);
+	struct xdpctl_addr prefix = prefix_of(&pkt->hdr.src);
 
 	if (!on->service->lockdown || is_known(&pkt->hdr.src))
 		return true;
@@ -239,16 +230,20 @@ static __always_inline enum xdpctl_reason accept_cookie(const struct packet *pkt
 	return XDPCTL_COOKIE_ACCEPTED;
 }
 
+/* The slot of the service at the packet's port; 0: nobody listens there. */
+static __always_inline __u32 slot_of_port(const struct packet *pkt)
+{
+	__u32 port = bpf_ntohs(pkt->hdr.dport);
+
+	barrier_var(port); /* the verifier of 6.1 forgets bounds when bytes are swapped */
+	return pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)];
+}
+
 /* The kernel has a handshake of this source now: its SYN may come again. */
 static __always_inline void note_passed_syn(const struct packet *pkt)
 {
-	__u32 port;
-
-	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports || !is_opening_syn(&pkt->hdr))
-		return;
-	port = bpf_ntohs(pkt->hdr.dport);
-	barrier_var(port); /* as in stage_guard */
-	if (pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)])
+	if (pkt->hdr.protocol == IPPROTO_TCP && pkt->hdr.has_ports && is_opening_syn(&pkt->hdr) &&
+	    slot_of_port(pkt))
 		peer_asked(&pkt->hdr.src, pkt->control->secret, now_ns(pkt));
 }
 
@@ -295,7 +290,7 @@ static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
 	if (!pkt->dry_run && here->strays_seen++ & (STRAY_SAMPLE - 1) &&
 	    now >= here->strays_until_ns)
 		return XDPCTL_NEXT;
-	if (xdpctl_tcp_session(pkt->ctx, &pkt->hdr) != XDPCTL_SESSION_NONE)
+	if (xdpctl_session_of(pkt->ctx, &pkt->hdr) != XDPCTL_SESSION_NONE)
 		return XDPCTL_NEXT;
 	if (pkt->policy->host & XDPCTL_HOST_CONNTRACK && conntrack_knows(pkt->ctx, &pkt->hdr))
 		return XDPCTL_NEXT;
@@ -308,13 +303,11 @@ static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
 
 static __always_inline enum xdpctl_reason stage_guard(const struct packet *pkt)
 {
-	__u32 port, slot;
+	__u32 slot;
 
 	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports || is_link_local(pkt))
 		return XDPCTL_NEXT;
-	port = bpf_ntohs(pkt->hdr.dport);
-	barrier_var(port); /* the verifier of 6.1 forgets bounds when bytes are swapped */
-	slot = pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)];
+	slot = slot_of_port(pkt);
 	if (is_opening_syn(&pkt->hdr))
 		return guard_syn(pkt, slot);
 	return slot ? guard_rest(pkt, slot) : guard_stray(pkt);

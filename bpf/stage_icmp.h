@@ -113,7 +113,7 @@ __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers 
 		return ICMP_ERROR_UNKNOWN;
 	if (!bpf_map_lookup_elem(&own_addresses, &answer.dst))
 		return ICMP_ERROR_UNKNOWN;
-	session = xdpctl_replay ? replay_session(&answer) : kernel_session(ctx, &answer);
+	session = look_up_session(ctx, &answer);
 	if (session == XDPCTL_SESSION_ESTABLISHED)
 		return ICMP_ERROR_KNOWN;
 	/* A listener has sent nothing but answers to SYNs, which spoofed ones get too.
@@ -165,7 +165,7 @@ static __always_inline enum xdpctl_reason stage_icmp(struct packet *pkt)
 	bool ipv4 = pkt->hdr.family == XDPCTL_IPV4;
 	__u8 type = pkt->hdr.icmp_type;
 
-	if (pkt->hdr.protocol != (ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) || pkt->hdr.fragment_offset)
+	if (!is_icmp(&pkt->hdr) || pkt->hdr.fragment_offset)
 		return XDPCTL_NEXT;
 	pkt->limit_class = ipv4 ? class_of_icmp(type) : class_of_icmpv6(type);
 	if (!ipv4 && type >= ICMPV6_NEIGHBOURS && type < ICMPV6_NEIGHBOURS_END &&

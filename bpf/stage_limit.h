@@ -81,47 +81,26 @@ static __always_inline __u64 low_word(const struct xdpctl_addr *addr)
 	return (__u64)addr->word[2] << 32 | addr->word[3];
 }
 
-/* /24 of IPv4 (mapped), /64 of IPv6. */
-static __always_inline __u64 prefix_low(const struct headers *hdr, const struct xdpctl_addr *addr)
+/* Its /16 or /48. */
+static __always_inline struct xdpctl_addr network_of(const struct xdpctl_addr *addr)
 {
-	return hdr->family == XDPCTL_IPV4 ? addr->word[3] & bpf_htonl(0xffffff00) : 0;
+	struct xdpctl_addr network = prefix_of(addr);
+
+	if (network.word[0] || network.word[1])
+		network.word[1] &= bpf_htonl(0xffff0000);
+	else
+		network.word[3] &= bpf_htonl(0xffff0000);
+	return network;
 }
 
-static __always_inline bool source_has_room(const struct limit_question *ask)
+static __always_inline bool has_room(const struct limit_question *ask,
+				     const struct xdpctl_addr *source, __u32 level)
 {
-	const struct xdpctl_limit *limit = &ask->limits[XDPCTL_LEVEL_SOURCE];
-	const struct xdpctl_addr *src = &ask->hdr->src;
+	const struct xdpctl_limit *limit = &ask->limits[level];
 	struct bucket bucket;
 
 	if (!is_limited(limit) ||
-	    !find_bucket(ask, high_word(src), low_word(src), XDPCTL_LEVEL_SOURCE, &bucket))
-		return true;
-	return take(ask, limit, &bucket, limit->burst_ns);
-}
-
-static __always_inline bool prefix_has_room(const struct limit_question *ask)
-{
-	const struct xdpctl_limit *limit = &ask->limits[XDPCTL_LEVEL_PREFIX];
-	const struct xdpctl_addr *src = &ask->hdr->src;
-	struct bucket bucket;
-
-	if (!is_limited(limit) || !find_bucket(ask, high_word(src), prefix_low(ask->hdr, src),
-					       XDPCTL_LEVEL_PREFIX, &bucket))
-		return true;
-	return take(ask, limit, &bucket, limit->burst_ns);
-}
-
-static __always_inline bool network_has_room(const struct limit_question *ask)
-{
-	const struct xdpctl_limit *limit = &ask->limits[XDPCTL_LEVEL_NETWORK];
-	const struct xdpctl_addr *src = &ask->hdr->src;
-	__u64 high = (__u64)src->word[0] << 32 | (src->word[1] & bpf_htonl(0xffff0000)); /* /48 */
-	__u64 low = 0;
-	struct bucket bucket;
-
-	if (ask->hdr->family == XDPCTL_IPV4)
-		low = src->word[3] & bpf_htonl(0xffff0000);
-	if (!is_limited(limit) || !find_bucket(ask, high, low, XDPCTL_LEVEL_NETWORK, &bucket))
+	    !find_bucket(ask, high_word(source), low_word(source), level, &bucket))
 		return true;
 	return take(ask, limit, &bucket, limit->burst_ns);
 }
@@ -185,20 +164,22 @@ static __always_inline enum xdpctl_reason ask_levels(struct limit_question *ask)
 {
 	const struct headers *hdr = ask->hdr;
 	__u64 port = (__u64)hdr->dport << 8 | hdr->protocol;
-	__u64 high = high_word(&hdr->dst), low = low_word(&hdr->dst);
-	__u64 prefix = prefix_low(hdr, &hdr->dst);
+	__u64 service = high_word(&hdr->dst) ^ port << 32, address = low_word(&hdr->dst);
+	struct xdpctl_addr prefix = prefix_of(&hdr->src), network = network_of(&hdr->src);
+	struct xdpctl_addr carpet = prefix_of(&hdr->dst);
 
-	if (is_hopeless(ask, high ^ port << 32, low, XDPCTL_LEVEL_SERVICE))
+	if (is_hopeless(ask, service, address, XDPCTL_LEVEL_SERVICE))
 		return XDPCTL_SERVICE_LIMITED;
-	if (is_hopeless(ask, high, prefix, XDPCTL_LEVEL_DESTINATION))
+	if (is_hopeless(ask, high_word(&carpet), low_word(&carpet), XDPCTL_LEVEL_DESTINATION))
 		return XDPCTL_DESTINATION_LIMITED;
-	if (!source_has_room(ask))
+	if (!has_room(ask, &hdr->src, XDPCTL_LEVEL_SOURCE))
 		return XDPCTL_SOURCE_LIMITED;
-	if (!prefix_has_room(ask) || !network_has_room(ask))
+	if (!has_room(ask, &prefix, XDPCTL_LEVEL_PREFIX) ||
+	    !has_room(ask, &network, XDPCTL_LEVEL_NETWORK))
 		return XDPCTL_PREFIX_LIMITED;
-	if (!shared_has_room(ask, high ^ port << 32, low, XDPCTL_LEVEL_SERVICE))
+	if (!shared_has_room(ask, service, address, XDPCTL_LEVEL_SERVICE))
 		return XDPCTL_SERVICE_LIMITED;
-	if (!shared_has_room(ask, high, prefix, XDPCTL_LEVEL_DESTINATION))
+	if (!shared_has_room(ask, high_word(&carpet), low_word(&carpet), XDPCTL_LEVEL_DESTINATION))
 		return XDPCTL_DESTINATION_LIMITED;
 	return XDPCTL_NEXT;
 }

@@ -127,7 +127,7 @@ parse_transport(struct headers *hdr, const struct cursor *cur, const struct payl
 		return parse_tcp(hdr, cur, l4);
 	if (hdr->protocol == IPPROTO_UDP)
 		return parse_udp(hdr, cur, l4);
-	if (hdr->protocol == (hdr->family == XDPCTL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+	if (is_icmp(hdr))
 		return parse_icmp(hdr, cur, l4);
 	return XDPCTL_NEXT;
 }

@@ -9,10 +9,7 @@ static __always_inline enum xdpctl_reason stage_protocol(struct packet *pkt)
 {
 	__u8 protocol = pkt->hdr.protocol;
 
-	if (protocol == IPPROTO_TCP)
-		return XDPCTL_NEXT;
-	if (protocol == IPPROTO_UDP ||
-	    protocol == (pkt->hdr.family == XDPCTL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || is_icmp(&pkt->hdr))
 		return XDPCTL_NEXT;
 	switch (pkt->policy->protocols[protocol]) {
 	case XDPCTL_PROTOCOL_PASS:

@@ -66,11 +66,6 @@ static __always_inline bool ipv6_unspecified(const struct xdpctl_addr *addr)
 	return !(addr->word[0] | addr->word[1] | addr->word[2] | addr->word[3]);
 }
 
-static __always_inline bool ipv6_multicast(const struct xdpctl_addr *addr)
-{
-	return (addr->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
-}
-
 static __always_inline enum xdpctl_reason sanity_ipv6(const struct packet *pkt)
 {
 	const struct xdpctl_addr *src = &pkt->hdr.src, *dst = &pkt->hdr.dst;

@@ -137,7 +137,7 @@ static __always_inline enum xdpctl_reason stage_udp(struct packet *pkt)
 		return judge_forwarded(pkt, reflected);
 	if (has_port(&policy->udp_services[pkt->hdr.family & 1], pkt->hdr.dport))
 		return reflected ? reflected_to_service(pkt) : XDPCTL_NEXT;
-	session = xdpctl_udp_session(pkt->ctx, &pkt->hdr);
+	session = xdpctl_session_of(pkt->ctx, &pkt->hdr);
 	if (session == XDPCTL_SESSION_ESTABLISHED)
 		return XDPCTL_PASSED;
 	if (session == XDPCTL_SESSION_NONE)

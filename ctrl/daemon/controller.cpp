@@ -146,28 +146,37 @@ void Controller::adopt_connections()
     for (const auto& [source, count] : clients) {
         (void)plane_.seed_client(source, count); // best effort: they reconnect
     }
+    for (SocketInfo& socket : *connections) {
+        socket.established = false; // it may change: not part of who it is
+    }
     older_ = std::move(*connections);
     mark_older_connections();
 }
 
 // As long as they last, which nobody will tell either.
-void Controller::mark_older_connections()
+void Controller::follow_older_connections()
 {
-    next_older_ns_ = plane_.now_ns() + older_interval_ns;
-    if (older_.empty()) {
+    if (older_.empty() || plane_.now_ns() < next_older_ns_) {
         return;
     }
+    next_older_ns_ = plane_.now_ns() + older_interval_ns;
     auto connections = service_connections(host_);
     if (!connections) {
         return; // asked again
     }
+    for (SocketInfo& socket : *connections) {
+        socket.established = false;
+    }
     std::sort(connections->begin(), connections->end());
-    std::erase_if(older_, [&](const SocketInfo& socket) {
-        SocketInfo closing = socket;
-        closing.established = !socket.established;
-        return !std::binary_search(connections->begin(), connections->end(), socket) &&
-               !std::binary_search(connections->begin(), connections->end(), closing);
+    std::erase_if(older_, [&connections](const SocketInfo& socket) {
+        return !std::binary_search(connections->begin(), connections->end(), socket);
     });
+    mark_older_connections();
+}
+
+void Controller::mark_older_connections()
+{
+    next_older_ns_ = plane_.now_ns() + older_interval_ns;
     for (const SocketInfo& socket : older_) {
         plane_.mark_peer(socket.peer);
     }
@@ -491,9 +500,7 @@ void Controller::tick_locked()
     if (now >= next_sweep_ns_) {
         sweep_bans();
     }
-    if (now >= next_older_ns_) {
-        mark_older_connections();
-    }
+    follow_older_connections();
     if (plane_.bypass() && !was_bypassed_) {
         note("panic", "every packet passes until `xdpctl attach`");
     }

@@ -110,6 +110,7 @@ class Controller final : public Control
     const Attachment* attachment_of(const std::string& interface) const; // null: not attached
     void attach_missing();
     void adopt_connections();
+    void follow_older_connections();
     void mark_older_connections();
     void rebuild_guard();
     void refresh_attachments();

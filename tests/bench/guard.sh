@@ -9,7 +9,6 @@ out=${2:-$BUILD/bench-guard.json}
 need nginx curl wrk nft iptables bpftool jq taskset
 
 MAC=
-received() { in_host awk '/atk0:/ {print $3}' /proc/net/dev; }
 blast() { # SECONDS: from CPU 1, which then also receives
     nsenter --net=/run/netns/$ATTACKER taskset -c 1 "$BUILD/bin/flood" eth0 $TARGET4 syn \
         --source 198.18.0.0/15 --mac "$MAC" --seconds "$1" --batch 262144 > /dev/null
@@ -60,9 +59,8 @@ measure() { # NAME
 lab_up
 answers_ready
 web_up
-MAC=$(in_host ip -br link show atk0 | awk '{print $3}')
-in_host ip route add 198.18.0.0/15 via $ATTACKER4 # else the stack could not even answer
-in_host sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.atk0.rp_filter=0
+MAC=$(target_mac)
+route_back 198.18.0.0/15 # else the stack could not even answer
 
 in_host ip link set atk0 xdpdrv pinned "$PINS-lab/drop"
 measure "bare XDP_DROP"

@@ -11,7 +11,7 @@ need dig dnsmasq bpftool jq taskset
 
 lab_up
 answers_ready
-mac=$(in_host ip -br link show atk0 | awk '{print $3}')
+mac=$(target_mac)
 printf '%s\n' "no-resolv" "no-hosts" "bind-interfaces" "listen-address=$CLIENT4" \
     "address=/www.example/203.0.113.80" > "$DIR/dnsmasq.conf"
 nsenter --net=/run/netns/$CLIENT taskset -c 0 dnsmasq --keep-in-foreground --user=root \
@@ -21,7 +21,6 @@ EXTRA_PIDS=$!
 nsenter --net=/run/netns/$HOST taskset -c 0 socat -u UDP4-RECV:4433,rcvbuf=65536 /dev/null &
 EXTRA_PIDS="$EXTRA_PIDS $!"
 
-received() { in_host awk '/atk0:/ {print $3}' /proc/net/dev; }
 rows=
 measure() { # DEFENCE FLOOD SOURCES KIND [more options of flood]
     local before begin after end asked=0 answered=0 deadline
@@ -60,8 +59,7 @@ all_floods() { # DEFENCE
         measure "$1" "ICMP" $sources icmp
     done
 }
-in_host ip route add 10.0.0.0/8 via $ATTACKER4
-in_host sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.atk0.rp_filter=0
+route_back 10.0.0.0/8
 
 in_host ip link set atk0 xdpdrv pinned "$PINS-lab/drop"
 measure "bare XDP_DROP" "any" 10.0.0.0/8 udp

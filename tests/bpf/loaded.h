@@ -15,6 +15,7 @@ struct Loaded {
     std::unique_ptr<BpfObject> object;
     std::unique_ptr<BpfDataplane> plane;
     PolicySpec spec;
+    uint64_t now = 1000 * ns_per_s;
 
     explicit Loaded(LoadOptions options = {})
     {
@@ -27,8 +28,16 @@ struct Loaded {
         auto created = BpfDataplane::create(*object, 1000, options.replay);
         REQUIRE(created);
         plane = std::move(*created);
+        plane->set_clock(now);
         spec.mode = XDPCTL_MODE_ENFORCE;
         commit();
+    }
+
+    // Where the object was loaded for replay, whose clock is in our hands.
+    void advance(uint64_t ns)
+    {
+        now += ns;
+        plane->set_clock(now);
     }
 
     void commit() { REQUIRE(plane->commit(compile_policy(spec, 1))); }

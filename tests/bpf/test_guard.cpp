@@ -86,11 +86,6 @@ struct Guarded : Loaded {
     }
 };
 
-FrameBuilder from_client(bool ipv6)
-{
-    return {Wire::client(ipv6), Wire::server(ipv6)};
-}
-
 Bytes operator+(Bytes a, const Bytes& b)
 {
     a.insert(a.end(), b.begin(), b.end());
@@ -147,7 +142,7 @@ std::vector<SynKind> syn_kinds()
 
 FrameBuilder syn_of(const SynKind& kind, bool ipv6)
 {
-    return from_client(ipv6)
+    return Wire::from_client(ipv6)
         .tcp(client_port, port, kind.flags)
         .sequence(0xfffffff0, 0)
         .tcp_options(kind.options)
@@ -415,7 +410,7 @@ namespace
 // The client's ACK to a SYN-ACK, which echoes its timestamp.
 FrameBuilder ack_of(const Bytes& syn_ack, bool ipv6, uint8_t flags = tcp_ack)
 {
-    FrameBuilder builder = from_client(ipv6)
+    FrameBuilder builder = Wire::from_client(ipv6)
                                .tcp(client_port, port, flags)
                                .sequence(0xfffffff1, sequence_of(syn_ack) + 1);
     if (const size_t at = timestamp_at(syn_ack)) {
@@ -470,8 +465,9 @@ TEST_CASE("a cookie is accepted here and by the kernel, with all that was agreed
         outlast_what_is_kept();
         for (const uint8_t flags : {tcp_ack, static_cast<uint8_t>(tcp_fin | tcp_ack), tcp_rst,
                                     static_cast<uint8_t>(tcp_ack | tcp_psh)}) {
-            CHECK(guarded.run(from_client(ipv6).tcp(client_port, port, flags).build()).reason ==
-                  "passed");
+            CHECK(
+                guarded.run(Wire::from_client(ipv6).tcp(client_port, port, flags).build()).reason ==
+                "passed");
         }
         CHECK(guarded.run(ack).reason == "passed");
         CHECK(guarded.run(syn).reason == "passed"); // the kernel's matter: a challenge ACK
@@ -542,7 +538,7 @@ struct Conversation {
 
     std::string say(uint8_t flags, size_t payload = 0)
     {
-        const Bytes frame = from_client(ipv6)
+        const Bytes frame = Wire::from_client(ipv6)
                                 .tcp(client_port, port, flags)
                                 .sequence(sent, received)
                                 .payload(payload)
@@ -667,7 +663,7 @@ TEST_CASE("what belongs to no connection ends at the guard")
     const Listener listener({});
     for (const bool ipv6 : {false, true}) {
         const auto reason = [&](uint8_t flags, uint16_t to = port) {
-            return guarded.run(from_client(ipv6).tcp(client_port, to, flags).build()).reason;
+            return guarded.run(Wire::from_client(ipv6).tcp(client_port, to, flags).build()).reason;
         };
         CHECK(reason(tcp_ack) == "cookie_rejected");
         CHECK(reason(tcp_ack | tcp_psh) == "cookie_rejected");
@@ -681,7 +677,7 @@ TEST_CASE("what belongs to no connection ends at the guard")
         const uint32_t cookie = sequence_of(answer.frame);
         const auto with = [&](uint16_t from, uint32_t acknowledged) {
             return guarded
-                .run(from_client(ipv6)
+                .run(Wire::from_client(ipv6)
                          .tcp(from, port, tcp_ack)
                          .sequence(0xfffffff1, acknowledged)
                          .build())
@@ -710,7 +706,7 @@ TEST_CASE("off, armed and auto leave SYNs alone in peace; monitor mode tells onl
     const Wire wire;
     const Listener listener({});
     const Bytes syn = syn_of({"", linux_options}, false).build();
-    const Bytes ack = from_client(true).tcp(client_port, port, tcp_ack).build();
+    const Bytes ack = Wire::from_client(true).tcp(client_port, port, tcp_ack).build();
     for (const auto mode : {XDPCTL_GUARD_OFF, XDPCTL_GUARD_ARMED, XDPCTL_GUARD_AUTO}) {
         Guarded guarded(mode);
         CHECK(guarded.run(syn).reason == "passed");
@@ -745,13 +741,13 @@ TEST_CASE("where the accept queue is full a SYN is dropped under its own reason"
     Guarded guarded;
     const Listener listener({.backlog = 1});
     const auto connect = [&](uint16_t from) {
-        const auto answer = guarded.run(from_client(false)
+        const auto answer = guarded.run(Wire::from_client(false)
                                             .tcp(from, port, tcp_syn)
                                             .sequence(0xfffffff0, 0)
                                             .tcp_options(opt_mss)
                                             .build());
         if (answer.action == XDP_TX) {
-            wire.send(from_client(false)
+            wire.send(Wire::from_client(false)
                           .tcp(from, port, tcp_ack)
                           .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
                           .build());
@@ -831,13 +827,13 @@ TEST_CASE("cookies go off where accepted ones do not become connections")
     std::string reason;
     for (uint16_t from = 5000; from < 5100; from++) {
         const auto next = guarded.run(
-            from_client(false).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
+            Wire::from_client(false).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
         reason = next.reason;
         if (reason != "syn_answered") {
             break;
         }
         CHECK(guarded
-                  .run(from_client(false)
+                  .run(Wire::from_client(false)
                            .tcp(from, port, tcp_ack)
                            .sequence(0xfffffff1, sequence_of(next.frame) + 1)
                            .build())
@@ -848,7 +844,7 @@ TEST_CASE("cookies go off where accepted ones do not become connections")
     CHECK(reason == "passed");                        // within the limit
     CHECK(guarded.reading().state.cookies_off_until_ns > guarded.plane->now_ns());
     // Without conntrack nothing tells whether an ACK belongs to somebody.
-    const Bytes stray = from_client(false).tcp(9, port, tcp_ack).build();
+    const Bytes stray = Wire::from_client(false).tcp(9, port, tcp_ack).build();
     CHECK(guarded.run(stray).reason == "passed");
 }
 
@@ -859,7 +855,7 @@ TEST_CASE("the guard answers for the host's own addresses only")
     const Listener listener({});
     REQUIRE(guarded.plane->set_own_addresses({Wire::server(true)}));
     const auto reason = [&](bool ipv6, uint8_t flags) {
-        return guarded.run(from_client(ipv6).tcp(client_port, port, flags).build()).reason;
+        return guarded.run(Wire::from_client(ipv6).tcp(client_port, port, flags).build()).reason;
     };
     CHECK(reason(true, tcp_syn) == "syn_answered");
     CHECK(reason(true, tcp_ack) == "cookie_rejected");
@@ -924,9 +920,9 @@ TEST_CASE("in lockdown one host cannot take all admissions")
     int admitted = 0;
     for (uint16_t from = 5000; from < 5200; from++) {
         const auto answer = guarded.run(
-            from_client(false).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
+            Wire::from_client(false).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
         REQUIRE(answer.reason == "syn_answered");
-        admitted += guarded.run(from_client(false)
+        admitted += guarded.run(Wire::from_client(false)
                                     .tcp(from, port, tcp_ack)
                                     .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
                                     .build())
@@ -949,7 +945,7 @@ TEST_CASE("what follows a right ACK in the same breath passes before its socket 
         CHECK(guarded.run(ack_of(answer.frame, ipv6).build()).reason == "cookie_accepted");
         const auto later = [&](uint8_t flags, uint16_t from) {
             return guarded
-                .run(from_client(ipv6)
+                .run(Wire::from_client(ipv6)
                          .tcp(from, port, flags)
                          .sequence(0xfffffff1 + 1448, cookie + 1)
                          .payload(500)
@@ -981,7 +977,7 @@ TEST_CASE("a guard that sees no handshakes does not turn itself on")
     guarded.spec.host.flags = XDPCTL_HOST_BLIND;
     guarded.commit();
     for (uint16_t from = 1024; from < 2024; from++) {
-        REQUIRE(guarded.run(from_client(false).tcp(from, port, tcp_syn).build()).reason ==
+        REQUIRE(guarded.run(Wire::from_client(false).tcp(from, port, tcp_syn).build()).reason ==
                 "passed");
     }
     CHECK(guarded.reading().state.attacks == 0);
@@ -992,21 +988,14 @@ namespace
 
 // The guard on a clock in our hands, with the sockets of a capture.
 struct Timed : Guarded {
-    uint64_t now = 1000 * ns_per_s;
     uint32_t next = 0;
 
     Timed() : Guarded(XDPCTL_GUARD_AUTO, {{}, false, true, ""})
     {
-        plane->set_clock(now);
         for (const bool ipv6 : {false, true}) {
             REQUIRE(plane->open_socket({IPPROTO_TCP, Wire::server(ipv6), port, {}, 0},
                                        XDPCTL_SESSION_LISTENER));
         }
-    }
-    void advance(uint64_t ns)
-    {
-        now += ns;
-        plane->set_clock(now);
     }
     std::string syn()
     {

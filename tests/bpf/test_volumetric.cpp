@@ -47,11 +47,6 @@ FrameBuilder from(const Address& source)
     return {source, Wire::server(!source.is_ipv4())};
 }
 
-FrameBuilder from_client(bool ipv6)
-{
-    return from(Wire::client(ipv6));
-}
-
 Address other(bool ipv6)
 {
     return ipv6 ? "2001:db8:99::1"_ip : "203.0.113.99"_ip;
@@ -187,16 +182,16 @@ TEST_CASE("answers that no socket lookup can find a reader for are let in")
     const Wire wire;
     Volumetric loaded;
     // DHCP clients read packet sockets.
-    CHECK(loaded.reason(datagram(from_client(false), 67, 68, {})) == "passed");
-    CHECK(loaded.reason(datagram(from_client(true), 547, 546, {})) == "passed");
-    CHECK(loaded.reason(datagram(from_client(false), 67, 69, {})) == "udp_no_socket");
-    CHECK(loaded.reason(datagram(from_client(true), 67, 68, {})) == "udp_no_socket");
+    CHECK(loaded.reason(datagram(Wire::from_client(false), 67, 68, {})) == "passed");
+    CHECK(loaded.reason(datagram(Wire::from_client(true), 547, 546, {})) == "passed");
+    CHECK(loaded.reason(datagram(Wire::from_client(false), 67, 69, {})) == "udp_no_socket");
+    CHECK(loaded.reason(datagram(Wire::from_client(true), 67, 68, {})) == "udp_no_socket");
     CHECK(loaded.reason(datagram(from("fe80::7"_ip), dns, socket_port, {})) == "passed");
     // Sockets that are bound to a VLAN or VRF above; and conntrack may translate a port.
     loaded.spec.host.flags = XDPCTL_HOST_STACKED;
     loaded.commit();
-    CHECK(loaded.reason(datagram(from_client(false), dns, socket_port, {})) == "passed");
-    CHECK(loaded.reason(datagram(from_client(true), 5000, socket_port, {})) == "passed");
+    CHECK(loaded.reason(datagram(Wire::from_client(false), dns, socket_port, {})) == "passed");
+    CHECK(loaded.reason(datagram(Wire::from_client(true), 5000, socket_port, {})) == "passed");
 }
 
 TEST_CASE("the list of reflectors is the configuration's")
@@ -211,8 +206,9 @@ TEST_CASE("the list of reflectors is the configuration's")
     Volumetric loaded;
     loaded.spec.reflectors = changed;
     loaded.commit();
-    CHECK(loaded.reason(datagram(from_client(false), 7777, socket_port, {})) == "reflection");
-    CHECK(loaded.reason(datagram(from_client(false), dns, socket_port, {})) == "udp_no_socket");
+    CHECK(loaded.reason(datagram(Wire::from_client(false), 7777, socket_port, {})) == "reflection");
+    CHECK(loaded.reason(datagram(Wire::from_client(false), dns, socket_port, {})) ==
+          "udp_no_socket");
 }
 
 namespace
@@ -220,14 +216,7 @@ namespace
 
 // The limits on a clock in our hands; sockets are those of a capture.
 struct Timed : Volumetric {
-    uint64_t now = 1000 * ns_per_s;
-
-    Timed() : Volumetric({{}, false, true, ""}) { plane->set_clock(now); }
-    void advance(uint64_t ns)
-    {
-        now += ns;
-        plane->set_clock(now);
-    }
+    Timed() : Volumetric({{}, false, true, ""}) {}
     uint32_t judge(const Bytes& frame)
     {
         const auto verdict = plane->run(frame);
@@ -362,7 +351,7 @@ TEST_CASE("much TCP to ports that nobody serves must belong to a connection of o
         FrameBuilder stray(nth(ipv6, i), Wire::server(ipv6));
         const uint8_t flags = i % 2 == 0 ? tcp_syn | tcp_ack : tcp_rst;
         reflected[timed.judge(stray.tcp(80, static_cast<uint16_t>(20000 + i), flags).build())]++;
-        CHECK(timed.judge(from_client(ipv6).tcp(443, 50000, tcp_ack).payload(900).build()) ==
+        CHECK(timed.judge(Wire::from_client(ipv6).tcp(443, 50000, tcp_ack).payload(900).build()) ==
               XDPCTL_PASSED);
         timed.advance(ns_per_s / 50000);
     }
@@ -463,7 +452,7 @@ TEST_CASE("fragments follow the verdict of their first")
     const auto piece = [&](uint16_t offset, size_t bytes, bool more, uint32_t id,
                            uint16_t sport = 5000, uint16_t dport = service_port) {
         // A transport header stands at the begin of each piece here; only the first's counts.
-        return timed.judge(tagged(from_client(ipv6), tags)
+        return timed.judge(tagged(Wire::from_client(ipv6), tags)
                                .fragment(offset, more, id)
                                .udp(sport, dport)
                                .payload(bytes - 8)
@@ -622,8 +611,8 @@ TEST_CASE("ICMP is limited by its type")
     const auto passed_of = [&](uint8_t type, int count) {
         int passed = 0;
         for (int i = 0; i < count; i++) {
-            const uint32_t reason =
-                timed.judge(from_client(ipv6).icmp(type, 0).payload(24).hop_limit(255).build());
+            const uint32_t reason = timed.judge(
+                Wire::from_client(ipv6).icmp(type, 0).payload(24).hop_limit(255).build());
             CHECK((reason == XDPCTL_PASSED || reason == XDPCTL_ICMP_LIMITED));
             passed += reason == XDPCTL_PASSED ? 1 : 0;
             timed.advance(ns_per_ms);
@@ -638,7 +627,8 @@ TEST_CASE("ICMP is limited by its type")
     CHECK(strange <= 25);
     if (ipv6) {
         CHECK(passed_of(135, 50) == 50); // neighbours keep finding each other
-        CHECK(timed.judge(from_client(true).icmp(135, 0).payload(16).build()) == XDPCTL_ICMP_HOPS);
+        CHECK(timed.judge(Wire::from_client(true).icmp(135, 0).payload(16).build()) ==
+              XDPCTL_ICMP_HOPS);
     }
 }
 
@@ -650,7 +640,7 @@ TEST_CASE("other protocols pass, are limited or dropped as the policy says")
     timed.spec.protocols = {{47, XDPCTL_PROTOCOL_PASS}, {132, XDPCTL_PROTOCOL_DROP}};
     timed.commit();
     const auto judged = [&](uint8_t protocol) {
-        return timed.judge(from_client(ipv6).protocol(protocol).payload(40).build());
+        return timed.judge(Wire::from_client(ipv6).protocol(protocol).payload(40).build());
     };
     std::map<uint32_t, int> esp;
     for (int i = 0; i < 100; i++) {

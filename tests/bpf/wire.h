@@ -25,6 +25,8 @@ class Wire
     static Address client(bool ipv6);
     static Address server(bool ipv6);
 
+    static FrameBuilder from_client(bool ipv6) { return {client(ipv6), server(ipv6)}; }
+
     void send(const Bytes& frame) const;
     // The next TCP frame that the stack sends; nothing where none comes so long.
     std::optional<Bytes> receive(int wait_ms = 2000) const;

@@ -5,8 +5,6 @@ set -euo pipefail
 . "$(dirname "$0")/../harness/lab.sh"
 need nginx curl nft socat bpftool jq
 
-INNER=$LAB-inner
-inner() { nsenter --net=/run/netns/$INNER "$@"; }
 guard() { xdpctl -j guard | jq -r ".guards[] | select(.port == $1) | .$2"; }
 # N fetches, one after the other; how many came back.
 count_ok() { # N URL
@@ -18,26 +16,14 @@ count_ok() { # N URL
 }
 
 lab_up
-ip netns add $INNER
-EXTRA_NETNS=$INNER
+inner_up
 answers_ready
-ip link add in0 netns $HOST type veth peer name eth0 netns $INNER
-in_host ip addr add 192.0.2.1/24 dev in0
-in_host ip addr add 2001:db8:1::1/64 dev in0 nodad
-in_host ip link set in0 up
-inner ip addr add 192.0.2.2/24 dev eth0
-inner ip addr add 2001:db8:1::2/64 dev eth0 nodad
-inner ip link set lo up
-inner ip link set eth0 up
-inner ip route add default via 192.0.2.1
-inner ip -6 route add default via 2001:db8:1::1
-in_host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 in_host nft -f - << END
 table inet published {
     chain prerouting {
         type nat hook prerouting priority dstnat;
-        iifname { "cli0", "atk0" } meta nfproto ipv4 tcp dport { 8080, 8081 } dnat ip to 192.0.2.2:80
-        iifname { "cli0", "atk0" } meta nfproto ipv6 tcp dport { 8080, 8081 } dnat ip6 to [2001:db8:1::2]:80
+        iifname { "cli0", "atk0" } meta nfproto ipv4 tcp dport { 8080, 8081 } dnat ip to $INNER4:80
+        iifname { "cli0", "atk0" } meta nfproto ipv6 tcp dport { 8080, 8081 } dnat ip6 to [$INNER6]:80
     }
     chain postrouting {
         type nat hook postrouting priority srcnat;

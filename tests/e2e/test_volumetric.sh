@@ -6,20 +6,9 @@ set -euo pipefail
 . "$(dirname "$0")/../harness/lab.sh"
 need dig dnsmasq chronyd iperf3 nft bpftool jq
 
-INNER=$LAB-inner
-inner() { nsenter --net=/run/netns/$INNER "$@"; }
 lab_up
-ip netns add $INNER
-EXTRA_NETNS=$INNER
+inner_up
 answers_ready
-ip link add in0 netns $HOST type veth peer name eth0 netns $INNER
-in_host ip addr add 192.0.2.1/24 dev in0
-in_host ip link set in0 up
-inner ip addr add 192.0.2.2/24 dev eth0
-inner ip link set lo up
-inner ip link set eth0 up
-inner ip route add default via 192.0.2.1
-in_host sysctl -qw net.ipv4.ip_forward=1
 
 # What the host asks: a resolver with an answer that needs several fragments, and time.
 large=$(for n in $(seq 24); do printf 'txt-record=big.example,"%0200d"\n' $n; done)
@@ -47,13 +36,15 @@ udp = ["service 10kpps"]'
 daemon_up
 xdpctl -j status > /dev/null
 
-asks() { # SERVER N: how many of N questions are answered
-    local n ok=0
-    for n in $(seq "$2"); do
-        [ "$(in_host dig +short +time=1 +tries=3 @"$1" www.example A | tail -n 1)" = 203.0.113.80 ] && ok=$((ok + 1))
+answered() { # N DIG...: how many of N questions are answered
+    local n ok=0 count=$1
+    shift
+    for n in $(seq "$count"); do
+        [ "$("$@" +short +time=1 +tries=3 www.example A | tail -n 1)" = 203.0.113.80 ] && ok=$((ok + 1))
     done
     echo $ok
 }
+asks() { answered "$2" in_host dig @"$1"; } # SERVER N
 large_answer() { # SERVER: bytes of a UDP answer in fragments
     in_host dig +time=2 +tries=2 +ignore +notcp +bufsize=8192 @"$1" big.example TXT |
         awk '/MSG SIZE/ {print $NF}'
@@ -78,7 +69,7 @@ everything "in peace"
 check "in peace: iperf3" jq -en "$(lost 1400) < 1"
 check "in peace: iperf3 in fragments" jq -en "$(lost 8000) < 1"
 
-mac=$(in_host ip -br link show atk0 | awk '{print $3}')
+mac=$(target_mac)
 FLOODS=
 flood_more() { # DESTINATION KIND PREFIX [more]: not spoof, for $! must be the flood
     nsenter --net=/run/netns/$ATTACKER "$BUILD/bin/flood" eth0 "$1" "$2" --source "$3" --mac "$mac" \
@@ -108,13 +99,7 @@ floods_end
 for reason in reflection udp_no_socket fragment_orphan icmp_limited; do
     check "$reason ends at the NIC" test "$(dropped $reason)" -gt 20000
 done
-served() { # ADDRESS N: how many of N questions to the host's own service are answered
-    local n ok=0
-    for n in $(seq "$2"); do
-        [ "$(in_client dig +short +time=1 +tries=3 -p 5300 @"$1" www.example A | tail -n 1)" = 203.0.113.80 ] && ok=$((ok + 1))
-    done
-    echo $ok
-}
+served() { answered "$2" in_client dig -p 5300 @"$1"; } # ADDRESS N: by the host's own service
 # The service itself, beyond its limit and from everywhere: who completed a handshake
 # here in peacetime (iperf3's control connection) keeps his place.
 PPS=160000 flood_more $WEB4 udp 198.18.0.0/15 --port 5300
@@ -128,13 +113,7 @@ check "the flood was limited" test $(($(dropped service_limited) + $(dropped pre
 in_host nft add table ip hidden
 in_host nft add chain ip hidden post '{ type nat hook postrouting priority srcnat; }'
 in_host nft add rule ip hidden post oifname cli0 masquerade
-inner_asks() {
-    local n ok=0
-    for n in $(seq "$1"); do
-        [ "$(inner dig +short +time=1 +tries=3 @$CLIENT4 www.example A | tail -n 1)" = 203.0.113.80 ] && ok=$((ok + 1))
-    done
-    echo $ok
-}
+inner_asks() { answered "$1" in_inner dig @$CLIENT4; } # N
 eventually '[ "$(inner_asks 1)" = 1 ]'
 sleep 2 # the daemon has seen that connections are tracked here
 floods_begin

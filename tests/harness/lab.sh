@@ -65,6 +65,26 @@ lab_up() { # [MTU]
     in_attacker ip link set eth0 up
 }
 
+# A namespace behind the host, as a container has it; the host routes for it.
+INNER=$LAB-inner
+INNER4=192.0.2.2 INNER6=2001:db8:1::2
+in_inner() { nsenter --net=/run/netns/$INNER "$@"; }
+inner_up() {
+    ip netns add $INNER
+    EXTRA_NETNS=$INNER
+    ip link add in0 netns $HOST type veth peer name eth0 netns $INNER
+    in_host ip addr add 192.0.2.1/24 dev in0
+    in_host ip addr add 2001:db8:1::1/64 dev in0 nodad
+    in_host ip link set in0 up
+    in_inner ip addr add $INNER4/24 dev eth0
+    in_inner ip addr add $INNER6/64 dev eth0 nodad
+    in_inner ip link set lo up
+    in_inner ip link set eth0 up
+    in_inner ip route add default via 192.0.2.1
+    in_inner ip -6 route add default via 2001:db8:1::1
+    in_host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+}
+
 lab_down() {
     local pid
     for pid in $DAEMON_PID $NGINX_PID $EXTRA_PIDS; do
@@ -210,8 +230,16 @@ spoof() {
     local destination=$1 kind=$2 source=$3
     shift 3
     in_attacker "$BUILD/bin/flood" eth0 "$destination" "$kind" --source "$source" \
-        --mac "$(in_host ip -br link show atk0 | awk '{print $3}')" "$@"
+        --mac "$(target_mac)" "$@"
 }
+target_mac() { in_host ip -br link show atk0 | awk '{print $3}'; }
+
+# For floods that shall reach the stack: forged sources have a way back.
+route_back() { # PREFIX
+    in_host ip route add "$1" via $ATTACKER4
+    in_host sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.atk0.rp_filter=0
+}
+received() { in_host awk '/atk0:/ {print $3}' /proc/net/dev; } # packets from the attacker
 
 # flood COUNT SOURCE DESTINATION KIND [PPS]: from the attacker's namespace.
 flood() {

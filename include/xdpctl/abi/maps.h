@@ -217,7 +217,7 @@ struct xdpctl_socket_key {
 	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
 	  0, FIXED)                                                                               \
 	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
-	X(buckets, ARRAY, __u32, __u64, XDPCTL_BUCKETS, BPF_F_MMAPABLE, FIXED)                    \
+	X(buckets, ARRAY, __u32, __u64, XDPCTL_BUCKETS, 0, FIXED)                                 \
 	X(datagrams, ARRAY, __u32, struct xdpctl_datagrams, XDPCTL_DATAGRAM_SETS, 0, FIXED)       \
 	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
