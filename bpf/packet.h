@@ -54,6 +54,7 @@ struct packet {
 	__u32 device;	   /* slot */
 	bool dry_run;	   /* judge only: leave no trace in any table */
 	bool suspect;	   /* looks like a reflector's: goes first when room gets short */
+	bool inside;	   /* the headers are those of a packet in a tunnel */
 	__u32 limit_class; /* enum xdpctl_limit_class */
 
 	bool known_client;   /* evidence: the source is in `clients` */

@@ -14,6 +14,7 @@
 #include "stage_protocol.h"
 #include "stage_sanity.h"
 #include "stage_session.h"
+#include "stage_tunnel.h"
 #include "stage_udp.h"
 #include "syn_ack.h"
 
@@ -49,6 +50,8 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 		r = stage_protocol(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_limit(pkt);
+	if (r == XDPCTL_NEXT || r == XDPCTL_PASSED)
+		r = stage_tunnel(pkt);
 	return r == XDPCTL_NEXT ? XDPCTL_PASSED : r;
 }
 
@@ -73,6 +76,8 @@ static __always_inline bool init_packet(struct packet *pkt, struct xdp_md *ctx)
 /* What later packets need to know of this one. */
 static __always_inline void note_passed(const struct packet *pkt)
 {
+	if (pkt->inside)
+		return;
 	if (is_first_fragment(&pkt->hdr))
 		remember_first_fragment(pkt);
 	note_passed_syn(pkt);

@@ -344,6 +344,40 @@ Key protocols(std::string_view name, xdpctl_protocol_action action)
             }};
 }
 
+constexpr std::array tunnel_words = {
+#define XDPCTL_TUNNEL_WORD(id, name, text) Word<xdpctl_tunnel>{name, XDPCTL_TUNNEL_##id},
+    XDPCTL_TUNNELS(XDPCTL_TUNNEL_WORD)
+#undef XDPCTL_TUNNEL_WORD
+};
+
+Result<> read_tunnels(const toml::node& node, uint32_t& mask)
+{
+    const toml::array* array = node.as_array();
+    if (array == nullptr) {
+        return failure("must be an array of names");
+    }
+    mask = 0;
+    for (const toml::node& element : *array) {
+        xdpctl_tunnel tunnel{};
+        if (auto done = read_word(element, tunnel_words, tunnel); !done) {
+            return done.error().in(fmt::format("line {}", element.source().begin.line));
+        }
+        mask |= 1U << tunnel;
+    }
+    return Done{};
+}
+
+std::string show_tunnels(uint32_t mask)
+{
+    std::vector<std::string_view> names;
+    for (const auto& word : tunnel_words) {
+        if ((mask >> word.value & 1) != 0) {
+            names.push_back(word.name);
+        }
+    }
+    return fmt::format("[{}]", fmt::join(names, ", "));
+}
+
 Key reflectors(std::string_view name, std::set<uint16_t> ReflectorsConfig::*field)
 {
     return {name,
@@ -440,7 +474,13 @@ const std::vector<Key>& keys()
 #define XDPCTL_PROTOCOL_KEY(id, name, text) protocols("protocols." name, XDPCTL_PROTOCOL_##id),
         XDPCTL_PROTOCOL_ACTIONS(XDPCTL_PROTOCOL_KEY)
 #undef XDPCTL_PROTOCOL_KEY
-            nested("maps.bans", &Config::maps, &M::bans, true),
+            Key{"protocols.inside",
+                [](const toml::node& n, Config& c) { return read_tunnels(n, c.tunnels); },
+                [](const Config& c) { return show_tunnels(c.tunnels); }},
+        {"udp.services",
+         [](const toml::node& n, Config& c) { return read_ports(n, c.udp_services); },
+         [](const Config& c) { return fmt::format("[{}]", fmt::join(c.udp_services, ", ")); }},
+        nested("maps.bans", &Config::maps, &M::bans, true),
         nested("maps.clients", &Config::maps, &M::clients, true),
         nested("maps.known_clients", &Config::maps, &M::known_clients, true),
         nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),

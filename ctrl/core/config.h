@@ -77,6 +77,8 @@ struct Config {
     LimitsConfig limits;
     ReflectorsConfig reflectors;
     std::map<uint8_t, xdpctl_protocol_action> protocols; // others: limit
+    uint32_t tunnels = 0;            // bit: enum xdpctl_tunnel, whose inside is judged
+    std::set<uint16_t> udp_services; // ports without a socket that are served all the same
     MapsConfig maps;
     std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
     std::string socket_path = "/run/xdpctl/xdpctl.sock";

@@ -103,9 +103,14 @@ void compile_volumetric(const PolicySpec& spec, xdpctl_policy& policy)
     for (const auto& [ipv6, port] : spec.host.udp_services) {
         add_port(policy.udp_services[ipv6 ? XDPCTL_IPV6 : XDPCTL_IPV4], port);
     }
+    for (const uint16_t port : spec.udp_services) {
+        add_port(policy.udp_services[XDPCTL_IPV4], port);
+        add_port(policy.udp_services[XDPCTL_IPV6], port);
+    }
     for (const uint16_t port : spec.reflectors) {
         add_port(policy.reflectors, port);
     }
+    policy.tunnels = spec.tunnels;
     for (const auto& [protocol, action] : spec.protocols) {
         policy.protocols[protocol] = static_cast<uint8_t>(action);
     }
@@ -133,6 +138,8 @@ PolicySpec policy_of(const Config& config)
     spec.syn_service_per_second = config.guard.syn_service_per_second;
     spec.reflectors = reflectors_of(config.reflectors);
     spec.protocols = config.protocols;
+    spec.tunnels = config.tunnels;
+    spec.udp_services = config.udp_services;
     return spec;
 }
 

@@ -58,6 +58,8 @@ struct PolicySpec {
     uint32_t syn_service_per_second = 0;
     std::set<uint16_t> reflectors;
     std::map<uint8_t, xdpctl_protocol_action> protocols;
+    uint32_t tunnels = 0;            // bit: enum xdpctl_tunnel
+    std::set<uint16_t> udp_services; // besides those of the host
     HostSpec host;
 };
 

@@ -652,6 +652,119 @@ TEST_CASE("other protocols pass, are limited or dropped as the policy says")
     CHECK(esp[XDPCTL_PROTOCOL_LIMITED] > 80);
 }
 
+namespace
+{
+
+// What the tunnel's header is, between the outer header and the packet inside.
+struct Tunnel {
+    const char* name;
+    uint32_t bit;
+    uint8_t protocol; // 0: by the family of what is inside
+    Bytes header;
+    bool ethernet;
+};
+
+Bytes join(const Bytes& a, const Bytes& b)
+{
+    Bytes both = a;
+    both.insert(both.end(), b.begin(), b.end());
+    return both;
+}
+
+// `packet`: a whole frame, of which the tunnel carries the IP packet or all.
+Bytes in_tunnel(const Tunnel& tunnel, bool ipv6, const Bytes& packet, bool inner_ipv6)
+{
+    const Bytes inside_packet(packet.begin() + (tunnel.ethernet ? 0 : 14), packet.end());
+    Bytes header = tunnel.header;
+    if (tunnel.protocol == IPPROTO_GRE && !tunnel.ethernet) {
+        header[2] = inner_ipv6 ? 0x86 : 0x08;
+        header[3] = inner_ipv6 ? 0xdd : 0x00;
+    }
+    const Bytes inside = join(header, inside_packet);
+    FrameBuilder outer = Wire::from_client(ipv6);
+    const uint8_t by_family = inner_ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+    if (tunnel.protocol == IPPROTO_UDP) {
+        outer.udp(50000, 4789);
+    } else {
+        outer.protocol(tunnel.protocol != 0 ? tunnel.protocol : by_family);
+    }
+    outer.payload(inside.size());
+    Bytes frame = outer.build();
+    std::copy(inside.begin(), inside.end(),
+              frame.end() - static_cast<std::ptrdiff_t>(inside.size()));
+    return frame;
+}
+
+} // namespace
+
+TEST_CASE("what is inside a tunnel meets the lists, the sanity checks and the limits")
+{
+    const bool ipv6 = GENERATE(false, true);
+    const bool inner_ipv6 = GENERATE(false, true);
+    const Tunnel tunnel = GENERATE(
+        Tunnel{"gre", XDPCTL_TUNNEL_GRE, IPPROTO_GRE, {0, 0, 0, 0}, false},
+        Tunnel{"gre with all fields",
+               XDPCTL_TUNNEL_GRE,
+               IPPROTO_GRE,
+               {0xb0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+               false},
+        Tunnel{
+            "gre, frames", XDPCTL_TUNNEL_GRE, IPPROTO_GRE, {0x20, 0, 0x65, 0x58, 0, 0, 0, 1}, true},
+        Tunnel{"ipip", XDPCTL_TUNNEL_IPIP, 0, {}, false},
+        Tunnel{"vxlan", XDPCTL_TUNNEL_VXLAN, IPPROTO_UDP, {8, 0, 0, 0, 0, 0, 7, 0}, true});
+    INFO(tunnel.name << (ipv6 ? " over IPv6" : " over IPv4") << (inner_ipv6 ? ", IPv6" : ", IPv4")
+                     << " inside");
+    const Address blocked = inner_ipv6 ? "2001:db8:bad::1"_ip : "192.0.2.66"_ip;
+    const Address honest = inner_ipv6 ? "2001:db8:77::7"_ip : "203.0.113.77"_ip;
+    const Address target = inner_ipv6 ? "2001:db8:78::7"_ip : "203.0.113.78"_ip;
+    Timed timed;
+    timed.spec.block = {{Prefix{blocked, 128}, XDPCTL_NO_DEADLINE}};
+    timed.spec.udp_services = {4789};
+    timed.limit(XDPCTL_LIMIT_ICMP_ECHO, {{XDPCTL_LEVEL_SOURCE, {10, 0}}});
+    timed.commit();
+    const auto judged = [&](FrameBuilder inside) {
+        return timed.judge(in_tunnel(tunnel, ipv6, inside.build(), inner_ipv6));
+    };
+    const auto packet = [&](const Address& source) { return FrameBuilder(source, target); };
+
+    // Without the key nobody looks inside.
+    CHECK(judged(packet(blocked).udp(1000, 2000).payload(40)) == XDPCTL_PASSED);
+    timed.spec.tunnels = 1U << tunnel.bit;
+    timed.commit();
+    CHECK(judged(packet(blocked).udp(1000, 2000).payload(40)) == XDPCTL_BLOCKED);
+    CHECK(judged(packet(honest).udp(1000, 2000).payload(40)) == XDPCTL_PASSED);
+    CHECK(judged(packet(honest).tcp(1000, 80, tcp_syn)) == XDPCTL_PASSED);
+    CHECK(judged(packet(honest).tcp(1000, 80, tcp_syn | tcp_fin)) == XDPCTL_TCP_SYN_FIN);
+    CHECK(judged(FrameBuilder(honest, honest).udp(1000, 2000)) == XDPCTL_LAND);
+    std::map<uint32_t, int> pings;
+    for (int i = 0; i < 100; i++) {
+        pings[judged(packet(honest).icmp(inner_ipv6 ? 128 : 8, 0).payload(24))]++;
+    }
+    CHECK(pings[XDPCTL_ICMP_LIMITED] > 50);
+    CHECK(pings[XDPCTL_PASSED] > 0);
+    // Cut short inside.
+    Bytes cut = packet(honest).udp(1, 2).payload(40).build();
+    cut.resize(14 + 12);
+    CHECK(timed.judge(in_tunnel(tunnel, ipv6, cut, inner_ipv6)) ==
+          (inner_ipv6 ? XDPCTL_IPV6_HEADER : XDPCTL_IPV4_HEADER));
+    // A tunnel of somebody else.
+    timed.spec.tunnels = 0xffU & ~(1U << tunnel.bit);
+    timed.commit();
+    CHECK(judged(packet(blocked).udp(1000, 2000).payload(40)) == XDPCTL_PASSED);
+}
+
+TEST_CASE("a UDP service without a socket passes where the configuration names its port")
+{
+    const bool ipv6 = GENERATE(false, true);
+    Timed timed;
+    CHECK(timed.judge(Wire::from_client(ipv6).udp(5000, 4790).payload(10).build()) ==
+          XDPCTL_UDP_NO_SOCKET);
+    timed.spec.udp_services = {4790};
+    timed.commit();
+    CHECK(timed.judge(Wire::from_client(ipv6).udp(5000, 4790).payload(10).build()) ==
+          XDPCTL_PASSED);
+}
+
 // Must stay the last of this program.
 TEST_CASE("zz: every reason has a row")
 {

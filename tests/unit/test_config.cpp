@@ -80,6 +80,9 @@ remove = [53]
 limit = ["sctp"]
 pass = ["gre", "50"]
 drop = ["igmp"]
+inside = ["gre", "vxlan"]
+[udp]
+services = [4790]
 [maps]
 bans = 1000
 clients = 2000
@@ -128,6 +131,8 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->limits.set.at({XDPCTL_LIMIT_PROTOCOL, XDPCTL_LEVEL_SOURCE}) ==
           Rate{0, 1000000000});
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
+    CHECK(config->tunnels == (1U << XDPCTL_TUNNEL_GRE | 1U << XDPCTL_TUNNEL_VXLAN));
+    CHECK(config->udp_services == std::set<uint16_t>{4790});
     CHECK(config->protocols ==
           std::map<uint8_t, xdpctl_protocol_action>{{2, XDPCTL_PROTOCOL_DROP},
                                                     {47, XDPCTL_PROTOCOL_PASS},
@@ -163,6 +168,7 @@ TEST_CASE("errors name the line, the key and the cause")
     CHECK_THAT(error_of("[limits]\nudp = [\"source 5pps\", \"source 6pps\"]"),
                Catch::Contains("set twice"));
     CHECK_THAT(error_of("[limits]\nheadroom = 0"), Catch::Contains("from 1 to 1000"));
+    CHECK_THAT(error_of("[protocols]\ninside = [\"l2tp\"]"), Catch::Contains("\"vxlan\""));
     CHECK_THAT(error_of("[protocols]\ndrop = [\"tcp\"]"), Catch::Contains("neither a number"));
     CHECK_THAT(error_of("[protocols]\ndrop = [\"6\"]"), Catch::Contains("rules of its own"));
     CHECK_THAT(error_of("[protocols]\ndrop = [\"gre\"]\npass = [\"47\"]"),

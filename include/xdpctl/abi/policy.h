@@ -65,6 +65,18 @@ enum xdpctl_protocol_action {
 #undef XDPCTL_PROTOCOL_ENUM
 };
 
+/* X(ID, name, text): tunnels that may end here; bits of xdpctl_policy.tunnels. */
+#define XDPCTL_TUNNELS(X)                                        \
+	X(GRE, "gre", "GRE with IP or Ethernet in it, RFC 2784") \
+	X(IPIP, "ipip", "IPv4 or IPv6 in IP, RFC 2003, 2473")    \
+	X(VXLAN, "vxlan", "Ethernet in UDP port 4789, RFC 7348")
+
+enum xdpctl_tunnel {
+#define XDPCTL_TUNNEL_ENUM(id, name, text) XDPCTL_TUNNEL_##id,
+	XDPCTL_TUNNELS(XDPCTL_TUNNEL_ENUM)
+#undef XDPCTL_TUNNEL_ENUM
+};
+
 /* One bit for each port, in host byte order. */
 struct xdpctl_port_set {
 	__u64 word[XDPCTL_PORTS / 64];
@@ -80,6 +92,8 @@ struct xdpctl_policy {
 	__u64 syn_service_interval_ns; /* between two SYNs to a port; 0: no limit */
 	__u32 host;		       /* XDPCTL_HOST_* */
 	__u32 rmem_max;		       /* sysctl net.core.rmem_max, bytes */
+	__u32 tunnels;		       /* bit: enum xdpctl_tunnel; what is inside is judged */
+	__u32 unused;
 	struct xdpctl_limit limits[XDPCTL_LIMIT_CLASS_SLOTS][XDPCTL_LIMIT_LEVEL_COUNT];
 	struct xdpctl_service services[XDPCTL_SERVICES];
 	__u8 service_of_port[XDPCTL_PORTS]; /* slot; ports in host byte order */
