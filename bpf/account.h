@@ -32,12 +32,12 @@ static __always_inline void judge(const struct packet *pkt, enum xdpctl_reason r
 {
 	out->time_ns = now_ns(pkt);
 	out->generation = pkt->policy->generation;
-	out->deadline_ns = pkt->deadline_ns;
+	out->deadline_ns = pkt->stand.deadline_ns;
 	out->reason = reason;
 	out->action = action_of(pkt, reason);
 	out->session = session_of(pkt);
 	out->family = pkt->hdr.family;
-	out->prefix_length = pkt->prefix_length;
+	out->list = pkt->stand.list;
 	out->known_client = pkt->known_client;
 }
 

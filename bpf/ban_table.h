@@ -50,10 +50,9 @@ static __always_inline struct xdpctl_ban *ban_in_bucket(const struct xdpctl_addr
 	return NULL;
 }
 
-static __always_inline struct xdpctl_ban *find_ban(const struct packet *pkt)
+static __always_inline struct xdpctl_ban *find_ban(const struct xdpctl_addr *source, __u64 secret)
 {
-	const struct xdpctl_addr *source = &pkt->hdr.src;
-	__u64 hash = xdpctl_ban_hash(source, pkt->control->secret);
+	__u64 hash = xdpctl_ban_hash(source, secret);
 	__u64 tag = xdpctl_ban_tag(hash);
 	__u32 bucket = xdpctl_ban_bucket(hash, xdpctl_ban_mask);
 	struct xdpctl_ban *ban = ban_in_bucket(source, bucket, tag);

@@ -21,9 +21,14 @@ static __always_inline __u64 kernel_now_ns(void)
 	return bpf_jiffies64() * xdpctl_tick_ns;
 }
 
+static __always_inline __u64 now_by(const struct xdpctl_control *words)
+{
+	return xdpctl_replay ? words->replay_now_ns : kernel_now_ns();
+}
+
 static __always_inline __u64 now_ns(const struct packet *pkt)
 {
-	return xdpctl_replay ? pkt->control->replay_now_ns : kernel_now_ns();
+	return now_by(pkt->control);
 }
 
 #endif

@@ -22,23 +22,23 @@ static __always_inline __u32 active_policy_slot(const struct xdpctl_control *wor
 	return *(const volatile __u32 *)&words->active_slot & (XDPCTL_POLICY_SLOTS - 1);
 }
 
-struct prefix_table {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, XDPCTL_PREFIXES_ENTRIES);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+struct prefix_lines {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* of those that replace it: any number */
+	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
 	/* Sizes, not types: kernels before 6.2 take only inner maps with the same
-	 * BTF as these, and the daemon makes its own without any. */
-	__uint(key_size, sizeof(struct xdpctl_prefix_key));
-	__uint(value_size, sizeof(struct xdpctl_prefix_leaf));
-} prefixes_slot0 SEC(".maps"), prefixes_slot1 SEC(".maps");
+	 * BTF as this, and the daemon makes its own without any. */
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(union xdpctl_prefix_line));
+} no_prefix_lines SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, XDPCTL_POLICY_SLOTS);
+	__uint(max_entries, XDPCTL_PREFIX_TABLES);
 	__type(key, __u32);
-	__array(values, struct prefix_table);
-} prefixes SEC(".maps") = {
-	.values = {&prefixes_slot0, &prefixes_slot1},
+	__array(values, struct prefix_lines);
+} prefix_tables SEC(".maps") = {
+	.values = {&no_prefix_lines},
 };
 
 struct {

@@ -44,6 +44,13 @@ struct headers {
 	__u8 has_ports; /* 1: a whole TCP or UDP header was read */
 };
 
+/* What speaks for a source. */
+struct stand {
+	__u64 deadline_ns; /* of the ban or list that decided, or 0 */
+	__u32 list;	   /* or 0 */
+	__u32 unused;
+};
+
 struct packet {
 	struct headers hdr;
 	struct xdp_md *ctx;
@@ -57,10 +64,22 @@ struct packet {
 	bool inside;	   /* the headers are those of a packet in a tunnel */
 	__u32 limit_class; /* enum xdpctl_limit_class */
 
-	bool known_client;   /* evidence: the source is in `clients` */
-	__u32 prefix_length; /* evidence: of the prefix that matched */
-	__u64 deadline_ns;   /* evidence: of the ban or prefix that matched */
+	bool known_client;  /* evidence: the source is in `clients` */
+	struct stand stand; /* evidence */
 };
+
+/*
+ * The same number, of which the verifier knows nothing any more: without it, it would
+ * follow what comes next once for each way that led there, and for each of fifty
+ * reasons.
+ */
+static __always_inline __u32 forget(const struct packet *pkt, __u32 number)
+{
+	volatile __u32 *scratch = &pkt->counters->scratch;
+
+	*scratch = number;
+	return *scratch;
+}
 
 /* Of the first buffer: all of the frame unless xdpctl_frags. */
 static __always_inline __u64 linear_bytes(const struct xdp_md *ctx)

@@ -3,54 +3,61 @@
 #ifndef XDPCTL_BPF_STAGE_LISTS_H
 #define XDPCTL_BPF_STAGE_LISTS_H
 
-#include "ban_table.h"
 #include "clock.h"
+#include "prefix_table.h"
 
-/*
- * The policy compiler has settled overlaps (allow beats block, a ban inside a
- * longer-lived one ends with it), so the longest match is the whole answer.
- */
-static __always_inline const struct xdpctl_prefix_leaf *prefix_of_source(const struct packet *pkt)
+/* Not atomic where it is shared, which would cost as much as the lookup: receive
+ * scaling brings one source to one CPU, and counters by reason are exact. */
+static __always_inline void count_list(struct xdpctl_leaf *leaf, __u32 frame_bytes)
 {
-	struct xdpctl_prefix_key key = {.length = 128, .addr = pkt->hdr.src};
-	void *table;
+	__u32 list = leaf->list;
+	struct xdpctl_cell *cell = bpf_map_lookup_elem(&list_counters, &list);
 
-	if (!pkt->policy->prefix_entries)
-		return NULL;
-	table = bpf_map_lookup_elem(&prefixes, &pkt->slot);
-	return table ? bpf_map_lookup_elem(table, &key) : NULL;
+	if (!cell)
+		return;
+	cell->packets++;
+	cell->bytes += frame_bytes;
+	if (leaf->deadline_ns != XDPCTL_NO_DEADLINE)
+		leaf->hits++;
 }
 
-static __always_inline enum xdpctl_reason stage_allow(struct packet *pkt,
-						      const struct xdpctl_prefix_leaf *leaf)
+static __always_inline enum xdpctl_reason stand_on(struct xdpctl_leaf *leaf, __u32 frame_bytes,
+						   bool dry_run, struct stand *out)
 {
-	if (!leaf || leaf->verdict != XDPCTL_PREFIX_ALLOW)
-		return XDPCTL_NEXT;
-	pkt->prefix_length = leaf->length;
-	return XDPCTL_ALLOWED;
+	out->deadline_ns = leaf->deadline_ns;
+	out->list = leaf->list;
+	if (!dry_run)
+		count_list(leaf, frame_bytes);
+	return leaf->verdict == XDPCTL_PREFIX_ALLOW ? XDPCTL_ALLOWED : XDPCTL_BLOCKED;
 }
 
-static __always_inline enum xdpctl_reason stage_block(struct packet *pkt,
-						      const struct xdpctl_prefix_leaf *leaf)
+/* `on`: its leaf. The operator's word first, then bans of single hosts, then lists. */
+static __always_inline enum xdpctl_reason judge_source(const struct headers *hdr,
+						       const struct xdpctl_control *words, __u32 on,
+						       bool dry_run, struct stand *out)
 {
-	struct xdpctl_ban *ban = find_ban(pkt);
+	struct xdpctl_leaf *leaf = on ? bpf_map_lookup_elem(&leaves, &on) : NULL;
+	struct xdpctl_ban *ban;
 
-	if (ban && now_ns(pkt) < ban->deadline_ns) {
-		/* Not atomic, which would cost as much as the lookup: receive
-		 * scaling brings one source to one CPU, and counters by reason
-		 * are exact. */
-		if (!pkt->dry_run)
-			ban->hits++;
-		pkt->deadline_ns = ban->deadline_ns;
+	if (leaf && leaf->verdict == XDPCTL_PREFIX_ALLOW)
+		return stand_on(leaf, hdr->frame_bytes, dry_run, out);
+	ban = find_ban(&hdr->src, words->secret);
+	if (ban && now_by(words) < ban->deadline_ns) {
+		if (!dry_run)
+			ban->hits++; /* not atomic, see above */
+		out->deadline_ns = ban->deadline_ns;
 		return XDPCTL_BANNED;
 	}
-	if (leaf && leaf->verdict == XDPCTL_PREFIX_BLOCK &&
-	    (leaf->deadline_ns == XDPCTL_NO_DEADLINE || now_ns(pkt) < leaf->deadline_ns)) {
-		pkt->deadline_ns = leaf->deadline_ns;
-		pkt->prefix_length = leaf->length;
-		return XDPCTL_BLOCKED;
-	}
+	if (leaf && (leaf->deadline_ns == XDPCTL_NO_DEADLINE || now_by(words) < leaf->deadline_ns))
+		return stand_on(leaf, hdr->frame_bytes, dry_run, out);
 	return XDPCTL_NEXT;
+}
+
+static __always_inline enum xdpctl_reason stage_lists(struct packet *pkt)
+{
+	__u32 leaf = forget(pkt, leaf_of_source(&pkt->hdr, pkt->control));
+
+	return judge_source(&pkt->hdr, pkt->control, leaf, pkt->dry_run, &pkt->stand);
 }
 
 #endif

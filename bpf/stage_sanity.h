@@ -38,10 +38,10 @@ static __always_inline enum xdpctl_reason sanity_tcp_flags(__u8 flags)
  * 240.0.0.0/4, and so do we. Unspecified is honest only towards a group: DHCP
  * discovery, IGMP, duplicate address detection, MLD.
  */
-static __always_inline enum xdpctl_reason sanity_ipv4(const struct packet *pkt)
+static __always_inline enum xdpctl_reason sanity_ipv4(const struct headers *hdr)
 {
-	__u32 src = bpf_ntohl(ipv4_of(&pkt->hdr.src));
-	__u32 dst = bpf_ntohl(ipv4_of(&pkt->hdr.dst));
+	__u32 src = bpf_ntohl(ipv4_of(&hdr->src));
+	__u32 dst = bpf_ntohl(ipv4_of(&hdr->dst));
 
 	if (src >> 28 == 0xe || src == 0xffffffff || src >> 24 == 127)
 		return XDPCTL_MARTIAN_SOURCE;
@@ -66,9 +66,9 @@ static __always_inline bool ipv6_unspecified(const struct xdpctl_addr *addr)
 	return !(addr->word[0] | addr->word[1] | addr->word[2] | addr->word[3]);
 }
 
-static __always_inline enum xdpctl_reason sanity_ipv6(const struct packet *pkt)
+static __always_inline enum xdpctl_reason sanity_ipv6(const struct headers *hdr)
 {
-	const struct xdpctl_addr *src = &pkt->hdr.src, *dst = &pkt->hdr.dst;
+	const struct xdpctl_addr *src = &hdr->src, *dst = &hdr->dst;
 
 	if (ipv6_multicast(src) || ipv6_never_on_wire(src))
 		return XDPCTL_MARTIAN_SOURCE;
@@ -82,19 +82,24 @@ static __always_inline enum xdpctl_reason sanity_ipv6(const struct packet *pkt)
 	return XDPCTL_NEXT;
 }
 
-static __always_inline enum xdpctl_reason stage_sanity(const struct packet *pkt)
+static __always_inline enum xdpctl_reason judge_sanity(const struct headers *hdr)
 {
 	enum xdpctl_reason reason;
 
-	reason = pkt->hdr.family == XDPCTL_IPV4 ? sanity_ipv4(pkt) : sanity_ipv6(pkt);
-	if (reason != XDPCTL_NEXT || !pkt->hdr.has_ports)
+	reason = hdr->family == XDPCTL_IPV4 ? sanity_ipv4(hdr) : sanity_ipv6(hdr);
+	if (reason != XDPCTL_NEXT || !hdr->has_ports)
 		return reason;
 	/* A UDP source port of 0 means that no answer is expected (RFC 768). */
-	if (!pkt->hdr.dport || (!pkt->hdr.sport && pkt->hdr.protocol == IPPROTO_TCP))
+	if (!hdr->dport || (!hdr->sport && hdr->protocol == IPPROTO_TCP))
 		return XDPCTL_PORT_ZERO;
-	if (pkt->hdr.protocol == IPPROTO_TCP)
-		return sanity_tcp_flags(pkt->hdr.tcp_flags);
+	if (hdr->protocol == IPPROTO_TCP)
+		return sanity_tcp_flags(hdr->tcp_flags);
 	return XDPCTL_NEXT;
+}
+
+static __always_inline enum xdpctl_reason stage_sanity(const struct packet *pkt)
+{
+	return judge_sanity(&pkt->hdr);
 }
 
 #endif

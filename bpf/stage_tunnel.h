@@ -112,6 +112,21 @@ __noinline int xdpctl_parse_inside(struct xdp_md *ctx, struct headers *hdr, __u3
 	return in.proto == bpf_htons(ETH_P_IP) ? parse_ipv4(hdr, &cur) : parse_ipv6(ctx, hdr, &cur);
 }
 
+/* Lists and sanity. Global, likewise. */
+__noinline int xdpctl_judge_inside(const struct headers *hdr, struct stand *out, __u32 leaf,
+				   __u32 dry_run)
+{
+	const struct xdpctl_control *words;
+	const __u32 zero = 0;
+	enum xdpctl_reason r;
+
+	words = bpf_map_lookup_elem(&control, &zero);
+	if (!hdr || !out || !words)
+		return XDPCTL_NEXT;
+	r = judge_source(hdr, words, leaf, dry_run, out);
+	return r == XDPCTL_NEXT ? judge_sanity(hdr) : r;
+}
+
 static __always_inline __u32 class_inside(const struct headers *hdr)
 {
 	if (hdr->fragment_offset)
@@ -126,8 +141,8 @@ static __always_inline __u32 class_inside(const struct headers *hdr)
 
 static __always_inline enum xdpctl_reason stage_tunnel(struct packet *pkt)
 {
-	const struct xdpctl_prefix_leaf *leaf;
 	enum xdpctl_reason r;
+	__u32 leaf;
 
 	if (!pkt->policy->tunnels || pkt->hdr.fragment_bytes || !is_own(pkt))
 		return XDPCTL_NEXT;
@@ -135,16 +150,12 @@ static __always_inline enum xdpctl_reason stage_tunnel(struct packet *pkt)
 	if (r != XDPCTL_NEXT)
 		return r;
 	pkt->inside = true;
-	leaf = prefix_of_source(pkt);
-	r = stage_allow(pkt, leaf);
-	if (r == XDPCTL_NEXT)
-		r = stage_block(pkt, leaf);
-	if (r == XDPCTL_NEXT)
-		r = stage_sanity(pkt);
+	leaf = forget(pkt, leaf_of_source(&pkt->hdr, pkt->control));
+	r = xdpctl_judge_inside(&pkt->hdr, &pkt->stand, leaf, pkt->dry_run);
+	if (r != XDPCTL_NEXT)
+		return r;
 	pkt->limit_class = class_inside(&pkt->hdr);
-	if (r == XDPCTL_NEXT)
-		r = stage_limit(pkt);
-	return r;
+	return stage_limit(pkt);
 }
 
 #endif

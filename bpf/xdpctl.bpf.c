@@ -22,7 +22,6 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 {
-	const struct xdpctl_prefix_leaf *leaf;
 	enum xdpctl_reason r;
 
 	if (pkt->control->bypass)
@@ -30,10 +29,7 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 	r = stage_parse(pkt);
 	if (r != XDPCTL_NEXT)
 		return r;
-	leaf = prefix_of_source(pkt);
-	r = stage_allow(pkt, leaf);
-	if (r == XDPCTL_NEXT)
-		r = stage_block(pkt, leaf);
+	r = stage_lists(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_sanity(pkt);
 	if (r == XDPCTL_NEXT)
@@ -50,6 +46,7 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 		r = stage_protocol(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_limit(pkt);
+	r = forget(pkt, r);
 	if (r == XDPCTL_NEXT || r == XDPCTL_PASSED)
 		r = stage_tunnel(pkt);
 	return r == XDPCTL_NEXT ? XDPCTL_PASSED : r;
@@ -92,7 +89,7 @@ int xdpctl(struct xdp_md *ctx)
 
 	if (!init_packet(&pkt, ctx))
 		return XDP_PASS;
-	reason = run_pipeline(&pkt);
+	reason = forget(&pkt, run_pipeline(&pkt));
 	if (xdpctl_replay)
 		publish_judgement(&pkt, reason);
 	action = account(&pkt, reason);
@@ -111,7 +108,7 @@ int xdpctl_judge(struct xdp_md *ctx)
 
 	if (!init_packet(&pkt, ctx))
 		return XDP_ABORTED;
-	reason = run_pipeline(&pkt);
+	reason = forget(&pkt, run_pipeline(&pkt));
 	publish_judgement(&pkt, reason);
 	return action_of(&pkt, reason);
 }

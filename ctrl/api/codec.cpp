@@ -150,6 +150,19 @@ json to_json(const Attachment& attachment)
 namespace
 {
 
+json lists_json(const std::vector<ListStatus>& lists)
+{
+    json rows = json::array();
+    for (const ListStatus& list : lists) {
+        rows.push_back({{"name", list.name},
+                        {"ipv4", list.prefixes[0]},
+                        {"ipv6", list.prefixes[1]},
+                        {"packets", list.met.packets},
+                        {"bytes", list.met.bytes}});
+    }
+    return rows;
+}
+
 json limits_json(const Limits& limits, const Peaks& peaks)
 {
     json rows = json::array();
@@ -172,6 +185,28 @@ json limits_json(const Limits& limits, const Peaks& peaks)
 }
 
 } // namespace
+
+json feeds_to_json(const std::vector<FeedStatus>& feeds)
+{
+    json rows = json::array();
+    for (const FeedStatus& feed : feeds) {
+        rows.push_back({{"name", feed.name},
+                        {"url", feed.url},
+                        {"ipv4", feed.prefixes[0]},
+                        {"ipv6", feed.prefixes[1]},
+                        {"not_understood", feed.faults},
+                        {"too_wide", feed.too_wide},
+                        {"protected", feed.protected_here},
+                        {"first_refused", feed.refused},
+                        {"fetched", feed.fetched_unix_s ? json(*feed.fetched_unix_s) : json()},
+                        {"due_in_seconds", seconds(feed.due_in_ns)},
+                        {"problem", feed.problem},
+                        {"stale", feed.stale},
+                        {"dropped_packets", feed.met.packets},
+                        {"dropped_bytes", feed.met.bytes}});
+    }
+    return versioned({{"feeds", rows}});
+}
 
 json to_json(const Status& status)
 {
@@ -202,6 +237,9 @@ json to_json(const Status& status)
          {"services", services},
          {"guards", guards_to_json(snapshot)["guards"]},
          {"limits", limits_json(status.limits, status.peaks)},
+         {"feeds", feeds_to_json(status.feeds)["feeds"]},
+         {"lists", lists_json(status.lists)},
+         {"list_bytes", status.list_bytes},
          {"allow_prefixes", status.allow_prefixes},
          {"block_prefixes", status.block_prefixes},
          {"bans",
@@ -363,8 +401,9 @@ json to_json(const Control::Applied& applied)
     return versioned({{"changes", applied.changes}, {"warnings", applied.warnings}});
 }
 
-json to_json(const xdpctl_judgement& judgement, uint64_t now_ns)
+json to_json(const Explanation& explanation, uint64_t now_ns)
 {
+    const xdpctl_judgement& judgement = explanation.judgement;
     const ReasonInfo& reason = reason_info(judgement.reason);
     json result = {{"reason", reason.name},
                    {"text", reason.text},
@@ -375,9 +414,10 @@ json to_json(const xdpctl_judgement& judgement, uint64_t now_ns)
                    {"session", session_names[judgement.session]},
                    {"known_client", judgement.known_client == 1},
                    {"generation", judgement.generation}};
-    if (judgement.prefix_length > 0 || judgement.reason == XDPCTL_BLOCKED) {
-        const bool ipv4 = judgement.family == XDPCTL_IPV4;
-        result["prefix_length"] = judgement.prefix_length - (ipv4 ? 96 : 0);
+    result["list"] = explanation.list.empty() ? json() : json(explanation.list);
+    result["lists"] = json::array();
+    for (const Explanation::Stand& stand : explanation.stands) {
+        result["lists"].push_back({{"list", stand.list}, {"prefix", to_string(stand.prefix)}});
     }
     if (judgement.deadline_ns > now_ns && judgement.deadline_ns != XDPCTL_NO_DEADLINE) {
         result["remaining_seconds"] = seconds(judgement.deadline_ns - now_ns);
@@ -391,6 +431,12 @@ json to_json(const xdpctl_judgement& judgement, uint64_t now_ns)
     }
     result["path"] = path;
     return versioned(result);
+}
+
+bool parse_flag(const std::string& body, const char* member)
+{
+    const json object = json::parse(body, nullptr, false);
+    return object.is_object() && object.value(member, json()) == true;
 }
 
 Result<PrefixRequest> parse_prefix_request(const std::string& body)

@@ -22,7 +22,10 @@ nlohmann::json to_json(const BanResult& result);
 nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed);
 nlohmann::json to_json(const Control::Applied& applied);
 nlohmann::json to_json(const Attachment& attachment);
-nlohmann::json to_json(const xdpctl_judgement& judgement, uint64_t now_ns);
+nlohmann::json feeds_to_json(const std::vector<FeedStatus>& feeds);
+// False where it is missing or anything else than true.
+bool parse_flag(const std::string& body, const char* member);
+nlohmann::json to_json(const Explanation& explanation, uint64_t now_ns);
 nlohmann::json to_json(const Error& error);
 
 // Text of any JSON, also where a string in it is not UTF-8. indent < 0: one line.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/feed_status.h"
 #include "core/config.h"
 #include "core/frame.h"
 #include "dataplane/attachment.h"
@@ -17,6 +18,12 @@
 
 namespace xdpctl
 {
+
+struct ListStatus {
+    std::string name;
+    uint64_t prefixes[2] = {0, 0}; // IPv4, IPv6
+    xdpctl_cell met{};             // packets that it spoke for
+};
 
 struct Status {
     std::string version;
@@ -36,6 +43,9 @@ struct Status {
     size_t allow_prefixes = 0;
     size_t block_prefixes = 0;
     uint32_t max_bans = 0;
+    std::vector<FeedStatus> feeds;
+    std::vector<ListStatus> lists;
+    uint64_t list_bytes = 0; // memory of all lists, here and in the kernel
     std::vector<std::string> warnings;
     std::shared_ptr<const Snapshot> snapshot;
 };
@@ -61,6 +71,17 @@ struct BanResult {
 struct TopLists {
     std::vector<Talker> clients;
     std::vector<DroppedSource> dropped;
+};
+
+// What would happen to a frame, and every list that its source stands on.
+struct Explanation {
+    struct Stand {
+        std::string list;
+        Prefix prefix;
+    };
+    xdpctl_judgement judgement{};
+    std::string list; // that decided; empty: none
+    std::vector<Stand> stands;
 };
 
 class Control
@@ -105,7 +126,11 @@ class Control
     // Reads the daemon's own file again.
     virtual Result<Applied> reload() = 0;
 
-    virtual Result<xdpctl_judgement> explain(const Bytes& frame) = 0;
+    virtual std::vector<FeedStatus> feeds() = 0;
+    // At once. `force`: however much changes.
+    virtual Result<> refresh_feed(const std::string& name, bool force) = 0;
+
+    virtual Result<Explanation> explain(const Bytes& frame) = 0;
 };
 
 } // namespace xdpctl

@@ -99,7 +99,7 @@ ApiResponse post_explain(Control& control, const ApiRequest& request)
         }
         const uint64_t now = control.status().snapshot->time_ns;
         return reply(control.explain(*frame),
-                     [now](const xdpctl_judgement& judgement) { return to_json(judgement, now); });
+                     [now](const Explanation& explanation) { return to_json(explanation, now); });
     });
 }
 
@@ -206,6 +206,15 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest&) {
              return reply(c.reload(),
                           [](const Control::Applied& applied) { return to_json(applied); });
+         }},
+        {"GET", "/v1/feeds", "block lists of others: entries, age, what was refused",
+         [](Control& c, const ApiRequest&) { return reply(feeds_to_json(c.feeds())); }},
+        {"POST", "/v1/feeds/refresh", R"(fetches {"name": NAME, "force": BOOLEAN?} at once)",
+         [](Control& c, const ApiRequest& r) {
+             return with_string(r, "name", [&](const std::string& name) {
+                 return reply(c.refresh_feed(name, parse_flag(r.body, "force")),
+                              [](Done) { return acknowledged(); });
+             });
          }},
         {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},
     };

@@ -11,14 +11,7 @@
 
 namespace xdpctl
 {
-namespace
-{
-
-constexpr size_t file_bytes_max = 64UL << 20;
-
-} // namespace
-
-Result<std::string> read_file(const std::string& path)
+Result<std::string> read_file(const std::string& path, size_t bytes_most)
 {
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) {
@@ -30,8 +23,8 @@ Result<std::string> read_file(const std::string& path)
     ssize_t got = 0;
     while ((got = ::read(fd.get(), buffer, sizeof(buffer))) > 0) {
         content.append(buffer, static_cast<size_t>(got));
-        if (content.size() > file_bytes_max) {
-            return failure("{}: larger than {} bytes", path, file_bytes_max);
+        if (content.size() > bytes_most) {
+            return failure("{}: larger than {} bytes", path, bytes_most);
         }
     }
     if (got < 0) {

@@ -8,8 +8,8 @@
 namespace xdpctl
 {
 
-// Of at most 64 MiB: nothing that is configured is larger.
-Result<std::string> read_file(const std::string& path);
+// Of at most so many bytes: nothing that is configured is larger than 64 MiB.
+Result<std::string> read_file(const std::string& path, size_t bytes_most = 64UL << 20);
 
 // The file has either its old or its new content, also after a crash.
 Result<> write_file_atomic(const std::string& path, const std::string& content);

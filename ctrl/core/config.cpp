@@ -378,6 +378,118 @@ std::string show_tunnels(uint32_t mask)
     return fmt::format("[{}]", fmt::join(names, ", "));
 }
 
+Result<> read_feed_name(const toml::node& node, std::string& out)
+{
+    const auto name = node.value_exact<std::string>();
+    constexpr size_t name_most = 32;
+    if (!name || name->empty() || name->size() > name_most ||
+        name->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != std::string::npos) {
+        return failure("must be 1 to {} of a-z, 0-9, _ and -", name_most);
+    }
+    out = *name;
+    return Done{};
+}
+
+Result<> read_feed_url(const toml::node& node, std::string& out)
+{
+    const auto url = node.value_exact<std::string>();
+    if (!url ||
+        !(url->starts_with("https://") || url->starts_with("http://") || url->starts_with("/"))) {
+        return failure("must be an https or http URL, or the absolute path of a file");
+    }
+    out = *url;
+    return Done{};
+}
+
+// The keys of one feed: the one table of them.
+struct FeedKey {
+    std::string_view name;
+    std::function<Result<>(const toml::node&, FeedConfig&)> read;
+};
+
+const std::vector<FeedKey>& feed_keys()
+{
+    const auto number = [](uint32_t FeedConfig::*field) {
+        return [field](const toml::node& n, FeedConfig& f) { return read(n, f.*field); };
+    };
+    static const std::vector<FeedKey> table = {
+        {"name", [](const toml::node& n, FeedConfig& f) { return read_feed_name(n, f.name); }},
+        {"url", [](const toml::node& n, FeedConfig& f) { return read_feed_url(n, f.url); }},
+        {"refresh",
+         [](const toml::node& n, FeedConfig& f) { return read_duration(n, f.refresh_ns); }},
+        {"min_entries", number(&FeedConfig::min_entries)},
+        {"max_entries", number(&FeedConfig::max_entries)},
+        {"widest_ipv4", number(&FeedConfig::widest_ipv4)},
+        {"widest_ipv6", number(&FeedConfig::widest_ipv6)},
+        {"max_change", number(&FeedConfig::max_change)},
+    };
+    return table;
+}
+
+Result<FeedConfig> read_feed(const toml::table& table)
+{
+    FeedConfig feed;
+    for (const auto& [word, node] : table) {
+        const auto key =
+            std::find_if(feed_keys().begin(), feed_keys().end(),
+                         [&word = word](const FeedKey& k) { return k.name == word.str(); });
+        if (key == feed_keys().end()) {
+            return failure("line {}: {}: unknown key", node.source().begin.line, word.str());
+        }
+        if (auto done = key->read(node, feed); !done) {
+            return failure("line {}: {}: {}", node.source().begin.line, word.str(),
+                           done.error().message);
+        }
+    }
+    const size_t line = table.source().begin.line;
+    if (feed.name.empty() || feed.url.empty()) {
+        return failure("line {}: a feed needs a name and a url", line);
+    }
+    if (feed.refresh_ns < 60 * ns_per_s) {
+        return failure("line {}: refresh: must be at least 1m", line);
+    }
+    return feed;
+}
+
+Result<> read_feeds(const toml::node& node, std::vector<FeedConfig>& out)
+{
+    const toml::array* array = node.as_array();
+    if (array == nullptr) {
+        return failure("must be tables: [[feeds]]");
+    }
+    out.clear();
+    for (const toml::node& element : *array) {
+        const toml::table* table = element.as_table();
+        auto feed = table != nullptr ? read_feed(*table)
+                                     : Result<FeedConfig>(failure("must be tables: [[feeds]]"));
+        if (!feed) {
+            return feed.error();
+        }
+        const auto same = [&feed](const FeedConfig& other) { return other.name == feed->name; };
+        if (std::any_of(out.begin(), out.end(), same)) {
+            return failure("line {}: the name {} is taken", table->source().begin.line, feed->name);
+        }
+        constexpr size_t feeds_most = XDPCTL_LIST_SLOTS / 2;
+        if (out.size() == feeds_most) {
+            return failure("more than {} feeds", feeds_most);
+        }
+        out.push_back(*feed);
+    }
+    return Done{};
+}
+
+std::string show_feeds(const std::vector<FeedConfig>& feeds)
+{
+    std::string text;
+    for (const FeedConfig& f : feeds) {
+        text +=
+            fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %)",
+                        text.empty() ? "" : ", ", f.name, f.url, format_duration(f.refresh_ns),
+                        f.min_entries, f.max_entries, f.widest_ipv4, f.widest_ipv6, f.max_change);
+    }
+    return "[" + text + "]";
+}
+
 Key reflectors(std::string_view name, std::set<uint16_t> ReflectorsConfig::*field)
 {
     return {name,
@@ -480,11 +592,12 @@ const std::vector<Key>& keys()
         {"udp.services",
          [](const toml::node& n, Config& c) { return read_ports(n, c.udp_services); },
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.udp_services, ", ")); }},
+        {"feeds", [](const toml::node& n, Config& c) { return read_feeds(n, c.feeds); },
+         [](const Config& c) { return show_feeds(c.feeds); }},
         nested("maps.bans", &Config::maps, &M::bans, true),
         nested("maps.clients", &Config::maps, &M::clients, true),
         nested("maps.known_clients", &Config::maps, &M::known_clients, true),
         nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
-        nested("maps.prefixes", &Config::maps, &M::prefixes, true),
         plain("metrics.listen", &Config::metrics_listen, true),
         plain("api.socket", &Config::socket_path, true),
         plain("api.group", &Config::socket_group, true),
@@ -570,14 +683,6 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     }
     if (config.maps.events_bytes < 4096 || !std::has_single_bit(config.maps.events_bytes)) {
         return fault("maps.events_bytes", "must be a power of two, at least 4096");
-    }
-    if (config.maps.prefixes == 0) {
-        return fault("maps.prefixes", "must be above 0");
-    }
-    if (config.allow.size() + config.block.size() > config.maps.prefixes) {
-        return fault("maps.prefixes",
-                     fmt::format("is {}, but the lists hold {} prefixes", config.maps.prefixes,
-                                 config.allow.size() + config.block.size()));
     }
     return Done{};
 }

@@ -53,12 +53,25 @@ struct ReflectorsConfig {
     bool operator==(const ReflectorsConfig&) const = default;
 };
 
+// A block list of others. Sizes are entries; what is wider than `widest` is not taken.
+struct FeedConfig {
+    std::string name; // a label of metrics: a-z, 0-9, _ and -
+    std::string url;  // http, https, or a file's absolute path
+    uint64_t refresh_ns = 3600 * ns_per_s;
+    uint32_t min_entries = 1;
+    uint32_t max_entries = 4'000'000;
+    uint32_t widest_ipv4 = 8;
+    uint32_t widest_ipv6 = 19;
+    uint32_t max_change = 50; // percent of its entries that may come or go at once
+
+    bool operator==(const FeedConfig&) const = default;
+};
+
 struct MapsConfig {
     uint32_t bans = 0; // 0: the default of <xdpctl/abi/maps.h>
     uint32_t clients = 0;
     uint32_t known_clients = 0;
     uint32_t events_bytes = XDPCTL_EVENTS_BYTES; // a power of two, at least 4096
-    uint32_t prefixes = XDPCTL_PREFIXES_ENTRIES;
 
     bool operator==(const MapsConfig&) const = default;
 };
@@ -79,6 +92,7 @@ struct Config {
     std::map<uint8_t, xdpctl_protocol_action> protocols; // others: limit
     uint32_t tunnels = 0;            // bit: enum xdpctl_tunnel, whose inside is judged
     std::set<uint16_t> udp_services; // ports without a socket that are served all the same
+    std::vector<FeedConfig> feeds;
     MapsConfig maps;
     std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
     std::string socket_path = "/run/xdpctl/xdpctl.sock";

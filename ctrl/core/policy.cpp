@@ -2,7 +2,6 @@
 #include "core/policy.h"
 
 #include <algorithm>
-#include <map>
 
 #include <xdpctl/abi/maps.h>
 
@@ -12,58 +11,6 @@ namespace xdpctl
 {
 namespace
 {
-
-struct Wish {
-    bool allow = false;
-    uint64_t deadline_ns = 0; // 0: no block
-};
-
-// What holds inside a prefix: its own wish and those of all that cover it.
-struct Scope {
-    Prefix prefix;
-    bool allow = false;
-    uint64_t deadline_ns = 0;
-};
-
-using Wishes = std::map<Prefix, Wish>; // a covering prefix before those inside it
-
-PrefixEntry entry_of(const Scope& scope)
-{
-    const uint32_t verdict = scope.allow             ? XDPCTL_PREFIX_ALLOW
-                             : scope.deadline_ns > 0 ? XDPCTL_PREFIX_BLOCK
-                                                     : 0;
-    return {{.length = scope.prefix.length, .addr = scope.prefix.address.to_abi()},
-            {.deadline_ns = scope.deadline_ns, .verdict = verdict, .length = scope.prefix.length}};
-}
-
-void compile_family(const Wishes& wishes, std::vector<PrefixEntry>& entries)
-{
-    std::vector<Scope> covering;
-    for (const auto& [prefix, wish] : wishes) {
-        while (!covering.empty() && !covering.back().prefix.contains(prefix)) {
-            covering.pop_back();
-        }
-        const Scope outer = covering.empty() ? Scope{} : covering.back();
-        const Scope scope{prefix, outer.allow || wish.allow,
-                          std::max(outer.deadline_ns, wish.deadline_ns)};
-        covering.push_back(scope);
-        const bool says_more = scope.allow ? !outer.allow : scope.deadline_ns > outer.deadline_ns;
-        if (says_more) {
-            entries.push_back(entry_of(scope));
-        }
-    }
-}
-
-// In 128 bits ::/0 covers the mapped IPv4 addresses too; it must not speak for them.
-void shield_ipv4(const Wishes& ipv4, const Wishes& ipv6, std::vector<PrefixEntry>& entries)
-{
-    const bool needed = std::any_of(ipv6.begin(), ipv6.end(), [](const auto& wish) {
-        return wish.first.address == Address{} && wish.first.length <= 80;
-    });
-    if (needed && !ipv4.contains(all_ipv4())) {
-        entries.push_back(entry_of(Scope{all_ipv4()}));
-    }
-}
 
 uint64_t interval_of(uint32_t per_second)
 {
@@ -145,23 +92,16 @@ PolicySpec policy_of(const Config& config)
 
 CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
 {
-    Wishes ipv4;
-    Wishes ipv6;
-    for (const Prefix& prefix : spec.allow) {
-        (prefix.is_ipv4() ? ipv4 : ipv6)[prefix].allow = true;
-    }
-    for (const PrefixBan& ban : spec.block) {
-        uint64_t& deadline = (ban.prefix.is_ipv4() ? ipv4 : ipv6)[ban.prefix].deadline_ns;
-        deadline = std::max(deadline, ban.deadline_ns);
-    }
-
     CompiledPolicy compiled{};
-    compile_family(ipv4, compiled.prefixes);
-    compile_family(ipv6, compiled.prefixes);
-    shield_ipv4(ipv4, ipv6, compiled.prefixes);
+    ListContent allow{XDPCTL_LIST_ALLOW, XDPCTL_PREFIX_ALLOW, {}};
+    for (const Prefix& prefix : spec.allow) {
+        allow.prefixes.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    compiled.lists = {std::move(allow),
+                      {XDPCTL_LIST_BLOCK, XDPCTL_PREFIX_BLOCK, spec.block},
+                      {XDPCTL_LIST_BANS, XDPCTL_PREFIX_BLOCK, spec.bans}};
     compiled.policy.observed_reasons = spec.observed_reasons;
     compiled.policy.mode = spec.mode;
-    compiled.policy.prefix_entries = static_cast<uint32_t>(compiled.prefixes.size());
     compile_services(spec, compiled.policy);
     compile_volumetric(spec, compiled.policy);
     if (spec.samples_per_second > 0) {

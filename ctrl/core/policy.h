@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <xdpctl/abi/policy.h>
+#include <xdpctl/abi/prefix_table.h>
 
 #include "core/config.h"
 #include "core/limits.h"
@@ -51,6 +52,7 @@ struct PolicySpec {
     xdpctl_mode mode = XDPCTL_MODE_MONITOR;
     std::vector<Prefix> allow;
     std::vector<PrefixBan> block;
+    std::vector<PrefixBan> bans;     // networks, by hand
     uint64_t observed_reasons = 0;   // bit r: count reason r, do not enforce it
     uint32_t samples_per_second = 0; // of all CPUs together
     uint32_t admit_per_second = 1;
@@ -66,19 +68,21 @@ struct PolicySpec {
 // What the configuration alone says.
 PolicySpec policy_of(const Config& config);
 
-struct PrefixEntry {
-    xdpctl_prefix_key key;
-    xdpctl_prefix_leaf leaf;
+// What a list holds. Duplicates and overlaps may be there: an allow speaks before
+// every block, a block that holds longer before others, then the longer prefix, then
+// the list with the lower number.
+struct ListContent {
+    uint16_t list = XDPCTL_LIST_NONE;
+    uint8_t verdict = XDPCTL_PREFIX_NONE;
+    std::vector<PrefixBan> prefixes;
 };
 
 struct CompiledPolicy {
     xdpctl_policy policy; // .generation is left 0: the data plane counts
-    std::vector<PrefixEntry> prefixes;
+    std::vector<ListContent> lists;
 };
 
-// Settles overlaps, so that the longest match is the whole answer: an allowed
-// prefix wins over every block that covers it or lies in it, and a ban inside
-// another lasts as long as the longer of the two. `cpus` shares the sample rate.
+// `cpus` shares the sample rate.
 CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus);
 
 } // namespace xdpctl

@@ -7,6 +7,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <vector>
 
 namespace xdpctl
 {
@@ -98,15 +99,21 @@ Result<Address> parse_address(std::string_view text)
     return failure(ErrorKind::usage, "'{}' is neither an IPv4 nor an IPv6 address", text);
 }
 
-Result<Prefix> parse_prefix(std::string_view text)
+Prefix network_of(const Address& address, uint8_t length)
 {
+    return {masked(address, length), length};
+}
+
+Result<std::pair<Prefix, bool>> parse_network(std::string_view text)
+{
+    using Network = std::pair<Prefix, bool>;
     const size_t slash = text.find('/');
     auto address = parse_address(text.substr(0, slash));
     if (!address) {
         return address.error();
     }
     if (slash == std::string_view::npos) {
-        return Prefix{*address, 128};
+        return Network{{*address, 128}, false};
     }
     const bool ipv4 = address->is_ipv4() && text.find(':') == std::string_view::npos;
     const std::string_view digits = text.substr(slash + 1);
@@ -117,13 +124,35 @@ Result<Prefix> parse_prefix(std::string_view text)
         length > (ipv4 ? 32U : 128U)) {
         return failure(ErrorKind::usage, "'{}': the length must be 0 to {}", text, ipv4 ? 32 : 128);
     }
-    const Prefix prefix{*address, static_cast<uint8_t>(ipv4 ? 96 + length : length)};
-    const Prefix network{masked(prefix.address, prefix.length), prefix.length};
-    if (network != prefix) {
-        return failure(ErrorKind::usage, "'{}' has bits set beyond its length; the network is {}",
-                       text, to_string(network));
+    const Prefix network = network_of(*address, static_cast<uint8_t>(ipv4 ? 96 + length : length));
+    return Network{network, network.address != *address};
+}
+
+Result<Prefix> parse_prefix(std::string_view text)
+{
+    auto network = parse_network(text);
+    if (!network) {
+        return network.error();
     }
-    return prefix;
+    if (network->second) {
+        return failure(ErrorKind::usage, "'{}' has bits set beyond its length; the network is {}",
+                       text, to_string(network->first));
+    }
+    return network->first;
+}
+
+bool is_private(const Address& address)
+{
+    static const std::vector<Prefix> networks = [] {
+        std::vector<Prefix> all;
+        for (const char* text : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+                                 "169.254.0.0/16", "fc00::/7", "fe80::/10"}) {
+            all.push_back(*parse_prefix(text));
+        }
+        return all;
+    }();
+    return std::any_of(networks.begin(), networks.end(),
+                       [&address](const Prefix& network) { return network.contains(address); });
 }
 
 std::string to_string(const Address& address)

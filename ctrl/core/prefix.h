@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <xdpctl/abi/policy.h>
 
@@ -53,6 +54,13 @@ Result<Address> parse_address(std::string_view text);
 // ADDRESS or ADDRESS/LENGTH. Host bits beyond the length are an error that
 // names the network which was probably meant.
 Result<Prefix> parse_prefix(std::string_view text);
+
+// The network that a list means, with host bits cleared; and whether there were any.
+Result<std::pair<Prefix, bool>> parse_network(std::string_view text);
+// The network of this length, 0..128, that the address is in.
+Prefix network_of(const Address& address, uint8_t length);
+// Not routed between sites: RFC 1918, 6598, 3927, 4193, 4291 (link-local).
+bool is_private(const Address& address);
 
 std::string to_string(const Address& address);
 // A host is written without a length.

@@ -63,7 +63,7 @@ template <typename T> bool erase_value(std::vector<T>& values, const T& value)
 Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup)
     : plane_(plane), interfaces_(interfaces), setup_(std::move(setup)), config_(setup_.config),
       state_file_(config_.state_directory), heuristics_(config_.heuristics),
-      kernel_(setup_.sysctls), started_ns_(plane.now_ns())
+      kernel_(setup_.sysctls), feed_copies_(config_.state_directory), started_ns_(plane.now_ns())
 {
 }
 
@@ -81,7 +81,7 @@ PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) 
     spec.host = host_spec(config, hand);
     const uint64_t now = plane_.now_ns();
     for (const HandBan& ban : hand.prefix_bans) {
-        spec.block.push_back({ban.prefix, deadline_of(ban, now)});
+        spec.bans.push_back({ban.prefix, deadline_of(ban, now)});
     }
     return spec;
 }
@@ -203,6 +203,7 @@ Result<> Controller::change(Config config, HandState hand)
     config_ = std::move(config);
     hand_ = std::move(hand);
     rebuild_guard();
+    configure_feeds();
     // A failure to save does not undo what is in force; but it must be known.
     const auto saved = state_file_.save(hand_);
     state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
@@ -232,7 +233,10 @@ Result<> Controller::start()
         note("panic", "in force since an earlier run: every packet passes until `xdpctl attach`");
     }
     adopt_connections();
-    return change(config_, *hand);
+    rebuild_guard();
+    configure_feeds();
+    load_feed_copies(); // so that the first policy has them
+    return change(config_, hand_);
 }
 
 Result<> Controller::attach_configured()
@@ -586,8 +590,6 @@ void Controller::publish(const std::vector<ClientSample>& clients)
         return;
     }
     learn_peacetime(*devices);
-    const uint64_t prefixes =
-        config_.allow.size() + config_.block.size() + hand_.allow.size() + hand_.prefix_bans.size();
     snapshot_ = std::make_shared<const Snapshot>(
         sampler_.take({.time_ns = plane_.now_ns(),
                        .devices = std::move(*devices),
@@ -595,8 +597,7 @@ void Controller::publish(const std::vector<ClientSample>& clients)
                        .bans = ban_counts_,
                        .guards = guard_statuses_,
                        .maps = {{"bans", ban_entries_, plane_.max_bans()},
-                                {"clients", client_entries_, plane_.max_clients()},
-                                {"prefixes", prefixes, config_.maps.prefixes}}},
+                                {"clients", client_entries_, plane_.max_clients()}}},
                       device_names_));
 }
 
@@ -643,6 +644,9 @@ Status Controller::status()
     if (!state_problem_.empty()) {
         status.warnings.push_back(state_problem_);
     }
+    status.feeds = feeds_locked();
+    status.lists = list_statuses();
+    status.list_bytes = plane_.list_bytes();
     status.snapshot = snapshot_;
     return status;
 }
@@ -1060,10 +1064,216 @@ Result<Control::Applied> Controller::reload()
     return applied;
 }
 
-Result<xdpctl_judgement> Controller::explain(const Bytes& frame)
+std::string Controller::list_name(uint16_t list) const
+{
+    constexpr std::array names = {
+#define XDPCTL_LIST_NAME(id, name, text) name,
+        XDPCTL_LISTS(XDPCTL_LIST_NAME)
+#undef XDPCTL_LIST_NAME
+    };
+    const std::string feed = feeds_.name_of(list);
+    return list < names.size() ? names[list] : !feed.empty() ? feed : fmt::format("list {}", list);
+}
+
+// Of feeds that are not configured any more nothing stays in force.
+void Controller::configure_feeds()
+{
+    for (const uint16_t list : feeds_.configure(config_.feeds, hand_.lists, plane_.now_ns())) {
+        const ListContent nothing{list, XDPCTL_PREFIX_BLOCK, {}};
+        if (auto done = plane_.set_lists({&nothing, 1}); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+    std::erase_if(feed_prefixes_,
+                  [this](const auto& feed) { return feeds_.find(feed.first) == nullptr; });
+}
+
+// Servers may be out of reach, above all during an attack.
+void Controller::load_feed_copies()
+{
+    for (const FeedConfig& config : config_.feeds) {
+        auto copy = feed_copies_.load(config.name);
+        if (!copy) {
+            note("feed", copy.error().message);
+            continue;
+        }
+        if (!*copy || (*copy)->url != config.url) {
+            continue;
+        }
+        const FeedText text = parse_feed((*copy)->text);
+        auto taken = read_feed(config, text);
+        if (taken) {
+            if (auto done = set_feed(config.name, taken->prefixes); !done) {
+                taken = done.error();
+            }
+        }
+        if (!taken) {
+            note("feed",
+                 fmt::format("{}: its copy is not used: {}", config.name, taken.error().message));
+            continue;
+        }
+        feeds_.taken(config.name, text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
+    }
+}
+
+Result<FeedTaken> Controller::read_feed(const FeedConfig& config, const FeedText& text) const
+{
+    std::vector<Prefix> allow = config_.allow;
+    allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
+    return take_feed(text, config, make_feed_guard(host_, allow));
+}
+
+Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>& prefixes)
+{
+    ListContent content{feeds_.list_of(name).value_or(0), XDPCTL_PREFIX_BLOCK, {}};
+    content.prefixes.reserve(prefixes.size());
+    for (const Prefix& prefix : prefixes) {
+        content.prefixes.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    auto done = plane_.set_lists({&content, 1});
+    if (done) {
+        feed_prefixes_[name] = prefixes;
+    }
+    return done;
+}
+
+std::optional<FeedJob> Controller::due_feed()
 {
     const std::lock_guard lock(mutex_);
-    return plane_.judge(frame, 0);
+    return feeds_.due(plane_.now_ns());
+}
+
+uint64_t Controller::feed_wait_ns()
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_.wait_ns(plane_.now_ns());
+}
+
+void Controller::feed_failed(const std::string& name, const Error& error)
+{
+    const std::lock_guard lock(mutex_);
+    feeds_.failed(name, error.message, plane_.now_ns());
+    note("feed", fmt::format("{}: the last good copy stays: {}", name, error.message));
+}
+
+// Reading a large list takes its time: not under the lock.
+void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
+{
+    const std::string& name = job.config.name;
+    const uint64_t unix_s = unix_ms() / 1000;
+    if (fetched.unchanged) {
+        const std::lock_guard lock(mutex_);
+        feeds_.fetched(name, false, plane_.now_ns(), unix_s);
+        return;
+    }
+    const FeedText text = parse_feed(fetched.text);
+    std::optional<Error> problem;
+    {
+        const std::lock_guard lock(mutex_);
+        const FeedConfig* config = feeds_.find(name);
+        if (config == nullptr || !(*config == job.config)) {
+            return; // configured away meanwhile
+        }
+        auto taken = read_feed(*config, text);
+        const std::vector<Prefix>& before = feed_prefixes_[name];
+        auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
+        if (done && !job.force) {
+            done = accept_change(before, taken->prefixes, config->max_change);
+        }
+        const size_t count_before = before.size();
+        if (done) {
+            done = set_feed(name, taken->prefixes);
+        }
+        if (done) {
+            feeds_.taken(name, text, *taken, fetched.validators, unix_s);
+            feeds_.fetched(name, true, plane_.now_ns(), unix_s);
+            if (auto saved = state_file_.save(hand_); !saved) { // its list's number
+                log::error("{}", saved.error().message);
+            }
+            note("feed",
+                 fmt::format(
+                     "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
+                     text.faults > 0
+                         ? fmt::format("; {} lines not understood, the first is "
+                                       "line {}: '{}'",
+                                       text.faults, text.first_fault.line, text.first_fault.text)
+                         : "",
+                     taken->first_refused.text.empty()
+                         ? ""
+                         : fmt::format("; {} refused, the first is {}: {}",
+                                       taken->too_wide + taken->protected_here,
+                                       taken->first_refused.text, taken->first_refused.why)));
+        } else {
+            problem = done.error();
+        }
+    }
+    if (problem) {
+        feed_failed(name, *problem);
+        return;
+    }
+    const FeedCopy copy{job.config.url, fetched.validators, unix_s, std::move(fetched.text)};
+    if (auto saved = feed_copies_.save(name, copy); !saved) {
+        log::error("{}: its copy is not saved: {}", name, saved.error().message);
+    }
+}
+
+std::vector<FeedStatus> Controller::feeds_locked()
+{
+    std::vector<FeedStatus> all = feeds_.status(plane_.now_ns(), unix_ms() / 1000);
+    if (const auto usage = plane_.lists()) {
+        for (FeedStatus& feed : all) {
+            for (const ListUsage& list : *usage) {
+                if (list.list == feed.list) {
+                    feed.met = list.met;
+                }
+            }
+        }
+    }
+    return all;
+}
+
+std::vector<FeedStatus> Controller::feeds()
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_locked();
+}
+
+Result<> Controller::refresh_feed(const std::string& name, bool force)
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_.refresh(name, force, plane_.now_ns())
+               ? Result<>(Done{})
+               : failure(ErrorKind::not_found, "no feed is called {}", name);
+}
+
+std::vector<ListStatus> Controller::list_statuses()
+{
+    std::vector<ListStatus> all;
+    if (const auto usage = plane_.lists()) {
+        for (const ListUsage& list : *usage) {
+            all.push_back({list_name(list.list), {list.prefixes[0], list.prefixes[1]}, list.met});
+        }
+    }
+    return all;
+}
+
+Result<Explanation> Controller::explain(const Bytes& frame)
+{
+    const std::lock_guard lock(mutex_);
+    auto judgement = plane_.judge(frame, 0);
+    if (!judgement) {
+        return judgement.error();
+    }
+    Explanation explanation{*judgement, "", {}};
+    if (judgement->list != XDPCTL_LIST_NONE) {
+        explanation.list = list_name(static_cast<uint16_t>(judgement->list));
+    }
+    if (const auto info = read_frame(frame)) {
+        for (const ListMatch& match : plane_.covering(info->src)) {
+            explanation.stands.push_back({list_name(match.list), match.prefix});
+        }
+    }
+    return explanation;
 }
 
 } // namespace xdpctl

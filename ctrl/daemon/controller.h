@@ -9,6 +9,7 @@
 #include <set>
 
 #include "api/control.h"
+#include "daemon/feeds.h"
 #include "daemon/guards.h"
 #include "daemon/heuristics.h"
 #include "daemon/kernel_settings.h"
@@ -76,7 +77,15 @@ class Controller final : public Control
                                           const std::string& name) override;
     Result<Applied> apply(const std::string& toml, const std::string& name) override;
     Result<Applied> reload() override;
-    Result<xdpctl_judgement> explain(const Bytes& frame) override;
+    Result<Explanation> explain(const Bytes& frame) override;
+
+    std::vector<FeedStatus> feeds() override;
+    Result<> refresh_feed(const std::string& name, bool force) override;
+    // For the thread that fetches.
+    std::optional<FeedJob> due_feed();
+    uint64_t feed_wait_ns();
+    void feed_fetched(const FeedJob& job, Fetched fetched);
+    void feed_failed(const std::string& name, const Error& error);
 
     const Config& config() const { return config_; }
     // At a stop that detaches: nothing of the guard's needs is left behind.
@@ -94,6 +103,7 @@ class Controller final : public Control
     Result<> ban_hosts(const std::vector<Prefix>& hosts, std::optional<uint64_t> ttl_ns);
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
+    std::string list_name(uint16_t list) const;
     void tick_locked();
     template <typename T> Result<> set_by_hand(uint16_t port,
                                                std::map<uint16_t, T> HandState::*setting,
@@ -118,6 +128,12 @@ class Controller final : public Control
     void run_heuristics(const std::vector<ClientSample>& clients);
     void publish(const std::vector<ClientSample>& clients);
     void drain_locked();
+    void configure_feeds();
+    void load_feed_copies();
+    Result<FeedTaken> read_feed(const FeedConfig& config, const FeedText& text) const;
+    Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
+    std::vector<FeedStatus> feeds_locked();
+    std::vector<ListStatus> list_statuses();
 
     std::mutex mutex_;
     Dataplane& plane_;
@@ -131,6 +147,9 @@ class Controller final : public Control
     Heuristics heuristics_;
     Guards guards_;
     KernelSettings kernel_;
+    Feeds feeds_;
+    FeedCopies feed_copies_;
+    std::map<std::string, std::vector<Prefix>> feed_prefixes_; // in force
     HostSpec committed_host_;
     Baseline baseline_;
     uint64_t held_by_limits_ = 0; // packets, at the last look

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/controller.h"
+#include "daemon/feed_worker.h"
 #include "daemon/loop.h"
 #include "daemon/privileges.h"
 #include "dataplane/attachment.h"
@@ -177,7 +178,7 @@ Result<> run(const Options& options)
     if (auto done = bring_into_kernel(**object, *config); !done) {
         return done;
     }
-    auto plane = BpfDataplane::create(**object, config->maps.prefixes);
+    auto plane = BpfDataplane::create(**object);
     if (!plane) {
         return plane.error();
     }
@@ -227,11 +228,13 @@ Result<> run(const Options& options)
         }
         exporter = std::move(*started);
     }
+    auto feeds = std::make_unique<FeedWorker>(controller);
     controller.tick();
     log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),
               controller.status().attachments.size());
     auto ended = run_loop(controller, (*plane)->events_epoll_fd());
 
+    feeds.reset();
     api->reset(); // nobody changes anything any more
     if (controller.config().on_stop == OnStop::detach) {
         controller.put_back_sysctls();

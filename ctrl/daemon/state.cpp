@@ -98,6 +98,21 @@ Result<> decode_peaks(const json& in, HandState& state)
     return Done{};
 }
 
+Result<> decode_lists(const json& in, HandState& state)
+{
+    const json lists = in.value("lists", json::object());
+    if (!lists.is_object()) {
+        return failure("lists must be an object");
+    }
+    for (const auto& [name, number] : lists.items()) {
+        if (!number.is_number_unsigned() || number.get<uint64_t>() >= XDPCTL_LIST_SLOTS) {
+            return failure("lists: {} must have a number below {}", name, XDPCTL_LIST_SLOTS);
+        }
+        state.lists[name] = number.get<uint16_t>();
+    }
+    return Done{};
+}
+
 std::string boot_id()
 {
     const auto text = read_file("/proc/sys/kernel/random/boot_id");
@@ -152,6 +167,7 @@ std::string encode_state(const HandState& state, const std::string& boot)
     for (const auto& [name, changed] : state.sysctls) {
         out["sysctls"][name] = {{"before", changed.before}, {"ours", changed.ours}};
     }
+    out["lists"] = state.lists;
     for (size_t c = 0; c < state.peaks.size(); c++) {
         out["peaks"][std::string(limit_class_name(c))] = {
             {"packets_per_second", state.peaks[c].packets_per_second},
@@ -197,6 +213,9 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         return done.error();
     }
     if (auto done = decode_peaks(in, state); !done) {
+        return done.error();
+    }
+    if (auto done = decode_lists(in, state); !done) {
         return done.error();
     }
     return state;

@@ -27,6 +27,7 @@ struct HandState {
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
     std::map<uint16_t, bool> lockdown;            // by port
+    std::map<std::string, uint16_t> lists;        // numbers of feeds, by name
     // Not the operator's: the most that was seen in peacetime.
     Peaks peaks{};
     // Likewise: what the daemon changed, of use until the next boot.

@@ -113,10 +113,9 @@ template <typename Value> void unmap_memory(std::span<Value> values)
 
 } // namespace
 
-Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, uint32_t prefixes,
-                                                           bool replay)
+Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, bool replay)
 {
-    std::unique_ptr<BpfDataplane> plane(new BpfDataplane(object, prefixes, replay));
+    std::unique_ptr<BpfDataplane> plane(new BpfDataplane(object, replay));
     auto control = map_memory<xdpctl_control>(object, "control");
     if (!control) {
         return control.error();
@@ -140,6 +139,9 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
     if (auto done = plane->map_bans(); !done) {
         return done.error();
     }
+    if (auto done = plane->map_lists(); !done) {
+        return done.error();
+    }
     plane->ring_ =
         ring_buffer__new(object.map(XDPCTL_EVENTS_MAP), forward_event, &plane->on_event_, nullptr);
     if (plane->ring_ == nullptr) {
@@ -155,6 +157,9 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::create(BpfObject& object, ui
 BpfDataplane::~BpfDataplane()
 {
     ring_buffer__free(ring_);
+    tables_.reset();
+    unmap_memory(leaves_);
+    unmap_memory(prefix_kinds_);
     unmap_memory(peers_);
     unmap_memory(policies_);
     unmap_memory(guards_);
@@ -226,47 +231,78 @@ uint32_t BpfDataplane::max_entries(const char* map) const
     return bpf_obj_get_info_by_fd(object_.map(map), &info, &length) == 0 ? info.max_entries : 0;
 }
 
-Result<Fd> BpfDataplane::build_prefixes(const CompiledPolicy& policy) const
+Result<> BpfDataplane::map_lists()
 {
-    if (policy.prefixes.size() > prefixes_) {
-        return failure("{} prefixes do not fit the map {} of {}: raise maps.prefixes",
-                       policy.prefixes.size(), XDPCTL_PREFIXES_MAP, prefixes_);
+    auto kinds = map_memory<uint64_t>(object_, "prefix_kinds");
+    if (!kinds) {
+        return kinds.error();
     }
-    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
-    Fd table(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "xdpctl_prefix", sizeof(xdpctl_prefix_key),
-                            sizeof(xdpctl_prefix_leaf), std::max(prefixes_, 1U), &opts));
-    if (!table.valid()) {
-        return system_failure(errno, "making a prefix table");
+    prefix_kinds_ = *kinds;
+    auto leaves = map_memory<xdpctl_leaf>(object_, "leaves");
+    if (!leaves) {
+        return leaves.error();
     }
-    for (const PrefixEntry& entry : policy.prefixes) {
-        if (bpf_map_update_elem(table.get(), &entry.key, &entry.leaf, BPF_ANY) != 0) {
-            return system_failure(errno, "filling the prefix table");
-        }
-    }
-    return table;
+    leaves_ = *leaves;
+    tables_.emplace(PrefixTables::Shared{object_.map(XDPCTL_PREFIX_TABLES_MAP), control_,
+                                         prefix_kinds_, leaves_});
+    return Done{};
 }
 
 Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
 {
-    auto table = build_prefixes(compiled);
-    if (!table) {
-        return table.error();
+    auto done = tables_->replace(compiled.lists);
+    if (done) {
+        done = tables_->publish();
+    }
+    if (!done) {
+        return done.error();
     }
     const uint32_t slot = 1 - control_->active_slot;
     xdpctl_policy policy = compiled.policy;
     policy.generation = generation() + 1;
-    const int outer = object_.map(XDPCTL_PREFIXES_MAP);
-    const int inner = table->get();
-    if (bpf_map_update_elem(outer, &slot, &inner, BPF_ANY) != 0 ||
-        bpf_map_update_elem(object_.map("policies"), &slot, &policy, BPF_ANY) != 0) {
+    if (bpf_map_update_elem(object_.map("policies"), &slot, &policy, BPF_ANY) != 0) {
         return system_failure(errno, "writing the policy");
     }
     __atomic_store_n(&control_->active_slot, slot, __ATOMIC_SEQ_CST);
-    // The kernel waits for a grace period after it changed a map in a map
-    // (maybe_wait_bpf_programs, kernel/bpf/syscall.c). So when this returns, no
-    // packet reads the old slot any more and the next commit may write to it.
-    bpf_map_update_elem(outer, &slot, &inner, BPF_ANY);
+    // So that the next commit may write to the old slot.
+    if (auto waited = tables_->wait_for_readers(); !waited) {
+        return waited.error();
+    }
     return policy.generation;
+}
+
+Result<> BpfDataplane::set_lists(std::span<const ListContent> lists)
+{
+    return tables_->replace(lists);
+}
+
+Result<std::vector<ListUsage>> BpfDataplane::lists() const
+{
+    std::vector<ListUsage> usage = tables_->usage();
+    std::vector<xdpctl_cell> per_cpu(static_cast<size_t>(std::max(libbpf_num_possible_cpus(), 1)));
+    for (ListUsage& list : usage) {
+        const uint32_t key = list.list;
+        if (const int code =
+                bpf_map_lookup_elem(object_.map("list_counters"), &key, per_cpu.data());
+            code != 0) {
+            return system_failure(code, "reading the map list_counters");
+        }
+        for (const xdpctl_cell& cpu : per_cpu) {
+            list.met.packets += cpu.packets;
+            list.met.bytes += cpu.bytes;
+        }
+    }
+    return usage;
+}
+
+std::vector<ListMatch> BpfDataplane::covering(const Address& address) const
+{
+    return tables_->covering(address);
+}
+
+uint64_t BpfDataplane::list_bytes() const
+{
+    return tables_->bytes();
 }
 
 uint64_t BpfDataplane::generation() const

@@ -9,6 +9,7 @@
 #include "dataplane/ban_store.h"
 #include "dataplane/bpf_object.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/prefix_tables.h"
 
 struct ring_buffer;
 
@@ -23,15 +24,17 @@ struct FrameVerdict {
 class BpfDataplane final : public Dataplane, public SocketTable
 {
   public:
-    // The object must be in the kernel. Keeps a reference to it. `prefixes` is
-    // the size of each generation's prefix table.
-    static Result<std::unique_ptr<BpfDataplane>> create(BpfObject& object, uint32_t prefixes,
-                                                        bool replay = false);
+    // The object must be in the kernel. Keeps a reference to it.
+    static Result<std::unique_ptr<BpfDataplane>> create(BpfObject& object, bool replay = false);
     ~BpfDataplane() override;
 
     uint64_t now_ns() const override;
     Result<uint64_t> commit(const CompiledPolicy& policy) override;
     uint64_t generation() const override;
+    Result<> set_lists(std::span<const ListContent> lists) override;
+    Result<std::vector<ListUsage>> lists() const override;
+    std::vector<ListMatch> covering(const Address& address) const override;
+    uint64_t list_bytes() const override;
     void set_bypass(bool on) override;
     bool bypass() const override;
     Result<> ban(std::span<const BanEntry> entries) override;
@@ -65,14 +68,11 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<> client_closed(const SocketKey& socket) override;
 
   private:
-    BpfDataplane(BpfObject& object, uint32_t prefixes, bool replay)
-        : object_(object), prefixes_(prefixes), replay_(replay)
-    {
-    }
+    BpfDataplane(BpfObject& object, bool replay) : object_(object), replay_(replay) {}
 
     uint32_t max_entries(const char* map) const;
     Result<> map_bans();
-    Result<Fd> build_prefixes(const CompiledPolicy& policy) const;
+    Result<> map_lists();
     Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame, uint32_t ifindex,
                                   Bytes* after = nullptr) const;
     Result<> change_connections(const Address& client, int by);
@@ -81,7 +81,6 @@ class BpfDataplane final : public Dataplane, public SocketTable
     const xdpctl_policy& active_policy() const;
 
     BpfObject& object_;
-    uint32_t prefixes_;
     bool replay_;
     // Memory that is shared with the data path.
     xdpctl_control* control_ = nullptr;
@@ -90,7 +89,10 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::span<xdpctl_guard> guards_;
     std::span<xdpctl_policy> policies_;
     std::span<xdpctl_peers> peers_;
+    std::span<uint64_t> prefix_kinds_;
+    std::span<xdpctl_leaf> leaves_;
     std::optional<BanStore> bans_;
+    std::optional<PrefixTables> tables_;
     size_t ban_entries_ = 0;
 
     ring_buffer* ring_ = nullptr;

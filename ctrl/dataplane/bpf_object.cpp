@@ -22,6 +22,7 @@
 #include <xdpctl/abi/maps.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "dataplane/ban_store.h"
 #include "dataplane/layout.h"
@@ -43,7 +44,7 @@ const std::vector<std::string>& map_names()
 #define XDPCTL_MAP_NAME(name, type, key, value, entries, flags, sized) #name,
         XDPCTL_MAPS(XDPCTL_MAP_NAME)
 #undef XDPCTL_MAP_NAME
-            XDPCTL_PREFIXES_MAP,
+            XDPCTL_PREFIX_TABLES_MAP,
         XDPCTL_EVENTS_MAP,
     };
     return names;

@@ -53,6 +53,21 @@ struct GuardReading {
     xdpctl_service_counters counters{}; // over all CPUs
 };
 
+// What is known of one list.
+struct ListUsage {
+    uint16_t list = XDPCTL_LIST_NONE;
+    uint64_t prefixes[2] = {0, 0}; // IPv4, IPv6
+    xdpctl_cell met{};             // packets that it spoke for, since the maps were made
+};
+
+// A prefix of a list that covers an address.
+struct ListMatch {
+    uint16_t list = XDPCTL_LIST_NONE;
+    Prefix prefix;
+    uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
+    uint64_t hits = 0; // of a ban, not exact
+};
+
 class Dataplane
 {
   public:
@@ -64,6 +79,14 @@ class Dataplane
     // Builds the policy beside the active one and flips; returns its generation.
     // On an error the active policy is untouched.
     virtual Result<uint64_t> commit(const CompiledPolicy& policy) = 0;
+    // Replaces what these lists hold; the others stay. In force at once, after the
+    // first commit; each packet sees a prefix as it was or as it is. On an error the
+    // data path keeps what it had, and the next call or commit tries again.
+    virtual Result<> set_lists(std::span<const ListContent> lists) = 0;
+    virtual Result<std::vector<ListUsage>> lists() const = 0;
+    // Widest first.
+    virtual std::vector<ListMatch> covering(const Address& address) const = 0;
+    virtual uint64_t list_bytes() const = 0; // of memory, here and in the kernel
     virtual uint64_t generation() const = 0;
 
     // Panic: pass every packet, whatever the policy says.

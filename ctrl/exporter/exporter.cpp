@@ -220,6 +220,58 @@ void add_state(std::vector<MetricFamily>& out, const Status& status)
     out.push_back(lost.take());
 }
 
+void add_lists(std::vector<MetricFamily>& out, const Status& status)
+{
+    Family entries("xdpctl_list_prefixes", "Prefixes of a list.", MetricType::Gauge);
+    Family packets("xdpctl_list_packets_total", "Packets that a list spoke for.",
+                   MetricType::Counter);
+    Family bytes("xdpctl_list_bytes_total", "Bytes of them.", MetricType::Counter);
+    for (const ListStatus& list : status.lists) {
+        for (size_t family = 0; family < 2; family++) {
+            entries.add(static_cast<double>(list.prefixes[family]),
+                        {{"list", list.name}, {"family", std::string(family_names[family])}});
+        }
+        packets.add(static_cast<double>(list.met.packets), {{"list", list.name}});
+        bytes.add(static_cast<double>(list.met.bytes), {{"list", list.name}});
+    }
+    Family memory("xdpctl_lists_memory_bytes", "Memory of all lists.", MetricType::Gauge);
+    memory.add(static_cast<double>(status.list_bytes));
+    for (Family* family : {&entries, &packets, &bytes, &memory}) {
+        out.push_back(family->take());
+    }
+}
+
+void add_feeds(std::vector<MetricFamily>& out, const Status& status)
+{
+    Family fetched("xdpctl_feed_last_success_timestamp_seconds",
+                   "When what is in force was last confirmed.", MetricType::Gauge);
+    Family stale("xdpctl_feed_stale", "1 where three refreshes or more are overdue.",
+                 MetricType::Gauge);
+    Family refused("xdpctl_feed_refused_entries",
+                   "Entries that were not taken: not understood, too wide, or of this host.",
+                   MetricType::Gauge);
+    Family refreshes("xdpctl_feed_refreshes_total", "Tries to fetch a feed.", MetricType::Counter);
+    for (const FeedStatus& feed : status.feeds) {
+        const Labels name = {{"feed", feed.name}};
+        fetched.add(static_cast<double>(feed.fetched_unix_s.value_or(0)), name);
+        stale.add(feed.stale ? 1 : 0, name);
+        const auto add_refused = [&](const char* why, size_t count) {
+            refused.add(static_cast<double>(count), {{"feed", feed.name}, {"why", why}});
+        };
+        add_refused("not_understood", feed.faults);
+        add_refused("too_wide", feed.too_wide);
+        add_refused("protected", feed.protected_here);
+        const std::array<const char*, 3> results = {"changed", "unchanged", "failed"};
+        for (size_t i = 0; i < results.size(); i++) {
+            refreshes.add(static_cast<double>(feed.refreshes[i]),
+                          {{"feed", feed.name}, {"result", results[i]}});
+        }
+    }
+    for (Family* family : {&fetched, &stale, &refused, &refreshes}) {
+        out.push_back(family->take());
+    }
+}
+
 class StatusCollector final : public prometheus::Collectable
 {
   public:
@@ -239,6 +291,8 @@ std::vector<MetricFamily> metrics_of(const Status& status)
     add_bans(families, *status.snapshot);
     add_guards(families, *status.snapshot);
     add_maps(families, *status.snapshot);
+    add_lists(families, status);
+    add_feeds(families, status);
     add_state(families, status);
     return families;
 }

@@ -18,6 +18,8 @@ namespace xdpctl
 namespace
 {
 
+constexpr uint16_t ssh_port = 22;
+
 // ip_local_port_range of ip(7); an empty range where it cannot be read.
 std::pair<uint16_t, uint16_t> ephemeral_ports()
 {
@@ -99,7 +101,12 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
         return network.error();
     }
     facts.network = std::move(*network);
-    facts.addresses = *addresses;
+    for (const OwnAddress& own : *addresses) {
+        facts.addresses.push_back(own.address);
+        if (is_private(own.address)) {
+            facts.private_networks.push_back(own.network);
+        }
+    }
     const std::set<Address> distinct(routers->begin(), routers->end()); // one per route
     facts.gateways.assign(distinct.begin(), distinct.end());
     if (const auto text = read_file(resolv_conf)) {
@@ -137,6 +144,23 @@ BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
     }
     for (const Address& address : facts.resolvers) {
         guard.protect({address, 128}, "a resolver of this host");
+    }
+    return guard;
+}
+
+// A list of others is less to be trusted than the operator.
+BanGuard make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
+{
+    BanGuard guard = make_guard(facts, allow);
+    for (const Prefix& network : facts.private_networks) {
+        guard.protect(network, "a private network of this host");
+    }
+    if (const auto sockets = connected_tcp()) {
+        for (const SocketInfo& socket : *sockets) {
+            if (socket.established && socket.local_port == ssh_port) {
+                guard.protect({socket.peer, 128}, "connected by SSH now");
+            }
+        }
     }
     return guard;
 }

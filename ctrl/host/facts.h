@@ -28,6 +28,7 @@ std::string to_string(const Service& service);
 
 struct HostFacts {
     std::vector<Address> addresses;
+    std::vector<Prefix> private_networks; // that it is part of
     std::vector<Address> gateways;
     std::vector<Address> resolvers;
     std::vector<Service> services;         // sorted, without duplicates
@@ -44,6 +45,10 @@ std::vector<Address> parse_resolvers(const std::string& text);
 
 // The allow list and whatever of the host no ban may touch.
 BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
+
+// Of what no list of others may touch: besides, the private networks that the host is
+// part of, and who is connected by SSH.
+BanGuard make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
 
 // TCP connections to the host's services, open or closing.
 Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts);

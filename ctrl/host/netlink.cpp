@@ -122,9 +122,9 @@ Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states,
 
 } // namespace
 
-Result<std::vector<Address>> own_addresses()
+Result<std::vector<OwnAddress>> own_addresses()
 {
-    std::vector<Address> found;
+    std::vector<OwnAddress> found;
     auto done = dump(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{}, [&](const nlmsghdr& message) {
         auto* info = static_cast<ifaddrmsg*>(payload(message));
         for_each_attribute(
@@ -134,11 +134,14 @@ Result<std::vector<Address>> own_addresses()
                     attribute.rta_type == IFA_LOCAL ||
                     (info->ifa_family == AF_INET6 && attribute.rta_type == IFA_ADDRESS);
                 if (ours) {
-                    found.push_back(address_of(info->ifa_family, RTA_DATA(&attribute)));
+                    const Address address = address_of(info->ifa_family, RTA_DATA(&attribute));
+                    const auto length =
+                        static_cast<uint8_t>(info->ifa_prefixlen + (address.is_ipv4() ? 96 : 0));
+                    found.push_back({address, network_of(address, length)});
                 }
             });
     });
-    return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
+    return done ? Result<std::vector<OwnAddress>>(std::move(found)) : done.error();
 }
 
 Result<std::vector<Address>> gateways()

@@ -10,7 +10,11 @@
 namespace xdpctl
 {
 
-Result<std::vector<Address>> own_addresses();
+struct OwnAddress {
+    Address address;
+    Prefix network; // that is reached without a router
+};
+Result<std::vector<OwnAddress>> own_addresses();
 Result<std::vector<Address>> gateways();
 
 struct SocketInfo {

@@ -214,7 +214,7 @@ Result<ReplayReport> replay_live(const Config& config, const std::string& path,
     if (auto done = (*object)->load(); !done) {
         return done.error();
     }
-    auto plane = BpfDataplane::create(**object, config.maps.prefixes);
+    auto plane = BpfDataplane::create(**object);
     if (!plane) {
         return plane.error();
     }

@@ -117,7 +117,7 @@ Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
     if (auto done = replayer->object_->load(); !done) {
         return done.error();
     }
-    auto plane = BpfDataplane::create(*replayer->object_, config.maps.prefixes, true);
+    auto plane = BpfDataplane::create(*replayer->object_, true);
     if (!plane) {
         return plane.error();
     }

@@ -322,7 +322,7 @@ int main(int argc, char** argv)
     std::mt19937_64 random(seed);
     auto object = must(BpfObject::open({}));
     must(object->load());
-    auto plane = must(BpfDataplane::create(*object, XDPCTL_PREFIXES_ENTRIES));
+    auto plane = must(BpfDataplane::create(*object));
     for (const uint32_t ifindex : {1U, if_nametoindex(receiver)}) { // test runs come from lo
         must(plane->register_device(ifindex));
     }

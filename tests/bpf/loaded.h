@@ -25,7 +25,7 @@ struct Loaded {
         const auto done = object->load();
         INFO((done ? "" : done.error().message));
         REQUIRE(done);
-        auto created = BpfDataplane::create(*object, 1000, options.replay);
+        auto created = BpfDataplane::create(*object, options.replay);
         REQUIRE(created);
         plane = std::move(*created);
         plane->set_clock(now);

@@ -31,7 +31,7 @@ TEST_CASE("explain answers as the program judges, and leaves no trace")
     const auto known = loaded.plane->judge(frames[0], 0);
     CHECK(known->known_client == 1);
     const auto blocked = loaded.plane->judge(frames[2], 0);
-    CHECK(blocked->prefix_length == 96 + 24);
+    CHECK(blocked->list == XDPCTL_LIST_BLOCK);
     const auto banned = loaded.plane->judge(frames[3], 0);
     CHECK(banned->deadline_ns == deadline);
     CHECK(banned->action == 1);

@@ -428,16 +428,16 @@ TEST_CASE("generations count commits and keep to the last policy")
         CHECK(loaded.run(between("203.0.113.1", "192.0.2.1").udp(1, 2).build()).reason ==
               (i % 2 == 0 ? "passed" : "blocked"));
     }
-    loaded.spec.block.assign(2000, {"203.0.113.0/24"_net, XDPCTL_NO_DEADLINE});
-    for (uint32_t i = 0; i < 2000; i++) {
+    loaded.spec.bans.assign(40000, {"203.0.113.0/24"_net, 1});
+    for (uint32_t i = 0; i < 40000; i++) {
         Address address = "10.0.0.0"_ip;
         address.bytes[14] = static_cast<uint8_t>(i >> 8);
         address.bytes[15] = static_cast<uint8_t>(i);
-        loaded.spec.block[i].prefix = {address, 128};
+        loaded.spec.bans[i].prefix = {address, 128};
     }
     const auto refused = loaded.plane->commit(compile_policy(loaded.spec, 1));
     REQUIRE_FALSE(refused);
     CHECK_THAT(refused.error().message,
-               Catch::Contains("2000 prefixes do not fit the map prefixes of 1000"));
+               Catch::Contains("40000 networks shall be banned for a time"));
     CHECK(loaded.plane->generation() == first + 5); // the last good one stays
 }

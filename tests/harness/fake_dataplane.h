@@ -34,6 +34,17 @@ class FakeDataplane final : public Dataplane
         return ++commits;
     }
     uint64_t generation() const override { return commits; }
+    std::map<uint16_t, ListContent> feeds;
+    Result<> set_lists(std::span<const ListContent> lists) override
+    {
+        for (const ListContent& list : lists) {
+            feeds[list.list] = list;
+        }
+        return Done{};
+    }
+    Result<std::vector<ListUsage>> lists() const override { return std::vector<ListUsage>{}; }
+    std::vector<ListMatch> covering(const Address&) const override { return {}; }
+    uint64_t list_bytes() const override { return 0; }
     void set_bypass(bool on) override { bypassed = on; }
     bool bypass() const override { return bypassed; }
     Result<> ban(std::span<const BanEntry> entries) override

@@ -83,12 +83,20 @@ drop = ["igmp"]
 inside = ["gre", "vxlan"]
 [udp]
 services = [4790]
+[[feeds]]
+name = "drop"
+url = "https://www.example/drop.txt"
+refresh = "2h"
+min_entries = 5
+max_entries = 6
+widest_ipv4 = 7
+widest_ipv6 = 8
+max_change = 9
 [maps]
 bans = 1000
 clients = 2000
 known_clients = 3000
 events_bytes = 8192
-prefixes = 10
 [metrics]
 listen = "127.0.0.1:1"
 [api]
@@ -131,6 +139,8 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->limits.set.at({XDPCTL_LIMIT_PROTOCOL, XDPCTL_LEVEL_SOURCE}) ==
           Rate{0, 1000000000});
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
+    CHECK(config->feeds == std::vector<FeedConfig>{{"drop", "https://www.example/drop.txt",
+                                                    7200 * ns_per_s, 5, 6, 7, 8, 9}});
     CHECK(config->tunnels == (1U << XDPCTL_TUNNEL_GRE | 1U << XDPCTL_TUNNEL_VXLAN));
     CHECK(config->udp_services == std::set<uint16_t>{4790});
     CHECK(config->protocols ==
@@ -138,7 +148,7 @@ cgroup = "/sys/fs/cgroup"
                                                     {47, XDPCTL_PROTOCOL_PASS},
                                                     {50, XDPCTL_PROTOCOL_PASS},
                                                     {132, XDPCTL_PROTOCOL_LIMIT}});
-    CHECK(config->maps == MapsConfig{1000, 2000, 3000, 8192, 10});
+    CHECK(config->maps == MapsConfig{1000, 2000, 3000, 8192});
     CHECK(config->metrics_listen == "127.0.0.1:1");
     CHECK(config->socket_path == "/tmp/s");
     CHECK(config->socket_group == "adm");
@@ -179,10 +189,17 @@ TEST_CASE("errors name the line, the key and the cause")
     CHECK_THAT(error_of("interfaces = [\"a\", \"a\"]"), Catch::Contains("named twice"));
     CHECK_THAT(error_of("interfaces = [\"a/b\"]"), Catch::Contains("not an interface name"));
     CHECK_THAT(error_of("interfaces = \"eth0\""), Catch::Contains("array of strings"));
+    CHECK_THAT(error_of("[[feeds]]\nname = \"a b\"\nurl = \"/x\""),
+               Catch::Contains("line 2: name: must be"));
+    CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"ftp://x\""),
+               Catch::Contains("line 3: url: must be"));
+    CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"/x\"\nsize = 1"),
+               Catch::Contains("line 4: size: unknown key"));
+    CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"/x\"\n[[feeds]]\nname = \"a\"\n"
+                        "url = \"/y\""),
+               Catch::Contains("the name a is taken"));
     CHECK_THAT(error_of("[reasons]\nmonitor = [\"passed\"]"),
                Catch::Contains("not a reason to drop"));
-    CHECK_THAT(error_of("[maps]\nprefixes = 1\n[lists]\nallow = [\"192.0.2.1\", \"192.0.2.2\"]"),
-               Catch::Contains("x.toml:2: maps.prefixes: is 1, but the lists hold 2"));
 }
 
 TEST_CASE("the configuration that is installed is valid and shows every key")

@@ -121,8 +121,10 @@ void print_explanation(const json& answer)
                answer["known_client"].get<bool>() ? "holds or held a connection"
                                                   : "is not known as a client",
                answer["generation"].get<uint64_t>());
-    if (answer.contains("prefix_length")) {
-        fmt::print("matched a prefix of length {}\n", answer["prefix_length"].get<uint64_t>());
+    for (const json& stand : answer["lists"]) {
+        fmt::print("{} is on the list {}{}\n", stand["prefix"].get<std::string>(),
+                   stand["list"].get<std::string>(),
+                   stand["list"] == answer["list"] ? ", which decides" : "");
     }
     if (answer.contains("remaining_seconds")) {
         fmt::print("for another {:.0f} s\n", answer["remaining_seconds"].get<double>());

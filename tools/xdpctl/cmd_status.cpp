@@ -128,6 +128,31 @@ void print_attacks(const json& guards)
     }
 }
 
+// Only lists that hold something.
+void print_lists(const json& status)
+{
+    for (const json& list : status["lists"]) {
+        const auto ipv4 = list["ipv4"].get<uint64_t>();
+        const auto ipv6 = list["ipv6"].get<uint64_t>();
+        if (ipv4 + ipv6 > 0) {
+            fmt::print("list        {}: {} IPv4, {} IPv6 prefixes, met by {} packets\n",
+                       list["name"].get<std::string>(), ipv4, ipv6,
+                       list["packets"].get<uint64_t>());
+        }
+    }
+    if (!status["lists"].empty()) {
+        fmt::print("lists       {:.1f} MiB of memory\n",
+                   status["list_bytes"].get<double>() / (1 << 20));
+    }
+    for (const json& feed : status["feeds"]) {
+        if (feed["stale"].get<bool>()) {
+            fmt::print("{}\n", paint(Color::red, fmt::format("feed        {} is STALE: {}",
+                                                             feed["name"].get<std::string>(),
+                                                             feed["problem"].get<std::string>())));
+        }
+    }
+}
+
 void print_status(const json& status)
 {
     const bool enforcing = status["mode"] == "enforce";
@@ -165,6 +190,7 @@ void print_status(const json& status)
         services += (services.empty() ? "" : ", ") + service.get<std::string>();
     }
     fmt::print("services    {}\n", services.empty() ? "none found" : services);
+    print_lists(status);
     print_limits(status["limits"]);
     print_attacks(status["guards"]);
     fmt::print(

@@ -31,6 +31,7 @@ const std::vector<Verb>& verbs()
         {"panic", "pass everything, now; works without the daemon", setup_panic},
         {"ban", "list, add, lift or import bans", setup_ban},
         {"allow", "list, add or remove what always passes", setup_allow},
+        {"feed", "block lists of others: list, refresh", setup_feed},
         {"guard", "SYN guards: list, set, lockdown", setup_guard},
         {"doctor", "is this host ready for a flood? what is wrong, and what mends it",
          setup_doctor},

@@ -30,13 +30,13 @@ enum xdpctl_session {
 struct xdpctl_judgement {
 	__u64 time_ns; /* data path's clock */
 	__u64 generation;
-	__u64 deadline_ns;   /* of the ban or prefix that matched, or 0 */
-	__u32 reason;	     /* enum xdpctl_reason */
-	__u32 action;	     /* enum xdp_action */
-	__u32 session;	     /* enum xdpctl_session */
-	__u32 family;	     /* enum xdpctl_family */
-	__u32 prefix_length; /* of the prefix that matched, or 0 */
-	__u32 known_client;  /* 1: the source holds a proven connection */
+	__u64 deadline_ns;  /* of the ban or prefix that matched, or 0 */
+	__u32 reason;	    /* enum xdpctl_reason */
+	__u32 action;	    /* enum xdp_action */
+	__u32 session;	    /* enum xdpctl_session */
+	__u32 family;	    /* enum xdpctl_family */
+	__u32 list;	    /* enum xdpctl_list: where the source stands, or 0 */
+	__u32 known_client; /* 1: the source holds a proven connection */
 };
 
 #define XDPCTL_EVENT_BYTES 128 /* a power of two */

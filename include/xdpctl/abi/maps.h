@@ -9,10 +9,11 @@
 #include "ban_table.h"
 #include "event.h"
 #include "policy.h"
+#include "prefix_table.h"
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 4
+#define XDPCTL_ABI_VERSION 5
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
@@ -33,6 +34,9 @@ struct xdpctl_control {
 	__s64 monotonic_offset_ns;
 	__u64 netns_cookie; /* of the namespace whose services are guarded; 0: any */
 	__u64 own_epoch;    /* counts changes of own_addresses; never 0 */
+	__u32 prefix_set;   /* the active one, 0 or 1 */
+	__u32 unused;
+	struct xdpctl_prefix_set prefix_sets[XDPCTL_PREFIX_SETS];
 	struct xdpctl_device devices[XDPCTL_DEVICE_SLOTS];
 };
 
@@ -61,6 +65,8 @@ struct xdpctl_counters {
 	__u64 events_lost;	/* the ring buffer had no room */
 	__u32 client_countdown; /* TCP packets until the next one is looked up */
 	__u32 client_random;	/* state of the generator that sets it */
+	__u32 scratch;		/* of the packet at hand */
+	__u32 unused;
 	__u64 own_epoch;	/* of `own`; see xdpctl_control */
 	struct xdpctl_addr own; /* one of the host's addresses, the last that was met */
 	struct xdpctl_cell offered[XDPCTL_LIMIT_CLASS_SLOTS]; /* what came to the limits */
@@ -210,6 +216,10 @@ struct xdpctl_socket_key {
 	X(counters, PERCPU_ARRAY, __u32, struct xdpctl_counters, XDPCTL_DEVICE_SLOTS, 0, FIXED)   \
 	X(ban_tags, ARRAY, __u32, struct xdpctl_ban_tags, 1, BPF_F_MMAPABLE, SIZED)               \
 	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED)              \
+	X(prefix_kinds, ARRAY, __u32, __u64, XDPCTL_PREFIX_SETS *XDPCTL_KINDS_WORDS,              \
+	  BPF_F_MMAPABLE, FIXED)                                                                  \
+	X(leaves, ARRAY, __u32, struct xdpctl_leaf, XDPCTL_LEAVES, BPF_F_MMAPABLE, FIXED)         \
+	X(list_counters, PERCPU_ARRAY, __u32, struct xdpctl_cell, XDPCTL_LIST_SLOTS, 0, FIXED)    \
 	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED)           \
 	X(known_clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_known_client, 131072, 0,     \
 	  SIZED)                                                                                  \
@@ -226,8 +236,8 @@ struct xdpctl_socket_key {
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
 
 /* Two tables whose values are not plain structs. */
-#define XDPCTL_PREFIXES_MAP "prefixes" /* array of two LPM tries, one per slot */
-#define XDPCTL_PREFIXES_ENTRIES 65536
+/* Array of arrays of union xdpctl_prefix_line: the tables of set 0, then of set 1. */
+#define XDPCTL_PREFIX_TABLES_MAP "prefix_tables"
 #define XDPCTL_EVENTS_MAP "events" /* ring buffer of struct xdpctl_event */
 #define XDPCTL_EVENTS_BYTES (1 << 20)
 #define XDPCTL_REPLAY_SOCKETS 65536

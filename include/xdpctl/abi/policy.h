@@ -87,13 +87,11 @@ struct xdpctl_policy {
 	__u64 observed_reasons;	       /* bit r: reason r is counted, not enforced */
 	__u64 sample_interval_ns;      /* per CPU, between two events; 0: none */
 	__u32 mode;		       /* enum xdpctl_mode */
-	__u32 prefix_entries;	       /* 0: the prefix table need not be asked */
 	__u64 syn_prefix_interval_ns;  /* between two SYNs of a /24 or /64; 0: no limit */
 	__u64 syn_service_interval_ns; /* between two SYNs to a port; 0: no limit */
 	__u32 host;		       /* XDPCTL_HOST_* */
 	__u32 rmem_max;		       /* sysctl net.core.rmem_max, bytes */
 	__u32 tunnels;		       /* bit: enum xdpctl_tunnel; what is inside is judged */
-	__u32 unused;
 	struct xdpctl_limit limits[XDPCTL_LIMIT_CLASS_SLOTS][XDPCTL_LIMIT_LEVEL_COUNT];
 	struct xdpctl_service services[XDPCTL_SERVICES];
 	__u8 service_of_port[XDPCTL_PORTS]; /* slot; ports in host byte order */
@@ -107,23 +105,6 @@ struct xdpctl_policy {
 /* Addresses are 128 bits, network byte order; IPv4 is mapped (::ffff:a.b.c.d). */
 struct xdpctl_addr {
 	__be32 word[4];
-};
-
-/* Key of the prefix table: struct bpf_lpm_trie_key with 16 data bytes. */
-struct xdpctl_prefix_key {
-	__u32 length; /* bits, 0..128; an IPv4 /n is 96 + n */
-	struct xdpctl_addr addr;
-};
-
-enum xdpctl_prefix_verdict {
-	XDPCTL_PREFIX_ALLOW = 1,
-	XDPCTL_PREFIX_BLOCK = 2,
-};
-
-struct xdpctl_prefix_leaf {
-	__u64 deadline_ns; /* data path's clock; ~0: no end. Only for BLOCK */
-	__u32 verdict;	   /* enum xdpctl_prefix_verdict */
-	__u32 length;	   /* of the prefix that put this leaf here, bits */
 };
 
 #endif

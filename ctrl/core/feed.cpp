@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/feed.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace xdpctl
+{
+namespace
+{
+
+constexpr size_t shown_most = 60; // bytes of a faulty line
+
+std::string_view trimmed(std::string_view text)
+{
+    const size_t first = text.find_first_not_of(" \t\r\v\f");
+    if (first == std::string_view::npos) {
+        return {};
+    }
+    return text.substr(first, text.find_last_not_of(" \t\r\v\f") - first + 1);
+}
+
+std::string_view first_word(std::string_view text)
+{
+    return text.substr(0, text.find_first_of(" \t,"));
+}
+
+// Of a line of JSON: its "cidr" or "ip"; empty where it says something else (a header).
+Result<std::string> word_of_json(std::string_view line)
+{
+    const auto row = nlohmann::json::parse(line, nullptr, false);
+    if (!row.is_object()) {
+        return failure("not a JSON object");
+    }
+    for (const char* member : {"cidr", "ip", "prefix"}) {
+        if (row.contains(member)) {
+            return row[member].is_string() ? Result<std::string>(row[member].get<std::string>())
+                                           : failure("{} is no string", member);
+        }
+    }
+    return std::string();
+}
+
+// The word that shall be a prefix; empty where the line names none.
+Result<std::string> word_of(std::string_view line)
+{
+    if (line.starts_with('{')) {
+        return word_of_json(line);
+    }
+    line = trimmed(line.substr(0, line.find_first_of("#;")));
+    if (line.starts_with("create ") || line == "COMMIT") {
+        return std::string(); // of ipset save
+    }
+    if (line.starts_with("add ")) {
+        line = trimmed(line.substr(4));
+        line = trimmed(line.substr(first_word(line).size()));
+    }
+    return std::string(first_word(line));
+}
+
+} // namespace
+
+FeedText parse_feed(std::string_view text)
+{
+    FeedText feed;
+    size_t number = 0;
+    const auto fault = [&](std::string_view line, std::string why) {
+        if (feed.faults++ == 0) {
+            feed.first_fault = {number, std::string(line.substr(0, shown_most)), std::move(why)};
+        }
+    };
+    while (!text.empty()) {
+        number++;
+        const size_t end = std::min(text.find('\n'), text.size());
+        const std::string_view line = trimmed(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+        auto word = word_of(line);
+        if (!word) {
+            fault(line, word.error().message);
+            continue;
+        }
+        if (word->empty()) {
+            continue;
+        }
+        auto prefix = parse_network(*word);
+        if (!prefix) {
+            fault(line, prefix.error().message);
+            continue;
+        }
+        feed.entries++;
+        feed.host_bits += prefix->second ? 1 : 0;
+        feed.prefixes.push_back(prefix->first);
+    }
+    std::sort(feed.prefixes.begin(), feed.prefixes.end());
+    feed.prefixes.erase(std::unique(feed.prefixes.begin(), feed.prefixes.end()),
+                        feed.prefixes.end());
+    return feed;
+}
+
+Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const BanGuard& guard)
+{
+    if (text.faults > text.entries) {
+        return failure("it is no list: line {}: '{}': {}", text.first_fault.line,
+                       text.first_fault.text, text.first_fault.why);
+    }
+    if (text.prefixes.size() < config.min_entries) {
+        return failure("it has {} entries, at least {} are expected", text.prefixes.size(),
+                       config.min_entries);
+    }
+    if (text.prefixes.size() > config.max_entries) {
+        return failure("it has {} entries, at most {} are expected", text.prefixes.size(),
+                       config.max_entries);
+    }
+    FeedTaken taken;
+    const auto refuse = [&taken](const Prefix& prefix, std::string why) {
+        if (taken.too_wide + taken.protected_here == 1) {
+            taken.first_refused = {0, to_string(prefix), std::move(why)};
+        }
+    };
+    for (const Prefix& prefix : text.prefixes) {
+        const bool ipv4 = prefix.is_ipv4();
+        const uint32_t length = prefix.length - (ipv4 ? 96U : 0U);
+        const uint32_t widest = ipv4 ? config.widest_ipv4 : config.widest_ipv6;
+        if (length < widest) {
+            taken.too_wide++;
+            refuse(prefix, fmt::format("wider than /{}", widest));
+        } else if (auto why = guard.refuses(prefix)) {
+            taken.protected_here++;
+            refuse(prefix, *why);
+        } else {
+            taken.prefixes.push_back(prefix);
+        }
+    }
+    return taken;
+}
+
+Result<> accept_change(const std::vector<Prefix>& before, const std::vector<Prefix>& after,
+                       uint32_t percent_most)
+{
+    if (before.empty()) {
+        return Done{};
+    }
+    size_t kept = 0;
+    for (auto a = before.begin(), b = after.begin(); a != before.end() && b != after.end();) {
+        if (*a == *b) {
+            kept++;
+            a++;
+            b++;
+        } else {
+            *a < *b ? a++ : b++;
+        }
+    }
+    const size_t changed = std::max(before.size() - kept, after.size() - kept);
+    if (changed * 100 > before.size() * percent_most) {
+        return failure(ErrorKind::refused,
+                       "{} entries go and {} come, of {}: more than {} % at once; "
+                       "`xdpctl feed refresh --force` takes it",
+                       before.size() - kept, after.size() - kept, before.size(), percent_most);
+    }
+    return Done{};
+}
+
+} // namespace xdpctl

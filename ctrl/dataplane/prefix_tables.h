@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lists in the kernel: keeps <xdpctl/abi/prefix_table.h> as the lists say, in place
+// where little changes, else by building the other set and flipping.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <xdpctl/abi/maps.h>
+
+#include "base/fd.h"
+#include "core/policy.h"
+#include "core/prefix_index.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/prefix_store.h"
+
+namespace xdpctl
+{
+
+// The inner maps of one set, in the kernel and in our memory.
+class PrefixMaps
+{
+  public:
+    PrefixMaps() = default;
+    ~PrefixMaps();
+    PrefixMaps(const PrefixMaps&) = delete;
+    PrefixMaps& operator=(const PrefixMaps&) = delete;
+
+    // Zeroed lines; an error where the kernel has no memory for them.
+    Result<> create(xdpctl_prefix_table table, uint32_t lines);
+    int fd(size_t table) const { return maps_[table].get(); }
+    std::span<xdpctl_prefix_line> lines(size_t table) const { return lines_[table]; }
+    size_t bytes() const;
+
+  private:
+    std::array<Fd, XDPCTL_TABLE_COUNT> maps_;
+    std::array<std::span<xdpctl_prefix_line>, XDPCTL_TABLE_COUNT> lines_;
+};
+
+class PrefixTables
+{
+  public:
+    // All of the caller, and in the kernel's memory.
+    struct Shared {
+        int outer = -1; // descriptor of prefix_tables
+        xdpctl_control* control = nullptr;
+        std::span<uint64_t> kinds;
+        std::span<xdpctl_leaf> leaves;
+    };
+    explicit PrefixTables(const Shared& shared);
+
+    // Replaces what these lists hold; others stay. The data path sees it from
+    // publish() on, then at once. On an error it keeps what it had; the next call tries
+    // again.
+    Result<> replace(std::span<const ListContent> lists);
+    Result<> publish();
+
+    // Waits until no packet reads what was replaced before.
+    Result<> wait_for_readers();
+
+    std::vector<ListUsage> usage() const; // without packets
+    std::vector<ListMatch> covering(const Address& address) const;
+    // Of the kernel and of the daemon.
+    size_t bytes() const;
+
+  private:
+    template <typename Bits> struct Changes {
+        std::vector<PrefixItem<Bits>> add;
+        std::vector<PrefixItem<Bits>> remove;
+        std::vector<PrefixItem<Bits>> repaint; // rank of the leaf changed
+        bool empty() const { return add.empty() && remove.empty() && repaint.empty(); }
+        size_t size() const { return add.size() + remove.size() + repaint.size(); }
+    };
+    struct Wanted {
+        uint64_t digest = 0;
+        size_t prefixes[2] = {0, 0};
+    };
+
+    template <typename Bits> PrefixIndex<Bits>& index();
+    template <typename Bits> Changes<Bits> difference(const ListContent& list);
+    template <typename Bits> void apply(const Changes<Bits>& changes);
+    template <typename Bits> void paint_changes(const Changes<Bits>& changes);
+    template <typename Bits> void paint_region(const PrefixItem<Bits>& region);
+    Result<> update(const Changes<uint32_t>& ipv4, const Changes<Bits128>& ipv6);
+    Result<> rebuild();
+    Result<> install(std::unique_ptr<PrefixMaps> maps, uint32_t set, uint64_t seed);
+    Result<std::unique_ptr<PrefixMaps>> build(uint32_t set, uint64_t seed, size_t pages);
+    uint32_t octets() const;
+    uint16_t take_leaf(uint16_t list, uint8_t verdict, uint64_t deadline_ns);
+    void set_leaf(uint16_t leaf, uint16_t list, uint8_t verdict, uint64_t deadline_ns);
+    void release_leaves();
+
+    Shared shared_;
+    PrefixIndex<uint32_t> ipv4_;
+    PrefixIndex<Bits128> ipv6_;
+    LeafRanks ranks_;
+    std::deque<uint16_t> free_leaves_;
+    std::vector<uint16_t> released_leaves_; // free after the next grace period
+    std::map<uint16_t, Wanted> lists_;
+    std::unique_ptr<PrefixMaps> maps_; // of the active set
+    std::optional<PrefixStore> store_;
+    bool published_ = false;
+    bool dirty_ = true; // the index says more than the tables
+};
+
+} // namespace xdpctl

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "feeds/fetch.h"
+
+#include <curl/curl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include "base/file.h"
+
+namespace xdpctl
+{
+namespace
+{
+
+using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
+using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
+
+struct Transfer {
+    Fetched* out;
+    size_t bytes_most;
+    bool too_large = false;
+    const std::atomic<bool>* stop;
+};
+
+size_t on_data(char* data, size_t, size_t bytes, void* context)
+{
+    auto* transfer = static_cast<Transfer*>(context);
+    if (transfer->out->text.size() + bytes > transfer->bytes_most) {
+        transfer->too_large = true;
+        return 0;
+    }
+    transfer->out->text.append(data, bytes);
+    return bytes;
+}
+
+// "name: value" of this name; what redirects said before is replaced.
+bool take_header(std::string_view line, std::string_view name, std::string& out)
+{
+    if (line.size() <= name.size() || line[name.size()] != ':' ||
+        !std::equal(name.begin(), name.end(), line.begin(),
+                    [](char a, char b) { return a == (b | ('A' <= b && b <= 'Z' ? 0x20 : 0)); })) {
+        return false;
+    }
+    line.remove_prefix(name.size() + 1);
+    const size_t first = line.find_first_not_of(" \t");
+    const size_t last = line.find_last_not_of(" \t\r\n");
+    out = first == std::string_view::npos ? "" : std::string(line.substr(first, last - first + 1));
+    return true;
+}
+
+size_t on_header(char* data, size_t, size_t bytes, void* context)
+{
+    Fetched& out = *static_cast<Transfer*>(context)->out;
+    const std::string_view line(data, bytes);
+    if (line.starts_with("HTTP/")) {
+        out.validators = {};
+    }
+    if (!take_header(line, "etag", out.validators.etag)) {
+        take_header(line, "last-modified", out.validators.last_modified);
+    }
+    return bytes;
+}
+
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t)
+{
+    return static_cast<Transfer*>(context)->stop->load() ? 1 : 0;
+}
+
+void add_header(Headers& headers, const std::string& line)
+{
+    curl_slist* all = curl_slist_append(headers.get(), line.c_str());
+    if (all != nullptr) {
+        (void)headers.release();
+        headers.reset(all);
+    }
+}
+
+Result<Fetched> fetch_file(const std::string& path, const Validators& known, size_t bytes_most)
+{
+    struct stat about {
+    };
+    if (stat(path.c_str(), &about) != 0) {
+        return system_failure(errno, path);
+    }
+    Fetched fetched;
+    fetched.validators.last_modified = fmt::format(
+        "{}.{:09} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size, about.st_ino);
+    if (fetched.validators == known) {
+        fetched.unchanged = true;
+        return fetched;
+    }
+    auto text = read_file(path, bytes_most);
+    if (!text) {
+        return text.error();
+    }
+    fetched.text = std::move(*text);
+    return fetched;
+}
+
+void limit_transfer(CURL* curl, const FetchLimits& limits)
+{
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); // we are a thread
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, limits.redirects_most);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, limits.connect_seconds);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 100L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, limits.stall_seconds);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, limits.total_seconds);
+    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "xdpctl");
+}
+
+} // namespace
+
+Result<Fetched> fetch(const std::string& url, const Validators& known, const FetchLimits& limits,
+                      const std::atomic<bool>& stop)
+{
+    if (url.starts_with('/')) {
+        return fetch_file(url, known, limits.bytes_most);
+    }
+    const Curl curl(curl_easy_init(), curl_easy_cleanup);
+    if (!curl) {
+        return failure("{}: no memory for a request", url);
+    }
+    Fetched fetched;
+    Transfer transfer{&fetched, limits.bytes_most, false, &stop};
+    Headers headers(nullptr, curl_slist_free_all);
+    if (!known.etag.empty()) {
+        add_header(headers, "If-None-Match: " + known.etag);
+    }
+    if (!known.last_modified.empty()) {
+        add_header(headers, "If-Modified-Since: " + known.last_modified);
+    }
+    limit_transfer(curl.get(), limits);
+    curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &transfer);
+    curl_easy_setopt(curl.get(), CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl.get(), CURLOPT_HEADERDATA, &transfer);
+    curl_easy_setopt(curl.get(), CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl.get(), CURLOPT_XFERINFODATA, &transfer);
+    curl_easy_setopt(curl.get(), CURLOPT_NOPROGRESS, 0L);
+
+    const CURLcode code = curl_easy_perform(curl.get());
+    long status = 0;
+    curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+    if (transfer.too_large) {
+        return failure("{}: larger than {} bytes", url, limits.bytes_most);
+    }
+    if (code != CURLE_OK) {
+        return failure("{}: {}{}", url, curl_easy_strerror(code),
+                       status >= 400 ? fmt::format(" ({})", status) : "");
+    }
+    constexpr long not_modified = 304;
+    constexpr long success = 200;
+    fetched.unchanged = status == not_modified;
+    if (status != success && !fetched.unchanged) {
+        return failure("{}: answered with status {}", url, status);
+    }
+    return fetched;
+}
+
+} // namespace xdpctl
