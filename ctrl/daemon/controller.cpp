@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "daemon/ban_file.h"
 
 namespace xdpctl
 {
@@ -235,8 +236,69 @@ Result<> Controller::start()
     adopt_connections();
     rebuild_guard();
     configure_feeds();
-    load_feed_copies(); // so that the first policy has them
+    load_feed_copies();                 // so that the first policy has them
+    bans_changed_ = !setup_.fresh_maps; // an earlier run may not have saved its last
+    if (setup_.fresh_maps) {
+        load_bans();
+    }
     return change(config_, hand_);
+}
+
+std::string Controller::ban_file() const
+{
+    return config_.state_directory + "/bans";
+}
+
+// After a reboot; what the host itself needs may have changed meanwhile.
+void Controller::load_bans()
+{
+    const auto text = read_file(ban_file(), ban_file_bytes_most);
+    if (!text) {
+        if (text.error().kind != ErrorKind::not_found) {
+            note("ban", text.error().message);
+        }
+        return;
+    }
+    const uint64_t now = plane_.now_ns();
+    auto bans = decode_bans(*text, {now, unix_ms() / 1000});
+    if (!bans) {
+        note("ban", fmt::format("{}: not used: {}", ban_file(), bans.error().message));
+        return;
+    }
+    std::erase_if(*bans, [&](const BanEntry& entry) {
+        return is_forgotten(entry.ban, now, config_.heuristics.strike_decay_ns) ||
+               guard_.refuses({entry.source, 128});
+    });
+    auto done = plane_.ban(*bans);
+    note("ban", done ? fmt::format("{} bans of before the boot are in force again", bans->size())
+                     : "those of before the boot are lost: " + done.error().message);
+}
+
+void Controller::save_bans()
+{
+    std::vector<BanEntry> bans;
+    Clocks clocks;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!bans_changed_) {
+            return;
+        }
+        bans_changed_ = false;
+        clocks = {plane_.now_ns(), unix_ms() / 1000};
+        bans.reserve(ban_entries_);
+        plane_.visit_bans([&bans](const Address& source, const xdpctl_ban& ban) {
+            bans.push_back({source, ban});
+        });
+    }
+    auto saved = make_directories(config_.state_directory);
+    if (saved) {
+        saved = write_file_atomic(ban_file(), encode_bans(bans, clocks));
+    }
+    if (!saved) {
+        const std::lock_guard lock(mutex_);
+        bans_changed_ = true; // tried again
+        log::error("bans are not saved: {}", saved.error().message);
+    }
 }
 
 Result<> Controller::attach_configured()
@@ -530,6 +592,7 @@ void Controller::run_heuristics(const std::vector<ClientSample>& clients)
         (void)make_room(plane_.max_bans()); // forget offences that are over
         return;
     }
+    bans_changed_ = bans_changed_ || !orders->empty();
     for (const BanOrder& order : *orders) {
         note("ban", fmt::format("{} for {}: {} packets/s on its own connections, {} allowed "
                                 "(offence {})",
@@ -547,14 +610,11 @@ void Controller::sweep_bans()
 {
     const uint64_t now = plane_.now_ns();
     next_sweep_ns_ = now + sweep_interval_ns;
-    auto table = plane_.bans();
-    if (!table) {
-        log::error("{}", table.error().message);
-        return;
-    }
     BanCounts counts;
     std::vector<Address> forgotten;
-    for (const auto& [source, ban] : *table) {
+    uint64_t entries = 0;
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
+        entries++;
         if (now < ban.deadline_ns) {
             counts.active[ban.origin == XDPCTL_BAN_HEURISTIC ? 1 : 0][source.is_ipv4() ? 0 : 1]++;
         } else if (is_forgotten(ban, now, config_.heuristics.strike_decay_ns)) {
@@ -562,11 +622,11 @@ void Controller::sweep_bans()
         } else {
             counts.remembered++;
         }
-    }
+    });
     if (auto removed = plane_.unban(forgotten); !removed) {
         log::error("{}", removed.error().message);
     }
-    ban_entries_ = table->size() - forgotten.size();
+    ban_entries_ = entries - forgotten.size();
 
     HandState kept = hand_;
     std::erase_if(kept.prefix_bans,
@@ -670,21 +730,17 @@ std::vector<LogEvent> Controller::events(uint64_t since)
 Result<std::vector<BanInfo>> Controller::bans()
 {
     const std::lock_guard lock(mutex_);
-    auto table = plane_.bans();
-    if (!table) {
-        return table.error();
-    }
     const uint64_t now = plane_.now_ns();
     const auto remaining = [now](uint64_t deadline) -> std::optional<uint64_t> {
         return deadline == XDPCTL_NO_DEADLINE ? std::nullopt : std::optional(deadline - now);
     };
     std::vector<BanInfo> list;
-    for (const auto& [source, ban] : *table) {
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
         if (now < ban.deadline_ns) {
             list.push_back({Prefix{source, 128}, remaining(ban.deadline_ns),
                             origin_name(ban.origin), ban.strikes, ban.hits});
         }
-    }
+    });
     for (const HandBan& ban : hand_.prefix_bans) {
         if (const uint64_t deadline = deadline_of(ban, now); deadline > now) {
             list.push_back({ban.prefix, remaining(deadline), "operator", 0, std::nullopt});
@@ -701,19 +757,17 @@ Result<std::vector<BanInfo>> Controller::bans()
 // Old offenders are forgotten before a new ban is refused.
 Result<> Controller::make_room(size_t wanted)
 {
-    auto table = plane_.bans();
-    if (!table) {
-        return table.error();
-    }
-    if (table->size() + wanted <= plane_.max_bans()) {
-        return Done{};
-    }
     const uint64_t now = plane_.now_ns();
+    size_t entries = 0;
     std::vector<Address> over;
-    for (const auto& [source, ban] : *table) {
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
+        entries++;
         if (now >= ban.deadline_ns) {
             over.push_back(source);
         }
+    });
+    if (entries + wanted <= plane_.max_bans()) {
+        return Done{};
     }
     auto removed = plane_.unban(over);
     return removed ? Result<>(Done{}) : removed.error();
@@ -783,6 +837,7 @@ Result<BanResult> Controller::ban(const std::vector<Prefix>& prefixes,
         return done.error();
     }
     result.added = hosts.size() + networks;
+    bans_changed_ = true;
     next_sweep_ns_ = 0;
     if (result.added > 0) {
         note("ban", fmt::format("{} by the operator, {}",
@@ -810,6 +865,7 @@ Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes)
     if (!removed) {
         return removed.error();
     }
+    bans_changed_ = bans_changed_ || *removed > 0;
     const size_t networks = hand_.prefix_bans.size() - hand.prefix_bans.size();
     if (networks > 0) {
         if (auto done = change(config_, std::move(hand)); !done) {

@@ -41,6 +41,7 @@ struct ControllerSetup {
     ReadHostFacts read_host;
     SysctlAccess sysctls;
     bool sees_handshakes = true; // the clients program is attached
+    bool fresh_maps = false;     // nothing of an earlier run is in them
 };
 
 class Controller final : public Control
@@ -87,6 +88,9 @@ class Controller final : public Control
     void feed_fetched(const FeedJob& job, Fetched fetched);
     void feed_failed(const std::string& name, const Error& error);
 
+    // For the thread that writes: where anything changed.
+    void save_bans();
+
     const Config& config() const { return config_; }
     // At a stop that detaches: nothing of the guard's needs is left behind.
     void put_back_sysctls();
@@ -130,6 +134,8 @@ class Controller final : public Control
     void drain_locked();
     void configure_feeds();
     void load_feed_copies();
+    void load_bans();
+    std::string ban_file() const;
     Result<FeedTaken> read_feed(const FeedConfig& config, const FeedText& text) const;
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
     std::vector<FeedStatus> feeds_locked();
@@ -172,6 +178,7 @@ class Controller final : public Control
     std::set<std::string> wanted_; // interfaces that shall be attached
     BanCounts ban_counts_;
     uint64_t ban_entries_ = 0;
+    bool bans_changed_ = false; // since they were saved
     uint64_t client_entries_ = 0;
     uint64_t started_ns_ = 0;
     uint64_t next_sweep_ns_ = 0;

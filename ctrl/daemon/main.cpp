@@ -7,8 +7,9 @@
 #include "api/server.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "daemon/ban_saver.h"
 #include "daemon/controller.h"
-#include "daemon/feed_worker.h"
+#include "daemon/feed_workers.h"
 #include "daemon/loop.h"
 #include "daemon/privileges.h"
 #include "dataplane/attachment.h"
@@ -201,6 +202,8 @@ Result<> run(const Options& options)
         log::warning("{}", setup.warnings.back());
         setup.sees_handshakes = false;
     }
+    setup.fresh_maps =
+        (*object)->origin() == Origin::loaded || (*object)->origin() == Origin::replaced;
     RealInterfaces interfaces(**object);
     interfaces.set_dataplane(plane->get());
     Controller controller(**plane, interfaces, std::move(setup));
@@ -228,13 +231,15 @@ Result<> run(const Options& options)
         }
         exporter = std::move(*started);
     }
-    auto feeds = std::make_unique<FeedWorker>(controller);
+    auto saver = std::make_unique<BanSaver>(controller);
+    auto feeds = std::make_unique<FeedWorkers>(controller);
     controller.tick();
     log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),
               controller.status().attachments.size());
     auto ended = run_loop(controller, (*plane)->events_epoll_fd());
 
     feeds.reset();
+    saver.reset();
     api->reset(); // nobody changes anything any more
     if (controller.config().on_stop == OnStop::detach) {
         controller.put_back_sysctls();

@@ -357,12 +357,9 @@ Result<size_t> BpfDataplane::unban(std::span<const Address> sources)
     return removed;
 }
 
-Result<BanTable> BpfDataplane::bans() const
+void BpfDataplane::visit_bans(const VisitBan& visit) const
 {
-    BanTable table;
-    bans_->for_each(
-        [&table](const Address& source, const xdpctl_ban& ban) { table.emplace(source, ban); });
-    return table;
+    bans_->for_each(visit);
 }
 
 BanTable BpfDataplane::find_bans(std::span<const Address> sources) const

@@ -39,7 +39,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     bool bypass() const override;
     Result<> ban(std::span<const BanEntry> entries) override;
     Result<size_t> unban(std::span<const Address> sources) override;
-    Result<BanTable> bans() const override;
+    void visit_bans(const VisitBan& visit) const override;
     BanTable find_bans(std::span<const Address> sources) const override;
     Result<std::vector<DeviceCounters>> counters() const override;
     Result<std::vector<ClientSample>> clients() const override;

@@ -286,8 +286,8 @@ Result<> BpfObject::make_way(bool keep_maps)
         origin_ = Origin::upgraded;
         return Done{};
     }
-    log::warning("the pinned maps have another layout than this version: counters and bans "
-                 "start anew");
+    log::warning("the pinned maps have another layout than this version: counters start anew, "
+                 "bans are those of the file");
     origin_ = Origin::replaced;
     std::rename(at("control").c_str(), at(pin::previous_control).c_str());
     for (const std::string& name : map_names()) {

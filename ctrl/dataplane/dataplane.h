@@ -98,7 +98,9 @@ class Dataplane
     virtual Result<> ban(std::span<const BanEntry> entries) = 0;
     // How many of them were there.
     virtual Result<size_t> unban(std::span<const Address> sources) = 0;
-    virtual Result<BanTable> bans() const = 0;
+    // Of all of them, also those that are over and remembered.
+    using VisitBan = std::function<void(const Address&, const xdpctl_ban&)>;
+    virtual void visit_bans(const VisitBan& visit) const = 0;
     virtual BanTable find_bans(std::span<const Address> sources) const = 0;
 
     virtual Result<std::vector<DeviceCounters>> counters() const = 0;

@@ -58,6 +58,7 @@ daemon_up
 check "another layout is loaded anew" grep -q "another layout than this version" "$DIR/daemon.log"
 check "in place of the old program" test "$(program_id)" != "$program"
 check_equal "with new counters" "$(dropped tcp_null)" 0
+check "and the bans that were saved" grep -q "$ATTACKER6" <(xdpctl ban)
 check "pages" fetch "http://$WEB4/"
 program=$(program_id)
 
@@ -68,3 +69,12 @@ daemon_up
 daemon_kill TERM
 check "on_stop = detach frees the interface" test "$(in_host ip -j link show dev atk0 | jq '.[0].xdp')" = null
 check_not "and removes the pins" test -e "$PINS"
+
+# As after a reboot: nothing is left in the kernel.
+daemon_up
+check "bans outlive a reboot" grep -q "$ATTACKER6" <(xdpctl ban)
+daemon_kill TERM
+sed -i '2s/operator/somebody/' "$DIR/state/bans"
+daemon_up
+check "a damaged file of bans is refused, and said" grep -q "state/bans: not used: line 2" "$DIR/daemon.log"
+check_not "and not used in part" grep -q "$ATTACKER6" <(xdpctl ban)

@@ -65,7 +65,12 @@ class FakeDataplane final : public Dataplane
         }
         return removed;
     }
-    Result<BanTable> bans() const override { return table; }
+    void visit_bans(const VisitBan& visit) const override
+    {
+        for (const auto& [source, ban] : table) {
+            visit(source, ban);
+        }
+    }
     BanTable find_bans(std::span<const Address> sources) const override
     {
         BanTable found;

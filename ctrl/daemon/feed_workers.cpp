@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/feed_worker.h"
+#include "daemon/feed_workers.h"
 
 #include <algorithm>
 #include <chrono>
@@ -11,22 +11,28 @@ namespace xdpctl
 namespace
 {
 
+constexpr int at_once = 4;
 constexpr uint64_t look_interval_ns = ns_per_s; // at least: a refresh by hand is due at once
 
 } // namespace
 
-FeedWorker::FeedWorker(Controller& controller) : controller_(controller), thread_([this] { run(); })
+FeedWorkers::FeedWorkers(Controller& controller) : controller_(controller)
 {
+    for (int i = 0; i < at_once; i++) {
+        threads_.emplace_back([this] { run(); });
+    }
 }
 
-FeedWorker::~FeedWorker()
+FeedWorkers::~FeedWorkers()
 {
     stop_ = true;
     wake_.notify_all();
-    thread_.join();
+    for (std::thread& thread : threads_) {
+        thread.join();
+    }
 }
 
-void FeedWorker::run()
+void FeedWorkers::run()
 {
     while (!stop_) {
         if (const auto job = controller_.due_feed()) {
@@ -39,7 +45,7 @@ void FeedWorker::run()
     }
 }
 
-void FeedWorker::work(const FeedJob& job)
+void FeedWorkers::work(const FeedJob& job)
 {
     auto fetched = fetch(job.config.url, job.known, {}, stop_);
     if (stop_) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread that fetches and reads the feeds, so that a slow server holds up nothing.
+// The thread that writes the bans to disk, so that a slow disk holds up nothing.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -12,18 +11,17 @@
 namespace xdpctl
 {
 
-class FeedWorker
+class BanSaver
 {
   public:
-    explicit FeedWorker(Controller& controller);
-    ~FeedWorker(); // waits for the thread, which gives up what it fetches
+    explicit BanSaver(Controller& controller);
+    ~BanSaver(); // writes what is not written yet
 
   private:
     void run();
-    void work(const FeedJob& job);
 
     Controller& controller_;
-    std::atomic<bool> stop_ = false;
+    bool stop_ = false;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::thread thread_;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bans of single hosts on disk, so that they outlive a reboot. While the host runs,
+// the data path's own table is the truth.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/dataplane.h"
+
+namespace xdpctl
+{
+
+// The two clocks at one moment: deadlines are on the data path's, the file on the wall's.
+struct Clocks {
+    uint64_t now_ns = 0;
+    uint64_t unix_s = 0;
+};
+
+// A line for each: ADDRESS UNTIL ORIGIN STRIKES HITS, where UNTIL is in seconds since
+// 1970, or - for ever; then their number and a hash, so that damage is found.
+std::string encode_bans(const std::vector<BanEntry>& bans, const Clocks& clocks);
+// Those that are over are there too: their strikes count. Errors name the line.
+Result<std::vector<BanEntry>> decode_bans(std::string_view text, const Clocks& clocks);
+
+inline constexpr size_t ban_file_bytes_most = 512UL << 20;
+
+} // namespace xdpctl

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Block lists of others: from files and a server that serves them right, unchanged,
+# redirected, wrong, too large, cut short and too slowly; over restarts, kill -9 and a live
+# flood that a reload may not misjudge.
+set -euo pipefail
+. "$(dirname "$0")/../harness/lab.sh"
+need nginx curl jq socat tcpreplay
+lab_up
+web_up
+
+# A server beside the host: the client's end. Numbers of lines: a hundred addresses each.
+mkdir -p "$DIR/feeds"
+hosts() { seq -f "192.0.2.%g" 100 $((99 + $1)); }
+cp "$DIR/nginx.conf" "$DIR/feeds.conf"
+cat > "$DIR/feeds.conf" << END
+daemon off;
+pid $DIR/feeds.pid;
+error_log $DIR/feeds.log;
+events { worker_connections 64; }
+http {
+    access_log $DIR/feeds.access;
+    server { listen 8080; listen [::]:8080; root $DIR/feeds; default_type text/plain;
+        location /moved { return 302 /good; }
+        location /loop { return 302 /loop; }
+        location /elsewhere { return 302 file:///etc/passwd; }
+        location /slow { limit_rate 40; }
+        location /missing { return 404; } }
+}
+END
+nsenter --net=/run/netns/$CLIENT nginx -c "$DIR/feeds.conf" 2> "$DIR/feeds.err" &
+EXTRA_PIDS=$!
+# Says how long its answer is and does not keep its word.
+cat > "$DIR/truncated" << 'END'
+#!/bin/sh
+printf 'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n192.0.2.1\n192.0.2.2\n'
+END
+chmod +x "$DIR/truncated"
+nsenter --net=/run/netns/$CLIENT socat TCP4-LISTEN:8081,fork,reuseaddr EXEC:"$DIR/truncated" &
+EXTRA_PIDS="$EXTRA_PIDS $!"
+server=http://$CLIENT4:8080
+
+hosts 100 > "$DIR/feeds/good"
+printf '198.51.100.0/24\n203.0.113.0/24\n2001:db8:a::/48\n192.0.2.7\n' > "$DIR/feeds/hurts"
+echo '<html><body>Sign in to go on</body></html>' > "$DIR/feeds/wrong"
+seq -f '10.%g.0.0/16' 0 255 > "$DIR/feeds/huge"
+hosts 100 > "$DIR/feeds/slow"
+printf '2001:db8:a:0:1::/80\n{"cidr":"2001:db8:f::/48"}\n' > "$DIR/local.list"
+feed() { # NAME URL [more]
+    printf '[[feeds]]\nname = "%s"\nurl = "%s"\n%s\n' "$1" "$2" "${3:-}"
+}
+write_config enforce "$(feed good "$server/good"
+    feed hurts "$server/hurts"
+    feed moved "http://[$CLIENT6]:8080/moved"
+    feed loop "$server/loop"
+    feed elsewhere "$server/elsewhere"
+    feed wrong "$server/wrong"
+    feed huge "$server/huge" "max_entries = 100"
+    feed truncated "http://$CLIENT4:8081/x"
+    feed missing "$server/missing"
+    feed slow "$server/slow"
+    feed local "$DIR/local.list")"
+daemon_up
+of() { xdpctl -j feed | jq -r ".feeds[] | select(.name == \"$1\") | $2"; }
+eventually '[ "$(xdpctl -j feed | jq "[.feeds[] | select(.fetched == null and .problem == \"\" and .name != \"slow\")] | length")" = 0 ]'
+check_equal "a slow server holds up no other" "$(of slow .fetched)" null
+check_equal "a list from a server" "$(of good '.ipv4')" 100
+check_equal "a redirected one over IPv6" "$(of moved '.ipv4')" 100
+check_equal "one from a file" "$(of local '.ipv6')" 2
+check_equal "what would hurt this host is not taken" "$(of hurts '"\(.ipv4) \(.protected)"')" "1 3"
+check "and it is said aloud" grep -q "hurts: .*3 refused" "$DIR/daemon.log"
+for case in "wrong no list" "huge at most 100" "truncated transferred a partial" \
+    "missing (404)" "loop redirects" "elsewhere protocol"; do
+    problem=$(of "${case%% *}" .problem)
+    [[ ${problem,,} = *"${case#* }"* ]] || fail "${case%% *}: '$problem'"
+done
+echo "ok: every failure has its cause"
+
+# What it blocks is dropped and counted for it.
+flood 500 192.0.2.120 $TARGET4 ack
+eventually '[ $(dropped blocked) = 500 ]'
+list_packets() { xdpctl -j status | jq "[.lists[] | select(.name == \"good\" or .name == \"moved\") | .packets] | add"; }
+eventually '[ $(list_packets) = 500 ]'
+echo "ok: counted for the list that spoke"
+xdpctl explain 192.0.2.120 $WEB4 > "$DIR/explained"
+check "explain names the list and the prefix" grep -q "192.0.2.120 is on the list good, which decides" \
+    "$DIR/explained"
+
+# Unchanged, then changed, then changed too much.
+xdpctl feed refresh good > /dev/null
+eventually 'grep -q "\"GET /good HTTP/1.1\" 304" "$DIR/feeds.access"'
+echo "ok: an unchanged list is not sent again"
+sleep 1.1 # the server's validators count seconds
+hosts 120 > "$DIR/feeds/good"
+xdpctl feed refresh good > /dev/null
+eventually '[ "$(of good .ipv4)" = 120 ]'
+sleep 1.1
+hosts 10 > "$DIR/feeds/good"
+xdpctl feed refresh good > /dev/null
+eventually '[[ "$(of good .problem)" = *"110 entries go"* ]]'
+check_equal "most of it gone: the last good copy stays" "$(of good .ipv4)" 120
+xdpctl feed refresh good --force > /dev/null
+eventually '[ "$(of good .ipv4)" = 10 ]'
+echo "ok: --force takes it"
+
+# The server is gone; the daemon is killed: the copies are in force again.
+kill ${EXTRA_PIDS%% *}
+daemon_kill KILL
+daemon_up
+check_equal "the last good copy after kill -9" "$(of good .ipv4)" 10
+flood 300 192.0.2.105 $TARGET4 ack
+eventually '[ $(dropped blocked) = 800 ]'
+daemon_kill KILL
+printf 'x' >> "$DIR/state/feeds/good.feed"
+daemon_up
+check "a damaged copy is not used, and said" grep -q "good.feed: it is damaged" "$DIR/daemon.log"
+
+# A large list comes and goes under a flood, of which every packet is on it.
+million() { seq -f '%.0f' "$1" "$2" | awk '{printf "10.%d.%d.%d\n", $1 / 65536 % 256, $1 / 256 % 256, $1 % 256}'; }
+{ echo 203.0.112.0/23; echo 203.0.113.77; } > "$DIR/always.list"
+million 0 400000 > "$DIR/large.list"
+echo 203.0.113.77 >> "$DIR/large.list"
+write_config enforce "$(feed always "$DIR/always.list"
+    feed large "$DIR/large.list" 'max_change = 100000')"
+kill -HUP $DAEMON_PID
+eventually '[ "$(of large .ipv4)" = 400002 ]'
+before=$(dropped blocked)
+flood 60000 203.0.113.77 $TARGET4 ack 8000 &
+sender=$!
+EXTRA_PIDS="$EXTRA_PIDS $sender"
+turns=0
+while kill -0 $sender 2> /dev/null; do
+    million $((turns % 2 * 1000000)) $((turns % 2 * 1000000 + 400000)) > "$DIR/large.list"
+    echo 203.0.113.77 >> "$DIR/large.list"
+    xdpctl feed refresh large > /dev/null
+    sleep 0.5
+    turns=$((turns + 1))
+done
+wait $sender
+eventually "[ \$(dropped blocked) = $((before + 60000)) ]"
+echo "ok: 60000 of 60000 dropped while 400,000 entries changed $turns times"
