@@ -112,6 +112,16 @@ __noinline int xdpctl_parse_inside(struct xdp_md *ctx, struct headers *hdr, __u3
 	return in.proto == bpf_htons(ETH_P_IP) ? parse_ipv4(hdr, &cur) : parse_ipv6(ctx, hdr, &cur);
 }
 
+/* The leaf of the source. Global, likewise. */
+__noinline int xdpctl_leaf_inside(const struct headers *hdr)
+{
+	const struct xdpctl_control *words;
+	const __u32 zero = 0;
+
+	words = bpf_map_lookup_elem(&control, &zero);
+	return hdr && words ? leaf_of_source(hdr, words) : 0;
+}
+
 /* Lists and sanity. Global, likewise. */
 __noinline int xdpctl_judge_inside(const struct headers *hdr, struct stand *out, __u32 leaf,
 				   __u32 dry_run)
@@ -150,7 +160,7 @@ static __always_inline enum xdpctl_reason stage_tunnel(struct packet *pkt)
 	if (r != XDPCTL_NEXT)
 		return r;
 	pkt->inside = true;
-	leaf = forget(pkt, leaf_of_source(&pkt->hdr, pkt->control));
+	leaf = xdpctl_leaf_inside(&pkt->hdr);
 	r = xdpctl_judge_inside(&pkt->hdr, &pkt->stand, leaf, pkt->dry_run);
 	if (r != XDPCTL_NEXT)
 		return r;

@@ -199,6 +199,8 @@ json feeds_to_json(const std::vector<FeedStatus>& feeds)
                         {"protected", feed.protected_here},
                         {"first_refused", feed.refused},
                         {"fetched", feed.fetched_unix_s ? json(*feed.fetched_unix_s) : json()},
+                        {"read_seconds", seconds(feed.read_ns)},
+                        {"apply_seconds", seconds(feed.apply_ns)},
                         {"due_in_seconds", seconds(feed.due_in_ns)},
                         {"problem", feed.problem},
                         {"stale", feed.stale},

@@ -21,6 +21,8 @@ struct FeedStatus {
     size_t protected_here = 0;
     std::string refused;                    // the first of them, and why
     std::optional<uint64_t> fetched_unix_s; // when what is in force was last confirmed
+    uint64_t read_ns = 0;                   // that the last change took: to read it,
+    uint64_t apply_ns = 0;                  // and to put it in force
     uint64_t due_in_ns = 0;                 // next try
     std::string problem;                    // of the last try; empty: none
     uint64_t refreshes[3] = {0, 0, 0};      // changed, unchanged, failed

@@ -176,9 +176,9 @@ struct OctetValues {
     unsigned octet = 0;
     unsigned first = 0; // those that are painted
     unsigned last = 255;
-    std::array<uint16_t, 256> leaves{};
-    std::bitset<256> deeper; // a longer prefix is below: painted on its own before
-    bool ends_here = false;  // a prefix ends at this octet
+    std::array<uint16_t, 256> leaves; // of those only
+    std::bitset<256> deeper;          // a longer prefix is below: painted on its own before
+    bool ends_here = false;           // a prefix ends at this octet
 };
 
 template <typename Bits> class PrefixIndex
@@ -204,7 +204,8 @@ template <typename Bits> class PrefixIndex
 
     // Calls sink(prefix, OctetValues) for the octet at which `region` ends, and before
     // it for every octet below at which there is more to say, each with the leaf that
-    // speaks there. Only what lies inside the region is painted.
+    // speaks there. Only what lies inside the region is painted. Where no prefix ends at an
+    // octet, sink(prefix, octet) says whether it is wanted all the same.
     template <typename Sink>
     void paint(const Item& region, const LeafRanks& ranks, Sink&& sink) const
     {
@@ -272,10 +273,18 @@ template <typename Bits> class PrefixIndex
         values.octet = octet;
         values.first = first;
         values.last = last;
-        std::fill(values.leaves.begin() + first, values.leaves.begin() + last + 1, inherited);
+        bool filled = false;
+        const auto fill = [&] {
+            if (!filled) {
+                std::fill(values.leaves.begin() + first, values.leaves.begin() + last + 1,
+                          inherited);
+                filled = true;
+            }
+        };
         while (!at.done() && at->address <= end) {
             const unsigned value = value_at(at->address, octet);
             if (at->length <= octet * 8 + 8) {
+                fill();
                 const unsigned to = value_at(last_of(*at), octet);
                 for (unsigned i = value; i <= to; i++) {
                     values.leaves[i] = speaker(values.leaves[i], at->leaf, ranks);
@@ -286,9 +295,13 @@ template <typename Bits> class PrefixIndex
                 const Bits child = at->address & mask(octet * 8 + 8);
                 values.deeper.set(value);
                 descend(at, child, child | ~mask(octet * 8 + 8), octet + 1, 0, 255,
-                        values.leaves[value], ranks, sink);
+                        filled ? values.leaves[value] : inherited, ranks, sink);
             }
         }
+        if (!filled && !sink(prefix, octet)) {
+            return; // says no more than what is around it
+        }
+        fill();
         sink(prefix, values);
     }
 

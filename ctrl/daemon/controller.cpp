@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <thread>
 #include <utility>
@@ -29,6 +30,12 @@ uint64_t unix_ms()
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
     return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+uint64_t steady_ns()
+{
+    return static_cast<uint64_t>(
+        std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
 uint32_t cpus()
@@ -1222,7 +1229,9 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         feeds_.fetched(name, false, plane_.now_ns(), unix_s);
         return;
     }
+    const uint64_t begin = steady_ns();
     const FeedText text = parse_feed(fetched.text);
+    const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {
         const std::lock_guard lock(mutex_);
@@ -1237,10 +1246,12 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
             done = accept_change(before, taken->prefixes, config->max_change);
         }
         const size_t count_before = before.size();
+        const uint64_t apply = steady_ns();
         if (done) {
             done = set_feed(name, taken->prefixes);
         }
         if (done) {
+            feeds_.took(name, read - begin, steady_ns() - apply);
             feeds_.taken(name, text, *taken, fetched.validators, unix_s);
             feeds_.fetched(name, true, plane_.now_ns(), unix_s);
             if (auto saved = state_file_.save(hand_); !saved) { // its list's number

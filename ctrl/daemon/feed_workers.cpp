@@ -12,7 +12,7 @@ namespace
 {
 
 constexpr int at_once = 4;
-constexpr uint64_t look_interval_ns = ns_per_s; // at least: a refresh by hand is due at once
+constexpr uint64_t look_interval_ns = 200 * ns_per_ms; // for a refresh by hand
 
 } // namespace
 

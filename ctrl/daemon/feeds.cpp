@@ -177,6 +177,14 @@ void Feeds::fetched(const std::string& name, bool changed, uint64_t now_ns, uint
     }
 }
 
+void Feeds::took(const std::string& name, uint64_t read_ns, uint64_t apply_ns)
+{
+    if (Feed* found = feed(name)) {
+        found->status.read_ns = read_ns;
+        found->status.apply_ns = apply_ns;
+    }
+}
+
 void Feeds::failed(const std::string& name, const std::string& why, uint64_t now_ns)
 {
     if (Feed* found = feed(name)) {

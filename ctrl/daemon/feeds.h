@@ -41,6 +41,7 @@ class Feeds
     void taken(const std::string& name, const FeedText& text, const FeedTaken& taken,
                const Validators& validators, uint64_t fetched_unix_s);
     void fetched(const std::string& name, bool changed, uint64_t now_ns, uint64_t unix_s);
+    void took(const std::string& name, uint64_t read_ns, uint64_t apply_ns);
     void failed(const std::string& name, const std::string& why, uint64_t now_ns);
 
     const FeedConfig* find(const std::string& name) const;

@@ -159,6 +159,7 @@ BpfDataplane::~BpfDataplane()
     ring_buffer__free(ring_);
     tables_.reset();
     unmap_memory(leaves_);
+    unmap_memory(prefix_filter_);
     unmap_memory(prefix_kinds_);
     unmap_memory(peers_);
     unmap_memory(policies_);
@@ -238,13 +239,18 @@ Result<> BpfDataplane::map_lists()
         return kinds.error();
     }
     prefix_kinds_ = *kinds;
+    auto filter = map_memory<uint64_t>(object_, "prefix_filter");
+    if (!filter) {
+        return filter.error();
+    }
+    prefix_filter_ = *filter;
     auto leaves = map_memory<xdpctl_leaf>(object_, "leaves");
     if (!leaves) {
         return leaves.error();
     }
     leaves_ = *leaves;
     tables_.emplace(PrefixTables::Shared{object_.map(XDPCTL_PREFIX_TABLES_MAP), control_,
-                                         prefix_kinds_, leaves_});
+                                         prefix_kinds_, prefix_filter_, leaves_});
     return Done{};
 }
 

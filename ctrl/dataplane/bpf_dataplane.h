@@ -90,6 +90,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::span<xdpctl_policy> policies_;
     std::span<xdpctl_peers> peers_;
     std::span<uint64_t> prefix_kinds_;
+    std::span<uint64_t> prefix_filter_;
     std::span<xdpctl_leaf> leaves_;
     std::optional<BanStore> bans_;
     std::optional<PrefixTables> tables_;

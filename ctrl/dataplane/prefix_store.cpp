@@ -22,6 +22,11 @@ template <typename T> void store(T& where, uint64_t value)
     __atomic_store_n(&where, static_cast<T>(value), __ATOMIC_RELEASE);
 }
 
+template <typename Key> bool is_mapped(const Key& key)
+{
+    return key.high == 0 && key.low >> 32 == 0xffff;
+}
+
 // Two leaves and who has which, where no more than two are there.
 struct TwoLeaves {
     std::array<uint64_t, 4> bits{};
@@ -101,16 +106,19 @@ bool PrefixStore::find(const Key& key, uint32_t& index) const
 }
 
 // The node first, then its tag, which is what makes it visible.
-bool PrefixStore::insert_in_line(const Key& key, uint64_t tag, uint32_t line, const Leaves& leaves)
+bool PrefixStore::insert_in_line(const Key& key, uint64_t hash, uint32_t line, const Leaves& leaves)
 {
-    uint32_t index = line * XDPCTL_TAG_LANES;
-    const uint32_t end = index + lanes;
-    while (index < end && tag_at(index) != 0) {
-        index++;
+    uint32_t lane = xdpctl_node_word(hash) * 4; // and round from there
+    unsigned looked = 0;
+    while (looked < XDPCTL_TAG_LANES &&
+           (lane == XDPCTL_TAG_OVERFLOW || tag_at(line * XDPCTL_TAG_LANES + lane) != 0)) {
+        lane = (lane + 1) % XDPCTL_TAG_LANES;
+        looked++;
     }
-    if (index == end) {
+    if (looked == XDPCTL_TAG_LANES) {
         return false;
     }
+    const uint32_t index = line * XDPCTL_TAG_LANES + lane;
     xdpctl_prefix_node& node = memory_.nodes[index].node;
     node.high = key.high;
     node.low = key.low;
@@ -125,7 +133,7 @@ bool PrefixStore::insert_in_line(const Key& key, uint64_t tag, uint32_t line, co
         }
         node.leaves = static_cast<uint64_t>(page) << 32;
     }
-    set_tag(index, tag);
+    set_tag(index, xdpctl_node_tag(hash));
     nodes_++;
     return true;
 }
@@ -217,13 +225,16 @@ void PrefixStore::write(const Key& key, const Leaves& leaves)
     }
     const auto lines = static_cast<uint32_t>(memory_.tags.size());
     const uint64_t hash = xdpctl_node_hash(key.high, key.low, memory_.seed);
-    const uint64_t tag = xdpctl_node_tag(hash);
     const uint32_t line = xdpctl_node_line(hash, 0, lines);
-    if (insert_in_line(key, tag, line, leaves)) {
+    if (!is_mapped(key)) { // of IPv4 the kind tells it
+        auto& word = memory_.filter[xdpctl_filter_word(hash)];
+        store(word, word | xdpctl_filter_bit(hash));
+    }
+    if (insert_in_line(key, hash, line, leaves)) {
         return;
     }
     set_tag(line * XDPCTL_TAG_LANES + XDPCTL_TAG_OVERFLOW, old_tag);
-    if (!insert_in_line(key, tag, xdpctl_node_line(hash, 1, lines), leaves)) {
+    if (!insert_in_line(key, hash, xdpctl_node_line(hash, 1, lines), leaves)) {
         full_ = true;
     }
 }

@@ -22,6 +22,7 @@ class PrefixStore
     struct Memory {
         std::span<uint64_t> kinds;           // XDPCTL_KINDS_WORDS, or none: no IPv4
         std::span<xdpctl_prefix_line> whole; // XDPCTL_WHOLE_LINES, likewise
+        std::span<uint64_t> filter;          // XDPCTL_FILTER_WORDS
         std::span<xdpctl_prefix_line> tags;
         std::span<xdpctl_prefix_line> nodes; // XDPCTL_TAG_LANES for each line of tags
         std::span<xdpctl_prefix_line> pages; // XDPCTL_PAGE_LINES each, the first unused
@@ -57,7 +58,7 @@ class PrefixStore
     void set_tag(uint32_t index, uint64_t tag);
     bool find(const Key& key, uint32_t& index) const;
     bool find_in_line(const Key& key, uint64_t tag, uint32_t line, uint32_t& index) const;
-    bool insert_in_line(const Key& key, uint64_t tag, uint32_t line, const Leaves& leaves);
+    bool insert_in_line(const Key& key, uint64_t hash, uint32_t line, const Leaves& leaves);
     void read(const Key& key, Leaves& leaves) const;
     void write(const Key& key, const Leaves& leaves);
     void rewrite(xdpctl_prefix_node& node, const Leaves& leaves);

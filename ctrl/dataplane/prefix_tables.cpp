@@ -22,6 +22,10 @@ constexpr int build_tries = 8;
 // All of a list may be replaced at once, and what is replaced is free only later.
 constexpr size_t timed_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2;
 
+template <typename... Calls> struct Overloaded : Calls... {
+    using Calls::operator()...;
+};
+
 template <typename Bits> constexpr bool is_ipv4 = sizeof(Bits) == 4;
 
 template <typename Bits> PrefixItem<Bits> item_of(const Prefix& prefix, uint16_t leaf)
@@ -77,6 +81,19 @@ uint64_t digest_of(const ListContent& list)
         hash = mix(mix(mix(hash, words[0]), words[1] ^ entry.prefix.length), entry.deadline_ns);
     }
     return mix(hash, list.prefixes.size());
+}
+
+// As xdpctl_prefix_set says it.
+uint64_t pack_octets(uint32_t mask)
+{
+    uint64_t packed = 0;
+    uint64_t count = 0;
+    for (unsigned octet = 16; octet-- > 0 && count < XDPCTL_OCTETS_MOST;) {
+        if ((mask >> octet & 1) != 0) {
+            packed |= static_cast<uint64_t>(octet) << count++ * 4;
+        }
+    }
+    return packed | count << XDPCTL_OCTETS_SHIFT;
 }
 
 // How many nodes the items need: neighbours of one octet share one.
@@ -350,7 +367,7 @@ template <typename Bits> void PrefixTables::paint_region(const PrefixItem<Bits>&
     using Index = PrefixIndex<Bits>;
     const Index& all = index<Bits>();
     const unsigned top = Index::octet_of(region.length);
-    all.paint(region, ranks_, [&](Bits prefix, OctetValues& values) {
+    const auto paint = [&](Bits prefix, OctetValues& values) {
         if constexpr (is_ipv4<Bits>) {
             store_->paint_ipv4(prefix, values);
         } else {
@@ -362,7 +379,9 @@ template <typename Bits> void PrefixTables::paint_region(const PrefixItem<Bits>&
                 store_->paint_ipv6(prefix, values);
             }
         }
-    });
+    };
+    const auto wanted = [top](Bits, unsigned octet) { return is_ipv4<Bits> || octet == top; };
+    all.paint(region, ranks_, Overloaded{paint, wanted});
 }
 
 // What a wider change has painted needs no painting again.
@@ -389,7 +408,7 @@ template <typename Bits> void PrefixTables::paint_changes(const Changes<Bits>& c
 
 uint32_t PrefixTables::octets() const
 {
-    uint32_t octets = ipv4_.items().size() > 0 ? XDPCTL_OCTETS_IPV4 : 0;
+    uint32_t octets = 0;
     for (auto at = ipv6_.items().begin(); !at.done(); at.next()) {
         octets |= 1U << PrefixIndex<Bits128>::octet_of(at->length);
     }
@@ -411,13 +430,12 @@ Result<> PrefixTables::update(const Changes<uint32_t>& ipv4, const Changes<Bits1
     if (store_->is_full()) {
         return rebuild();
     }
-    uint32_t octets = shared_.control->prefix_sets[shared_.control->prefix_set].octets;
     for (const auto& item : ipv6.add) {
-        octets |= 1U << PrefixIndex<Bits128>::octet_of(item.length);
+        octets_ |= 1U << PrefixIndex<Bits128>::octet_of(item.length);
     }
-    octets |= ipv4.add.empty() ? 0 : XDPCTL_OCTETS_IPV4;
-    __atomic_store_n(&shared_.control->prefix_sets[shared_.control->prefix_set].octets, octets,
-                     __ATOMIC_RELEASE);
+    octets_ = ipv6_.items().size() > 0 ? octets_ : 0; // a family without prefixes costs nothing
+    __atomic_store_n(&shared_.control->prefix_sets[shared_.control->prefix_set].octets,
+                     pack_octets(octets_), __ATOMIC_RELEASE);
     dirty_ = false;
     if (store_->has_unused() || !released_leaves_.empty()) {
         if (auto done = wait_for_readers(); !done) {
@@ -448,9 +466,12 @@ Result<std::unique_ptr<PrefixMaps>> PrefixTables::build(uint32_t set, uint64_t s
         }
     }
     const auto kinds = shared_.kinds.subspan(size_t{set} * XDPCTL_KINDS_WORDS, XDPCTL_KINDS_WORDS);
+    const auto filter =
+        shared_.filter.subspan(size_t{set} * XDPCTL_FILTER_WORDS, XDPCTL_FILTER_WORDS);
     std::fill(kinds.begin(), kinds.end(), 0); // nobody reads this set
+    std::fill(filter.begin(), filter.end(), 0);
     store_.emplace(PrefixStore::Memory{
-        kinds, maps->lines(XDPCTL_TABLE_WHOLE), maps->lines(XDPCTL_TABLE_TAGS),
+        kinds, maps->lines(XDPCTL_TABLE_WHOLE), filter, maps->lines(XDPCTL_TABLE_TAGS),
         maps->lines(XDPCTL_TABLE_NODES), maps->lines(XDPCTL_TABLE_PAGES), seed});
     if (has_ipv4) {
         paint_region<uint32_t>({});
@@ -492,7 +513,13 @@ Result<> PrefixTables::install(std::unique_ptr<PrefixMaps> maps, uint32_t set, u
         }
     }
     const auto tag_lines = static_cast<uint32_t>(maps->lines(XDPCTL_TABLE_TAGS).size());
-    shared_.control->prefix_sets[set] = {.seed = seed, .tag_lines = tag_lines, .octets = octets()};
+    octets_ = octets();
+    xdpctl_prefix_set& about = shared_.control->prefix_sets[set];
+    about = {};
+    about.seed = seed;
+    about.tag_lines = tag_lines;
+    about.ipv4 = ipv4_.items().size() > 0 ? 1 : 0;
+    about.octets = pack_octets(octets_);
     __atomic_store_n(&shared_.control->prefix_set, set, __ATOMIC_SEQ_CST);
     dirty_ = false;
     if (auto done = wait_for_readers(); !done) {
@@ -548,8 +575,8 @@ std::vector<ListMatch> PrefixTables::covering(const Address& address) const
 
 size_t PrefixTables::bytes() const
 {
-    return (maps_ ? maps_->bytes() : 0) + shared_.kinds.size_bytes() + ipv4_.items().bytes() +
-           ipv6_.items().bytes();
+    return (maps_ ? maps_->bytes() : 0) + shared_.kinds.size_bytes() + shared_.filter.size_bytes() +
+           ipv4_.items().bytes() + ipv6_.items().bytes();
 }
 
 } // namespace xdpctl

@@ -50,6 +50,7 @@ class PrefixTables
         int outer = -1; // descriptor of prefix_tables
         xdpctl_control* control = nullptr;
         std::span<uint64_t> kinds;
+        std::span<uint64_t> filter;
         std::span<xdpctl_leaf> leaves;
     };
     explicit PrefixTables(const Shared& shared);
@@ -90,7 +91,7 @@ class PrefixTables
     Result<> rebuild();
     Result<> install(std::unique_ptr<PrefixMaps> maps, uint32_t set, uint64_t seed);
     Result<std::unique_ptr<PrefixMaps>> build(uint32_t set, uint64_t seed, size_t pages);
-    uint32_t octets() const;
+    uint32_t octets() const; // bit: an IPv6 prefix ends at it
     uint16_t take_leaf(uint16_t list, uint8_t verdict, uint64_t deadline_ns);
     void set_leaf(uint16_t leaf, uint16_t list, uint8_t verdict, uint64_t deadline_ns);
     void release_leaves();
@@ -104,6 +105,7 @@ class PrefixTables
     std::map<uint16_t, Wanted> lists_;
     std::unique_ptr<PrefixMaps> maps_; // of the active set
     std::optional<PrefixStore> store_;
+    uint32_t octets_ = 0; // of the active set
     bool published_ = false;
     bool dirty_ = true; // the index says more than the tables
 };

@@ -23,6 +23,7 @@ const volatile __u32 flood_words = 0; /* of the frame; the last may be shorter *
 const volatile __u32 flood_family = 4;
 const volatile __u32 flood_source[4] = {}; /* network byte order */
 const volatile __u32 flood_mask[4] = {};   /* bits of the source that are random */
+const volatile __u32 flood_spread = 0;     /* so many sources, scattered; 0: all of the mask */
 const volatile __u32 flood_transport = 0;  /* offset of TCP or UDP ports; 0: leave them */
 const volatile __u32 flood_checksum = 0;   /* offset of the transport's checksum; 0: none */
 const volatile __u32 flood_sequence = 0;   /* 1: random TCP sequence number */
@@ -55,6 +56,14 @@ static __always_inline void put(__u32* where, __u32 value, __u64* delta)
     *where = value;
 }
 
+/* The word of the address that tells the sources apart, see spread_source of flood.cpp. */
+static __always_inline __u32 random_bits(__u32 word)
+{
+    if (!flood_spread)
+        return next_random();
+    return word == (flood_family == 4 ? 0 : 1) ? next_random() % flood_spread * 0x9e3779b1 : 0;
+}
+
 static __always_inline int put_sources(void* data, void* end, __u64* delta)
 {
     __u32 words = flood_family == 4 ? 1 : 4, i;
@@ -64,7 +73,7 @@ static __always_inline int put_sources(void* data, void* end, __u64* delta)
         return 0;
     for (i = 0; i < 4; i++)
         if (i < words)
-            put(source + i, flood_source[i] | (bpf_htonl(next_random()) & flood_mask[i]), delta);
+            put(source + i, flood_source[i] | (bpf_htonl(random_bits(i)) & flood_mask[i]), delta);
     return 1;
 }
 

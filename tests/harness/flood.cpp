@@ -38,6 +38,8 @@ struct Options {
     uint16_t from_port = 0; // of UDP; 0: random
     uint64_t count = 0;
     double seconds = 0;
+    uint32_t spread = 0; // 0: every address of `source`
+    bool list = false;
     uint64_t pps = 0; // 0: as fast as it goes
     uint64_t seed = 1;
     uint64_t batch = 65536; // frames per system call, each of which takes some 20 ms to begin
@@ -153,7 +155,7 @@ Result<> set_mac(Bytes& frame, const std::string& mac, const std::string& interf
 
 using Program = std::unique_ptr<flood_bpf, decltype(&flood_bpf__destroy)>;
 
-Result<Program> load(const Template& made, const Prefix& source, uint64_t seed)
+Result<Program> load(const Template& made, const Prefix& source, uint64_t seed, uint32_t spread)
 {
     Program program(flood_bpf__open(), flood_bpf__destroy);
     if (!program) {
@@ -181,6 +183,7 @@ Result<Program> load(const Template& made, const Prefix& source, uint64_t seed)
         rodata.flood_source[i] = address.word[word];
         rodata.flood_mask[i] = __builtin_bswap32(mask);
     }
+    rodata.flood_spread = spread;
     rodata.flood_transport = made.transport;
     rodata.flood_checksum = made.checksum;
     rodata.flood_sequence = made.sequence ? 1 : 0;
@@ -189,6 +192,36 @@ Result<Program> load(const Template& made, const Prefix& source, uint64_t seed)
         return system_failure(code, "loading the generator");
     }
     return program;
+}
+
+// The nth source of --spread: an odd factor makes a permutation of what the mask leaves,
+// and IPv6 sources differ in their /64.
+Address spread_source(const Prefix& source, uint32_t n)
+{
+    const bool ipv4 = source.address.is_ipv4();
+    const size_t first = ipv4 ? 12 : 4; // byte of the word
+    const uint32_t bits = n * 0x9e3779b1U;
+    Address address = source.address;
+    for (size_t i = 0; i < 4; i++) {
+        const size_t begin = (first + i) * 8;
+        const uint32_t mask = begin >= source.length       ? 0xffU
+                              : begin + 8 <= source.length ? 0U
+                                                           : 0xffU >> (source.length - begin);
+        address.bytes[first + i] |= static_cast<uint8_t>(bits >> (24 - 8 * i) & mask);
+    }
+    return address;
+}
+
+Result<> list_sources(const Options& options)
+{
+    auto source = parse_prefix(options.source);
+    if (!source) {
+        return source.error();
+    }
+    for (uint32_t n = 0; n < options.spread; n++) {
+        fmt::print("{}\n", to_string(spread_source(*source, n)));
+    }
+    return Done{};
 }
 
 Result<> send(int program, const Bytes& frame, uint32_t ifindex, uint64_t count)
@@ -222,7 +255,7 @@ Result<> run(const Options& options)
         return done;
     }
     made->frame.resize((made->frame.size() + 7) / 8 * 8); // as padding
-    auto program = load(*made, *source, options.seed);
+    auto program = load(*made, *source, options.seed, options.spread);
     if (!program) {
         return program.error();
     }
@@ -265,7 +298,7 @@ int main(int argc, char** argv)
     app.add_option("INTERFACE", options.interface, "veth to send from")->required();
     app.add_option("DESTINATION", options.destination, "address")->required();
     app.add_option("KIND", options.kind, "syn ack rst synack fin udp icmp fragment")->required();
-    app.add_option("--mac", options.mac, "of the receiver")->required();
+    app.add_option("--mac", options.mac, "of the receiver");
     app.add_option("--source", options.source, "prefix: every bit beyond it is random")->required();
     app.add_option("--port", options.port, "destination port")->capture_default_str();
     app.add_option("--from-port", options.from_port, "source port of UDP (default: random)");
@@ -273,14 +306,16 @@ int main(int argc, char** argv)
     app.add_option("--seconds", options.seconds, "or how long");
     app.add_option("--pps", options.pps, "packets per second, 0: as fast as it goes");
     app.add_option("--seed", options.seed, "of the random numbers")->capture_default_str();
+    app.add_option("--spread", options.spread, "so many sources, scattered over the prefix");
+    app.add_flag("--list", options.list, "print the sources of --spread instead");
     app.add_option("--batch", options.batch, "frames per system call")->capture_default_str();
     app.add_flag("!--bare", options.options, "SYNs without options");
     CLI11_PARSE(app, argc, argv);
-    if (options.count == 0 && options.seconds == 0) {
+    if (!options.list && options.count == 0 && options.seconds == 0) {
         fmt::print(stderr, "flood: --count or --seconds bounds it\n");
         return 2;
     }
-    const auto done = run(options);
+    const auto done = options.list ? list_sources(options) : run(options);
     if (!done) {
         fmt::print(stderr, "flood: {}\n", done.error().message);
         return static_cast<int>(done.error().kind);

@@ -218,6 +218,8 @@ struct xdpctl_socket_key {
 	X(ban_slots, ARRAY, __u32, struct xdpctl_ban_slot, 1, BPF_F_MMAPABLE, SIZED)              \
 	X(prefix_kinds, ARRAY, __u32, __u64, XDPCTL_PREFIX_SETS *XDPCTL_KINDS_WORDS,              \
 	  BPF_F_MMAPABLE, FIXED)                                                                  \
+	X(prefix_filter, ARRAY, __u32, __u64, XDPCTL_PREFIX_SETS *XDPCTL_FILTER_WORDS,            \
+	  BPF_F_MMAPABLE, FIXED)                                                                  \
 	X(leaves, ARRAY, __u32, struct xdpctl_leaf, XDPCTL_LEAVES, BPF_F_MMAPABLE, FIXED)         \
 	X(list_counters, PERCPU_ARRAY, __u32, struct xdpctl_cell, XDPCTL_LIST_SLOTS, 0, FIXED)    \
 	X(clients, LRU_HASH, struct xdpctl_addr, struct xdpctl_client, 65536, 0, SIZED)           \

@@ -12,6 +12,9 @@
  * the bits before it, and the one of the last octet that has a leaf there speaks. Only
  * octets at which a prefix ends have nodes, so that few are asked.
  *
+ * `prefix_filter` has a bit for each hash of a node, so that an octet without one is
+ * passed over in one load.
+ *
  * Nodes are found by hash. A line of tags holds 16 bits for each of 31 nodes; where it
  * was full, its last lane is not 0 and another line is asked.
  *
@@ -108,11 +111,18 @@ union xdpctl_prefix_line {
 
 /* Of one set of tables. */
 struct xdpctl_prefix_set {
-	__u64 seed;	 /* of the hash */
+	__u64 seed; /* of the hash */
+	/* Of IPv6 that have nodes, the last first, four bits each; how many there are in
+	 * the highest four. Of all sixteen the first is left out. One word, so that it
+	 * changes at once. */
+	__u64 octets;
 	__u32 tag_lines; /* of TAGS; 32 times as many of NODES */
-	__u32 octets;	 /* bit o: IPv6 has a node of octet o; XDPCTL_OCTETS_IPV4 */
+	__u32 ipv4;	 /* 1: there are prefixes of IPv4 */
 };
-#define XDPCTL_OCTETS_IPV4 (1U << 16)
+#define XDPCTL_OCTETS_SHIFT 60 /* of their number */
+#define XDPCTL_OCTETS_MOST 15
+
+#define XDPCTL_FILTER_WORDS (1U << 19) /* of one set */
 
 /* Of the bits before an octet. */
 static inline __u64 xdpctl_node_high(__u64 high, __u32 octet)
@@ -142,10 +152,26 @@ static inline __u64 xdpctl_node_hash(__u64 high, __u64 low, __u64 seed)
 	return hash ^ hash >> 32;
 }
 
+static inline __u32 xdpctl_filter_word(__u64 hash)
+{
+	return (__u32)(hash >> 20) & (XDPCTL_FILTER_WORDS - 1);
+}
+
+static inline __u64 xdpctl_filter_bit(__u64 hash)
+{
+	return 1ULL << (hash >> 42 & 63);
+}
+
 /* Odd, so never that of a free lane. */
 static inline __u64 xdpctl_node_tag(__u64 hash)
 {
 	return hash >> 48 | 1;
+}
+
+/* The word of a line to begin at: where the node is put if there is room. */
+static inline __u32 xdpctl_node_word(__u64 hash)
+{
+	return (__u32)(hash >> 45) & (XDPCTL_TAG_WORDS - 1);
 }
 
 /* The first or the other line, of `lines`, that a node may stand in. */
