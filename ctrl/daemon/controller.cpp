@@ -1164,7 +1164,7 @@ void Controller::load_feed_copies()
             continue;
         }
         const FeedText text = parse_feed((*copy)->text);
-        auto taken = read_feed(config, text);
+        auto taken = take_feed(text, config, feed_guard());
         if (taken) {
             if (auto done = set_feed(config.name, taken->prefixes); !done) {
                 taken = done.error();
@@ -1179,11 +1179,11 @@ void Controller::load_feed_copies()
     }
 }
 
-Result<FeedTaken> Controller::read_feed(const FeedConfig& config, const FeedText& text) const
+BanGuard Controller::feed_guard() const
 {
     std::vector<Prefix> allow = config_.allow;
     allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
-    return take_feed(text, config, make_feed_guard(host_, allow));
+    return make_feed_guard(host_, allow);
 }
 
 Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>& prefixes)
@@ -1231,6 +1231,10 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
     }
     const uint64_t begin = steady_ns();
     const FeedText text = parse_feed(fetched.text);
+    std::unique_lock guarding(mutex_);
+    const BanGuard guard = feed_guard();
+    guarding.unlock();
+    const auto taken = take_feed(text, job.config, guard);
     const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {
@@ -1239,7 +1243,6 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         if (config == nullptr || !(*config == job.config)) {
             return; // configured away meanwhile
         }
-        auto taken = read_feed(*config, text);
         const std::vector<Prefix>& before = feed_prefixes_[name];
         auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
         if (done && !job.force) {

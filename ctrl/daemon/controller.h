@@ -136,7 +136,7 @@ class Controller final : public Control
     void load_feed_copies();
     void load_bans();
     std::string ban_file() const;
-    Result<FeedTaken> read_feed(const FeedConfig& config, const FeedText& text) const;
+    BanGuard feed_guard() const;
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
     std::vector<FeedStatus> feeds_locked();
     std::vector<ListStatus> list_statuses();

@@ -32,6 +32,7 @@ std::vector<uint16_t> Feeds::configure(const std::vector<FeedConfig>& feeds,
         }
         if (old == feeds_.end() || !(feed.config == config)) {
             feed.due_ns = now_ns;
+            feed.in_work = false; // what is under way is for the old one, and not taken
             feed.validators = feed.config == config ? feed.validators : Validators{};
         }
         feed.config = config;

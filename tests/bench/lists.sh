@@ -105,11 +105,9 @@ nft_load() { # FAMILY FILE FLAGS
     local type=ipv4_addr match="ip saddr"
     [ "$1" = ipv6 ] && type=ipv6_addr match="ip6 saddr"
     {
-        echo "table netdev bench { set blocked { type $type; $3 elements = {"
+        printf 'table netdev bench {\nset blocked { type %s; %s elements = {\n' "$type" "$3"
         paste -sd, "$2"
-        echo "} }"
-        echo "chain drops { type filter hook ingress device atk0 priority 0; $match @blocked drop"
-        echo "} }"
+        printf '}\n}\nchain drops { type filter hook ingress device atk0 priority 0; %s @blocked drop;\n}\n}\n' "$match"
     } > "$DIR/nft"
     pass_up
     nsenter --net=/run/netns/$HOST timeout $patience nft -f "$DIR/nft"

@@ -604,6 +604,29 @@ TEST_CASE("ICMP errors pass where they are about something that was sent from he
     CHECK(timed.judge(icmp_error(ipv6, ipv6 ? 2 : 3, quoted, 14)) == XDPCTL_ICMP_UNSOLICITED);
 }
 
+TEST_CASE("strangers that are held do not hold others: it takes both rows of the sketch")
+{
+    const bool ipv6 = GENERATE(false, true);
+    Timed timed;
+    timed.limit(XDPCTL_LIMIT_UDP, {{XDPCTL_LEVEL_SOURCE, {1, 0}}});
+    // A fifth of the buckets of each row are spent.
+    constexpr uint32_t strangers = XDPCTL_BUCKET_ROW / 5;
+    for (uint32_t n = 0; n < strangers; n++) {
+        const Bytes frame = to_service(nth(ipv6, n)).build();
+        for (int i = 0; i < 10; i++) {
+            timed.judge(frame);
+        }
+    }
+    constexpr uint32_t honest = 2000;
+    uint32_t held = 0;
+    for (uint32_t n = 0; n < honest; n++) {
+        held += timed.judge(to_service(nth(ipv6, 1'000'000 + n)).build()) == XDPCTL_PASSED ? 0 : 1;
+    }
+    // (1 - e^-0.2)^2 is 3 %; one row alone would hold 18 %.
+    CHECK(held < honest * 6 / 100);
+    CHECK(timed.judge(to_service(nth(ipv6, 7)).build()) == XDPCTL_SOURCE_LIMITED);
+}
+
 TEST_CASE("ICMP is limited by its type")
 {
     const bool ipv6 = GENERATE(false, true);

@@ -127,6 +127,12 @@ TEST_CASE("feeds are due by their interval, sooner after failures, and keep thei
     CHECK(status[1].problem == "no route");
     CHECK(feeds.status(begin, 5 + 3600)[0].stale == false);
 
+    // Configured anew while it is in work: asked again at once.
+    FeedConfig other = config_of("a");
+    other.max_change = 7;
+    CHECK(feeds.configure({other, config_of("b")}, lists, begin).empty());
+    CHECK(feeds.due(begin)->config == other);
+
     CHECK(feeds.refresh("a", true, begin));
     CHECK_FALSE(feeds.refresh("c", false, begin));
     CHECK(feeds.configure({config_of("b")}, lists, begin) == std::vector<uint16_t>{a});
