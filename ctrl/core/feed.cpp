@@ -10,7 +10,20 @@ namespace xdpctl
 namespace
 {
 
-constexpr size_t shown_most = 60; // bytes of a faulty line
+constexpr size_t shown_most = 60;  // bytes of a faulty line
+constexpr size_t why_most = 160;   // and of what is wrong with it
+constexpr size_t line_most = 4096; // no prefix is longer, and JSON takes memory
+constexpr size_t entries_most = 20'000'000;
+
+// Text of strangers, for logs and terminals.
+std::string printable(std::string_view text, size_t most)
+{
+    std::string out(text.substr(0, most));
+    std::replace_if(
+        out.begin(), out.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+    return out;
+}
 
 std::string_view trimmed(std::string_view text)
 {
@@ -65,9 +78,9 @@ FeedText parse_feed(std::string_view text)
 {
     FeedText feed;
     size_t number = 0;
-    const auto fault = [&](std::string_view line, std::string why) {
+    const auto fault = [&](std::string_view line, std::string_view why) {
         if (feed.faults++ == 0) {
-            feed.first_fault = {number, std::string(line.substr(0, shown_most)), std::move(why)};
+            feed.first_fault = {number, printable(line, shown_most), printable(why, why_most)};
         }
     };
     while (!text.empty()) {
@@ -75,6 +88,14 @@ FeedText parse_feed(std::string_view text)
         const size_t end = std::min(text.find('\n'), text.size());
         const std::string_view line = trimmed(text.substr(0, end));
         text.remove_prefix(std::min(end + 1, text.size()));
+        if (line.size() > line_most) {
+            fault(line, "a line of more than 4096 bytes");
+            continue;
+        }
+        if (feed.prefixes.size() == entries_most) {
+            fault(line, "more than 20 million entries");
+            break;
+        }
         auto word = word_of(line);
         if (!word) {
             fault(line, word.error().message);

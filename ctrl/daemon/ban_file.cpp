@@ -13,14 +13,15 @@ namespace xdpctl
 namespace
 {
 
-constexpr std::string_view head = "xdpctl bans 1\n";
+constexpr std::string_view head = "xdpctl bans 1 "; // and when it was written
 constexpr size_t fields = 5;
 
 uint64_t unix_of(uint64_t deadline_ns, const Clocks& clocks)
 {
-    const int64_t ahead =
-        static_cast<int64_t>(deadline_ns - clocks.now_ns) / static_cast<int64_t>(ns_per_s);
-    return clocks.unix_s + static_cast<uint64_t>(ahead);
+    if (deadline_ns < clocks.now_ns) {
+        return clocks.unix_s - std::min(clocks.unix_s, (clocks.now_ns - deadline_ns) / ns_per_s);
+    }
+    return clocks.unix_s + (deadline_ns - clocks.now_ns) / ns_per_s;
 }
 
 uint64_t deadline_of(uint64_t unix_s, const Clocks& clocks)
@@ -82,7 +83,7 @@ Result<BanEntry> decode_line(std::string_view line, const Clocks& clocks)
 
 std::string encode_bans(const std::vector<BanEntry>& bans, const Clocks& clocks)
 {
-    std::string text(head);
+    std::string text = fmt::format("{}{}\n", head, clocks.unix_s);
     text.reserve(bans.size() * 48 + 64);
     for (const BanEntry& entry : bans) {
         const bool forever = entry.ban.deadline_ns == XDPCTL_NO_DEADLINE;
@@ -103,6 +104,14 @@ Result<std::vector<BanEntry>> decode_bans(std::string_view text, const Clocks& c
     const std::string_view whole = text;
     std::vector<BanEntry> bans;
     text.remove_prefix(head.size());
+    const size_t first = text.find('\n');
+    Clocks then = clocks;
+    if (first == std::string_view::npos || !read_number(text.substr(0, first), then.unix_s)) {
+        return failure("line 1: not the time when it was written");
+    }
+    // A clock that was not set yet would make every ban longer.
+    then.unix_s = std::max(then.unix_s, clocks.unix_s);
+    text.remove_prefix(first + 1);
     for (size_t number = 2; !text.empty(); number++) {
         const size_t end = text.find('\n');
         const std::string_view line = text.substr(0, end);
@@ -114,7 +123,7 @@ Result<std::vector<BanEntry>> decode_bans(std::string_view text, const Clocks& c
                        : failure("line {}: it is damaged: its bans are not those that were written",
                                  number);
         }
-        auto entry = decode_line(line, clocks);
+        auto entry = decode_line(line, then);
         if (!entry) {
             return entry.error().in(fmt::format("line {}", number));
         }

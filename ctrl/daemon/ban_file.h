@@ -18,8 +18,8 @@ struct Clocks {
     uint64_t unix_s = 0;
 };
 
-// A line for each: ADDRESS UNTIL ORIGIN STRIKES HITS, where UNTIL is in seconds since
-// 1970, or - for ever; then their number and a hash, so that damage is found.
+// When it was written, then a line for each: ADDRESS UNTIL ORIGIN STRIKES HITS, where UNTIL is in
+// seconds since 1970, or - for ever; then their number and a hash, so that damage is found.
 std::string encode_bans(const std::vector<BanEntry>& bans, const Clocks& clocks);
 // Those that are over are there too: their strikes count. Errors name the line.
 Result<std::vector<BanEntry>> decode_bans(std::string_view text, const Clocks& clocks);

@@ -248,6 +248,7 @@ Result<> Controller::start()
     if (setup_.fresh_maps) {
         load_bans();
     }
+    started_ = true;
     return change(config_, hand_);
 }
 
@@ -269,16 +270,23 @@ void Controller::load_bans()
     const uint64_t now = plane_.now_ns();
     auto bans = decode_bans(*text, {now, unix_ms() / 1000});
     if (!bans) {
-        note("ban", fmt::format("{}: not used: {}", ban_file(), bans.error().message));
+        note("ban", fmt::format("{}: not used: {}; it is kept as bans.bad", ban_file(),
+                                bans.error().message));
+        std::rename(ban_file().c_str(), (ban_file() + ".bad").c_str());
         return;
     }
     std::erase_if(*bans, [&](const BanEntry& entry) {
         return is_forgotten(entry.ban, now, config_.heuristics.strike_decay_ns) ||
                guard_.refuses({entry.source, 128});
     });
-    auto done = plane_.ban(*bans);
-    note("ban", done ? fmt::format("{} bans of before the boot are in force again", bans->size())
-                     : "those of before the boot are lost: " + done.error().message);
+    size_t restored = 0;
+    Result<> done = Done{};
+    for (auto entry = bans->begin(); entry != bans->end() && done; entry++) {
+        done = plane_.ban({&*entry, 1});
+        restored += done ? 1 : 0;
+    }
+    note("ban", fmt::format("{} of {} bans of before the boot are in force again{}", restored,
+                            bans->size(), done ? "" : ": " + done.error().message));
 }
 
 void Controller::save_bans()
@@ -410,8 +418,14 @@ void Controller::refresh_host()
     }
     facts->sees_handshakes = setup_.sees_handshakes;
     facts->network.conntrack |= host_.network.conntrack; // once seen, it may come back
+    const bool moved = facts->addresses != host_.addresses || facts->gateways != host_.gateways ||
+                       facts->resolvers != host_.resolvers ||
+                       facts->private_networks != host_.private_networks;
     host_ = std::move(*facts);
     rebuild_guard();
+    if (moved && started_) {
+        spare_host();
+    }
     next_host_ns_ = plane_.now_ns() + host_interval_ns;
     follow_services();
     follow_links();
@@ -435,7 +449,8 @@ void Controller::follow_services()
     if (auto done = plane_.set_own_addresses(host_.addresses); !done) {
         log::error("{}", done.error().message);
     }
-    if (plane_.generation() == 0 || host_spec(config_, hand_) == committed_host_) {
+    // Not before start() has all lists: a policy without them would replace what is in force.
+    if (!started_ || host_spec(config_, hand_) == committed_host_) {
         return;
     }
     if (auto done = change(config_, hand_); !done) {
@@ -1164,7 +1179,8 @@ void Controller::load_feed_copies()
             continue;
         }
         const FeedText text = parse_feed((*copy)->text);
-        auto taken = take_feed(text, config, feed_guard());
+        const auto guard = feed_guard();
+        auto taken = guard ? take_feed(text, config, *guard) : Result<FeedTaken>(guard.error());
         if (taken) {
             if (auto done = set_feed(config.name, taken->prefixes); !done) {
                 taken = done.error();
@@ -1179,11 +1195,39 @@ void Controller::load_feed_copies()
     }
 }
 
-BanGuard Controller::feed_guard() const
+Result<BanGuard> Controller::feed_guard() const
 {
     std::vector<Prefix> allow = config_.allow;
     allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
     return make_feed_guard(host_, allow);
+}
+
+// The host has other addresses than when the feeds were taken: nothing of them may
+// touch those either.
+void Controller::spare_host()
+{
+    const auto guard = feed_guard();
+    if (!guard) {
+        log::error("{}", guard.error().message);
+        return;
+    }
+    for (auto& [name, prefixes] : feed_prefixes_) {
+        std::vector<Prefix> kept;
+        std::copy_if(prefixes.begin(), prefixes.end(), std::back_inserter(kept),
+                     [&guard](const Prefix& prefix) { return !guard->refuses(prefix); });
+        const size_t spared = prefixes.size() - kept.size();
+        if (spared == 0) {
+            continue;
+        }
+        feeds_.forget_validators(name); // all of it is asked for again
+        if (auto done = set_feed(name, kept); !done) {
+            log::error("{}", done.error().message);
+            return;
+        }
+        note("feed", fmt::format("{}: {} entries are not in force any more: they would hurt what "
+                                 "this host is now",
+                                 name, spared));
+    }
 }
 
 Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>& prefixes)
@@ -1195,7 +1239,7 @@ Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>
     }
     auto done = plane_.set_lists({&content, 1});
     if (done) {
-        feed_prefixes_[name] = prefixes;
+        feed_prefixes_.insert_or_assign(name, prefixes);
     }
     return done;
 }
@@ -1212,11 +1256,13 @@ uint64_t Controller::feed_wait_ns()
     return feeds_.wait_ns(plane_.now_ns());
 }
 
-void Controller::feed_failed(const std::string& name, const Error& error)
+void Controller::feed_failed(const FeedJob& job, const Error& error)
 {
     const std::lock_guard lock(mutex_);
-    feeds_.failed(name, error.message, plane_.now_ns());
-    note("feed", fmt::format("{}: the last good copy stays: {}", name, error.message));
+    if (feeds_.failed(job, error.message, plane_.now_ns())) {
+        note("feed",
+             fmt::format("{}: the last good copy stays: {}", job.config.name, error.message));
+    }
 }
 
 // Reading a large list takes its time: not under the lock.
@@ -1226,15 +1272,16 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
     const uint64_t unix_s = unix_ms() / 1000;
     if (fetched.unchanged) {
         const std::lock_guard lock(mutex_);
-        feeds_.fetched(name, false, plane_.now_ns(), unix_s);
+        feeds_.fetched(job, false, plane_.now_ns(), unix_s);
         return;
     }
     const uint64_t begin = steady_ns();
     const FeedText text = parse_feed(fetched.text);
     std::unique_lock guarding(mutex_);
-    const BanGuard guard = feed_guard();
+    const auto guard = feed_guard();
     guarding.unlock();
-    const auto taken = take_feed(text, job.config, guard);
+    const auto taken =
+        guard ? take_feed(text, job.config, *guard) : Result<FeedTaken>(guard.error());
     const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {
@@ -1256,7 +1303,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         if (done) {
             feeds_.took(name, read - begin, steady_ns() - apply);
             feeds_.taken(name, text, *taken, fetched.validators, unix_s);
-            feeds_.fetched(name, true, plane_.now_ns(), unix_s);
+            feeds_.fetched(job, true, plane_.now_ns(), unix_s);
             if (auto saved = state_file_.save(hand_); !saved) { // its list's number
                 log::error("{}", saved.error().message);
             }
@@ -1278,7 +1325,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         }
     }
     if (problem) {
-        feed_failed(name, *problem);
+        feed_failed(job, *problem);
         return;
     }
     const FeedCopy copy{job.config.url, fetched.validators, unix_s, std::move(fetched.text)};

@@ -86,7 +86,7 @@ class Controller final : public Control
     std::optional<FeedJob> due_feed();
     uint64_t feed_wait_ns();
     void feed_fetched(const FeedJob& job, Fetched fetched);
-    void feed_failed(const std::string& name, const Error& error);
+    void feed_failed(const FeedJob& job, const Error& error);
 
     // For the thread that writes: where anything changed.
     void save_bans();
@@ -136,7 +136,8 @@ class Controller final : public Control
     void load_feed_copies();
     void load_bans();
     std::string ban_file() const;
-    BanGuard feed_guard() const;
+    Result<BanGuard> feed_guard() const;
+    void spare_host();
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
     std::vector<FeedStatus> feeds_locked();
     std::vector<ListStatus> list_statuses();
@@ -184,6 +185,7 @@ class Controller final : public Control
     uint64_t next_sweep_ns_ = 0;
     uint64_t next_host_ns_ = 0;
     uint64_t next_older_ns_ = 0;
+    bool started_ = false;
     bool config_ok_ = true;
     std::string config_error_;
     std::string state_problem_;

@@ -52,10 +52,14 @@ void FeedWorkers::work(const FeedJob& job)
         return;
     }
     if (!fetched) {
-        controller_.feed_failed(job.config.name, fetched.error());
+        controller_.feed_failed(job, fetched.error());
         return;
     }
-    controller_.feed_fetched(job, std::move(*fetched));
+    try { // what a library throws where there is no memory for such a list
+        controller_.feed_fetched(job, std::move(*fetched));
+    } catch (const std::exception& problem) {
+        controller_.feed_failed(job, failure("{}: {}", job.config.url, problem.what()));
+    }
 }
 
 } // namespace xdpctl

@@ -63,7 +63,6 @@ std::vector<uint16_t> Feeds::configure(const std::vector<FeedConfig>& feeds,
             lists, [list = feed.status.list](const auto& entry) { return entry.second == list; });
         lists[name] = feed.status.list;
     }
-    std::erase_if(gone, [&used](uint16_t list) { return used.contains(list); });
     feeds_ = std::move(wanted);
     return gone;
 }
@@ -164,17 +163,34 @@ void Feeds::taken(const std::string& name, const FeedText& text, const FeedTaken
     found->validators = validators;
 }
 
-void Feeds::fetched(const std::string& name, bool changed, uint64_t now_ns, uint64_t unix_s)
+Feeds::Feed* Feeds::end_of(const FeedJob& job, uint64_t now_ns, bool good)
 {
-    if (Feed* found = feed(name)) {
+    Feed* found = feed(job.config.name);
+    if (found == nullptr || !(found->config == job.config)) {
+        return nullptr;
+    }
+    found->failures = good ? 0 : found->failures + 1;
+    found->tries++;
+    found->in_work = false;
+    const bool asked_again = found->force && !job.force;
+    found->force = asked_again;
+    found->due_ns = asked_again ? now_ns : now_ns + next_try_ns(*found);
+    return found;
+}
+
+void Feeds::fetched(const FeedJob& job, bool changed, uint64_t now_ns, uint64_t unix_s)
+{
+    if (Feed* found = end_of(job, now_ns, true)) {
         found->status.refreshes[changed ? refresh_changed : refresh_unchanged]++;
         found->status.fetched_unix_s = unix_s;
         found->status.problem.clear();
-        found->failures = 0;
-        found->tries++;
-        found->force = false;
-        found->in_work = false;
-        found->due_ns = now_ns + next_try_ns(*found);
+    }
+}
+
+void Feeds::forget_validators(const std::string& name)
+{
+    if (Feed* found = feed(name)) {
+        found->validators = {};
     }
 }
 
@@ -186,17 +202,14 @@ void Feeds::took(const std::string& name, uint64_t read_ns, uint64_t apply_ns)
     }
 }
 
-void Feeds::failed(const std::string& name, const std::string& why, uint64_t now_ns)
+bool Feeds::failed(const FeedJob& job, const std::string& why, uint64_t now_ns)
 {
-    if (Feed* found = feed(name)) {
+    Feed* found = end_of(job, now_ns, false);
+    if (found != nullptr) {
         found->status.refreshes[refresh_failed]++;
         found->status.problem = why;
-        found->failures++;
-        found->tries++;
-        found->force = false;
-        found->in_work = false;
-        found->due_ns = now_ns + next_try_ns(*found);
     }
+    return found != nullptr;
 }
 
 std::vector<FeedStatus> Feeds::status(uint64_t now_ns, uint64_t unix_s) const

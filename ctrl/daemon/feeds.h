@@ -40,9 +40,11 @@ class Feeds
     // A copy of an earlier run, or an answer that was taken.
     void taken(const std::string& name, const FeedText& text, const FeedTaken& taken,
                const Validators& validators, uint64_t fetched_unix_s);
-    void fetched(const std::string& name, bool changed, uint64_t now_ns, uint64_t unix_s);
+    // What came of a job; nothing where the feed is another one by now.
+    void fetched(const FeedJob& job, bool changed, uint64_t now_ns, uint64_t unix_s);
+    bool failed(const FeedJob& job, const std::string& why, uint64_t now_ns);
+    void forget_validators(const std::string& name);
     void took(const std::string& name, uint64_t read_ns, uint64_t apply_ns);
-    void failed(const std::string& name, const std::string& why, uint64_t now_ns);
 
     const FeedConfig* find(const std::string& name) const;
     std::optional<uint16_t> list_of(const std::string& name) const;
@@ -61,6 +63,7 @@ class Feeds
         bool in_work = false;
     };
     Feed* feed(const std::string& name);
+    Feed* end_of(const FeedJob& job, uint64_t now_ns, bool good);
     static uint64_t next_try_ns(const Feed& feed);
 
     std::map<std::string, Feed> feeds_;

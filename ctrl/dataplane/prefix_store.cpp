@@ -129,7 +129,7 @@ bool PrefixStore::insert_in_line(const Key& key, uint64_t hash, uint32_t line, c
     } else {
         const uint32_t page = take_page(leaves);
         if (page == 0) {
-            return true; // full_ says it
+            return false;
         }
         node.leaves = static_cast<uint64_t>(page) << 32;
     }
@@ -168,6 +168,12 @@ void PrefixStore::drop_page(uint32_t page)
 
 void PrefixStore::reuse()
 {
+    for (const uint32_t block : old_blocks_) {
+        if (kind_of(block) != XDPCTL_KIND_MIXED) {
+            remove(key_of_block(block)); // seen by nobody, so free at once
+        }
+    }
+    old_blocks_.clear();
     for (const uint32_t index : old_nodes_) {
         set_tag(index, 0);
     }
@@ -194,7 +200,7 @@ void PrefixStore::read(const Key& key, Leaves& leaves) const
 
 // Each address sees its old leaf or its new one: either the bits change or the leaves,
 // or a new page takes the place of both.
-void PrefixStore::rewrite(xdpctl_prefix_node& node, const Leaves& leaves)
+bool PrefixStore::rewrite(xdpctl_prefix_node& node, const Leaves& leaves)
 {
     const auto two = two_leaves(leaves);
     const bool same_leaves = two && two->leaves() == node.leaves;
@@ -203,25 +209,27 @@ void PrefixStore::rewrite(xdpctl_prefix_node& node, const Leaves& leaves)
         for (unsigned word = 0; word < two->bits.size(); word++) {
             store(node.bits[word], two->bits[word]);
         }
-        return;
+        return true;
     }
     const uint32_t old_page = node.page;
     if (same_bits && old_page == 0) {
         store(node.leaves, two->leaves());
-        return;
+        return true;
     }
-    if (const uint32_t page = take_page(leaves); page != 0) {
-        store(node.leaves, static_cast<uint64_t>(page) << 32);
-        drop_page(old_page);
+    const uint32_t page = take_page(leaves);
+    if (page == 0) {
+        return false;
     }
+    store(node.leaves, static_cast<uint64_t>(page) << 32);
+    drop_page(old_page);
+    return true;
 }
 
-void PrefixStore::write(const Key& key, const Leaves& leaves)
+bool PrefixStore::write(const Key& key, const Leaves& leaves)
 {
     uint32_t index = 0;
     if (find(key, index)) {
-        rewrite(memory_.nodes[index].node, leaves);
-        return;
+        return rewrite(memory_.nodes[index].node, leaves);
     }
     const auto lines = static_cast<uint32_t>(memory_.tags.size());
     const uint64_t hash = xdpctl_node_hash(key.high, key.low, memory_.seed);
@@ -231,11 +239,39 @@ void PrefixStore::write(const Key& key, const Leaves& leaves)
         store(word, word | xdpctl_filter_bit(hash));
     }
     if (insert_in_line(key, hash, line, leaves)) {
-        return;
+        return true;
     }
     set_tag(line * XDPCTL_TAG_LANES + XDPCTL_TAG_OVERFLOW, old_tag);
-    if (!insert_in_line(key, hash, xdpctl_node_line(hash, 1, lines), leaves)) {
-        full_ = true;
+    if (insert_in_line(key, hash, xdpctl_node_line(hash, 1, lines), leaves)) {
+        return true;
+    }
+    full_ = true;
+    return false;
+}
+
+bool PrefixStore::has_room(size_t nodes) const
+{
+    const size_t lanes_here = memory_.tags.size() * lanes;
+    const size_t pages_here = memory_.pages.size() / XDPCTL_PAGE_LINES;
+    return (nodes_ + old_nodes_.size() + nodes) * 4 < lanes_here * 3 &&
+           pages_ + old_pages_.size() + std::min<size_t>(nodes, 32) < pages_here;
+}
+
+PrefixStore::Key PrefixStore::key_of_block(uint32_t block)
+{
+    return {0, ipv4_mapped | static_cast<uint64_t>(block) << 8 | (ipv4_octet + 1)};
+}
+
+// The node of a /24 that is whole now says the same until no packet looks for it.
+void PrefixStore::retire_block(uint32_t block, uint16_t leaf)
+{
+    uint32_t index = 0;
+    if (find(key_of_block(block), index)) {
+        xdpctl_prefix_node& node = memory_.nodes[index].node;
+        const uint32_t page = node.page;
+        store(node.leaves, leaf | static_cast<uint64_t>(leaf) << 16);
+        drop_page(page);
+        old_blocks_.push_back(block);
     }
 }
 
@@ -271,7 +307,7 @@ void PrefixStore::set_kinds(uint32_t first_block, uint32_t count, unsigned kind)
     }
 }
 
-// The leaves first, then the kinds, which make them visible, then what they replace.
+// The leaves first, then the kinds, which make them visible.
 void PrefixStore::fill(uint32_t first_block, uint32_t count, uint16_t leaf)
 {
     std::vector<uint32_t> mixed;
@@ -290,16 +326,16 @@ void PrefixStore::fill(uint32_t first_block, uint32_t count, uint16_t leaf)
         }
         block += part;
     }
-    set_kinds(first_block, count, leaf != 0 ? XDPCTL_KIND_WHOLE : XDPCTL_KIND_NONE);
     for (const uint32_t block : mixed) {
-        remove({0, ipv4_mapped | static_cast<uint64_t>(block) << 8 | (ipv4_octet + 1)});
+        retire_block(block, leaf);
     }
+    set_kinds(first_block, count, leaf != 0 ? XDPCTL_KIND_WHOLE : XDPCTL_KIND_NONE);
 }
 
 // One /24, of which single addresses differ.
 void PrefixStore::paint_block(uint32_t block, const OctetValues& values)
 {
-    const Key key = {0, ipv4_mapped | static_cast<uint64_t>(block) << 8 | (ipv4_octet + 1)};
+    const Key key = key_of_block(block);
     Leaves leaves = values.leaves;
     if (values.first != 0 || values.last != 255) { // a part: the rest stays
         const unsigned kind = kind_of(block);
@@ -319,8 +355,9 @@ void PrefixStore::paint_block(uint32_t block, const OctetValues& values)
         fill(block, 1, leaves[0]);
         return;
     }
-    write(key, leaves);
-    set_kinds(block, 1, XDPCTL_KIND_MIXED);
+    if (write(key, leaves)) { // else what was there stays until the tables are built anew
+        set_kinds(block, 1, XDPCTL_KIND_MIXED);
+    }
 }
 
 void PrefixStore::paint_ipv4(uint32_t prefix, const OctetValues& values)

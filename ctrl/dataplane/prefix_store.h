@@ -43,7 +43,12 @@ class PrefixStore
     // What the data path may still read is not used again before this is called,
     // after a grace period.
     void reuse();
-    bool has_unused() const { return !old_nodes_.empty() || !old_pages_.empty(); }
+    bool has_unused() const
+    {
+        return !old_nodes_.empty() || !old_pages_.empty() || !old_blocks_.empty();
+    }
+    // For so many more nodes there is room, most probably.
+    bool has_room(size_t nodes) const;
 
     static uint32_t tag_lines_for(size_t nodes);
 
@@ -60,9 +65,11 @@ class PrefixStore
     bool find_in_line(const Key& key, uint64_t tag, uint32_t line, uint32_t& index) const;
     bool insert_in_line(const Key& key, uint64_t hash, uint32_t line, const Leaves& leaves);
     void read(const Key& key, Leaves& leaves) const;
-    void write(const Key& key, const Leaves& leaves);
-    void rewrite(xdpctl_prefix_node& node, const Leaves& leaves);
+    bool write(const Key& key, const Leaves& leaves); // false: no room
+    bool rewrite(xdpctl_prefix_node& node, const Leaves& leaves);
     void remove(const Key& key);
+    void retire_block(uint32_t block, uint16_t leaf);
+    static Key key_of_block(uint32_t block);
     uint32_t take_page(const Leaves& leaves);
     void drop_page(uint32_t page);
 
@@ -77,7 +84,8 @@ class PrefixStore
     uint32_t next_page_ = 1;
     std::vector<uint32_t> free_pages_;
     std::vector<uint32_t> old_pages_;
-    std::vector<uint32_t> old_nodes_; // index of the lane
+    std::vector<uint32_t> old_nodes_;  // index of the lane
+    std::vector<uint32_t> old_blocks_; // /24s that may not need their node any more
     bool full_ = false;
 };
 

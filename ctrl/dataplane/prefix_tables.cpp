@@ -420,7 +420,8 @@ Result<> PrefixTables::update(const Changes<uint32_t>& ipv4, const Changes<Bits1
     const size_t all = ipv4_.items().size() + ipv6_.items().size();
     const size_t changed = ipv4.size() + ipv6.size();
     const bool small = changed <= std::max(in_place_least, all / 8);
-    const bool fits = store_ && (ipv4.empty() || maps_->fd(XDPCTL_TABLE_WHOLE) >= 0);
+    const bool fits =
+        store_ && store_->has_room(changed) && (ipv4.empty() || maps_->fd(XDPCTL_TABLE_WHOLE) >= 0);
     dirty_ = true;
     if (!small || !fits) {
         return rebuild();
@@ -485,7 +486,8 @@ Result<std::unique_ptr<PrefixMaps>> PrefixTables::build(uint32_t set, uint64_t s
 Result<> PrefixTables::rebuild()
 {
     const uint32_t set = 1 - shared_.control->prefix_set;
-    size_t pages = 64;
+    constexpr size_t pages_least = 64;
+    size_t pages = pages_least + (store_ ? store_->pages() * 2 : 0);
     for (int i = 0; i < build_tries; i++, pages *= 4) {
         const uint64_t seed = mix(shared_.control->secret, static_cast<uint64_t>(i) + 1);
         auto maps = build(set, seed, pages);
@@ -522,16 +524,16 @@ Result<> PrefixTables::install(std::unique_ptr<PrefixMaps> maps, uint32_t set, u
     about.octets = pack_octets(octets_);
     __atomic_store_n(&shared_.control->prefix_set, set, __ATOMIC_SEQ_CST);
     dirty_ = false;
-    if (auto done = wait_for_readers(); !done) {
-        return done;
-    }
-    release_leaves();
+    std::swap(maps_, maps); // the store speaks of these from now on
     for (uint32_t table = 0; table < XDPCTL_TABLE_COUNT; table++) {
         const uint32_t key = (1 - set) * XDPCTL_TABLE_COUNT + table;
         bpf_map_delete_elem(shared_.outer, &key); // the kernel frees it by and by
     }
-    maps_ = std::move(maps);
-    return Done{};
+    auto waited = wait_for_readers();
+    if (waited) {
+        release_leaves();
+    }
+    return waited;
 }
 
 // The kernel waits for a grace period after it changed a map in a map

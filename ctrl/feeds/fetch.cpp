@@ -85,6 +85,9 @@ Result<Fetched> fetch_file(const std::string& path, const Validators& known, siz
     if (stat(path.c_str(), &about) != 0) {
         return system_failure(errno, path);
     }
+    if (!S_ISREG(about.st_mode)) {
+        return failure("{}: not a regular file", path);
+    }
     Fetched fetched;
     fetched.validators.last_modified = fmt::format(
         "{}.{:09} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size, about.st_ino);
@@ -104,7 +107,6 @@ void limit_transfer(CURL* curl, const FetchLimits& limits)
 {
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); // we are a thread
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, limits.redirects_most);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, limits.connect_seconds);
@@ -138,6 +140,9 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
         add_header(headers, "If-Modified-Since: " + known.last_modified);
     }
     limit_transfer(curl.get(), limits);
+    // Nobody on the way may turn a list that was asked for safely into one that is not.
+    curl_easy_setopt(curl.get(), CURLOPT_REDIR_PROTOCOLS_STR,
+                     url.starts_with("https:") ? "https" : "http,https");
     curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, on_data);
@@ -161,7 +166,7 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
     constexpr long not_modified = 304;
     constexpr long success = 200;
     fetched.unchanged = status == not_modified;
-    if (status != success && !fetched.unchanged) {
+    if ((status != success && !fetched.unchanged) || (fetched.unchanged && known == Validators{})) {
         return failure("{}: answered with status {}", url, status);
     }
     return fetched;

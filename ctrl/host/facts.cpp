@@ -149,17 +149,19 @@ BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
 }
 
 // A list of others is less to be trusted than the operator.
-BanGuard make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
+Result<BanGuard> make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
 {
     BanGuard guard = make_guard(facts, allow);
     for (const Prefix& network : facts.private_networks) {
         guard.protect(network, "a private network of this host");
     }
-    if (const auto sockets = connected_tcp()) {
-        for (const SocketInfo& socket : *sockets) {
-            if (socket.established && socket.local_port == ssh_port) {
-                guard.protect({socket.peer, 128}, "connected by SSH now");
-            }
+    const auto sockets = connected_tcp();
+    if (!sockets) {
+        return sockets.error().in("who is connected by SSH");
+    }
+    for (const SocketInfo& socket : *sockets) {
+        if (socket.established && socket.local_port == ssh_port) {
+            guard.protect({socket.peer, 128}, "connected by SSH now");
         }
     }
     return guard;

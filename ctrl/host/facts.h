@@ -48,7 +48,7 @@ BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
 
 // Of what no list of others may touch: besides, the private networks that the host is
 // part of, and who is connected by SSH.
-BanGuard make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
+Result<BanGuard> make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
 
 // TCP connections to the host's services, open or closing.
 Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts);

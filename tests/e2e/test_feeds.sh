@@ -32,6 +32,7 @@ EXTRA_PIDS=$!
 # Says how long its answer is and does not keep its word.
 cat > "$DIR/truncated" << 'END'
 #!/bin/sh
+while read -r line && [ ${#line} -gt 1 ]; do :; done
 printf 'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n192.0.2.1\n192.0.2.2\n'
 END
 chmod +x "$DIR/truncated"

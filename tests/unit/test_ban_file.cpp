@@ -33,6 +33,17 @@ TEST_CASE("bans are read as they were written, on another clock")
     CHECK(read->at(3).ban.deadline_ns == 1); // over since before the boot
 }
 
+TEST_CASE("a clock that is not set yet makes no ban longer")
+{
+    const Clocks before = {5000 * ns_per_s, 1'700'000'000};
+    const Clocks after = {20 * ns_per_s, 100};
+    const std::vector<BanEntry> bans = {
+        {"192.0.2.1"_ip, {before.now_ns + 600 * ns_per_s, 0, 0, XDPCTL_BAN_HEURISTIC, 1}}};
+    const auto read = decode_bans(encode_bans(bans, before), after);
+    REQUIRE(read);
+    CHECK(read->at(0).ban.deadline_ns == after.now_ns + 600 * ns_per_s);
+}
+
 TEST_CASE("damaged files of bans are refused, whatever is damaged")
 {
     const uint64_t seed = 20261122;

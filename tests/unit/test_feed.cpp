@@ -56,6 +56,11 @@ TEST_CASE("faults are counted, the first is told, host bits are cleared")
     CHECK(feed.first_fault.line == 2);
     CHECK(feed.first_fault.text == "<html>");
     CHECK(parse_feed("").prefixes.empty());
+    const FeedText rude =
+        parse_feed("\x1b[2J" + std::string(3000, 'x') + "\n" + std::string(5000, '{') + "\n");
+    CHECK(rude.faults == 2);
+    CHECK(rude.first_fault.text.starts_with("?[2J"));
+    CHECK(rude.first_fault.text.size() + rude.first_fault.why.size() < 300);
 }
 
 TEST_CASE("what is no list, or of another size, is not taken")
@@ -111,14 +116,16 @@ TEST_CASE("feeds are due by their interval, sooner after failures, and keep thei
     CHECK(a >= XDPCTL_LIST_FIRST_FEED);
     CHECK(feeds.name_of(a) == "a");
 
-    REQUIRE(feeds.due(begin)->config.name == "a");
-    REQUIRE(feeds.due(begin)->config.name == "b");
+    const FeedJob job_a = *feeds.due(begin);
+    const FeedJob job_b = *feeds.due(begin);
+    REQUIRE(job_a.config.name == "a");
+    REQUIRE(job_b.config.name == "b");
     CHECK_FALSE(feeds.due(begin)); // both are in work
-    feeds.fetched("a", true, begin, 5);
-    feeds.failed("b", "no route", begin);
+    feeds.fetched(job_a, true, begin, 5);
+    CHECK(feeds.failed(job_b, "no route", begin));
     CHECK_FALSE(feeds.due(begin + 20 * ns_per_s));
     CHECK(feeds.due(begin + 40 * ns_per_s)->config.name == "b");
-    feeds.failed("b", "no route", begin + 40 * ns_per_s);
+    CHECK(feeds.failed(job_b, "no route", begin + 40 * ns_per_s));
     CHECK_FALSE(feeds.due(begin + 80 * ns_per_s)); // 30 s doubled
     CHECK_FALSE(feeds.due(begin + 3200 * ns_per_s)->config.name == "a");
     CHECK(feeds.due(begin + 4000 * ns_per_s)->config.name == "a"); // an hour and a tenth
@@ -131,6 +138,7 @@ TEST_CASE("feeds are due by their interval, sooner after failures, and keep thei
     FeedConfig other = config_of("a");
     other.max_change = 7;
     CHECK(feeds.configure({other, config_of("b")}, lists, begin).empty());
+    CHECK_FALSE(feeds.failed(job_a, "of the old one", begin));
     CHECK(feeds.due(begin)->config == other);
 
     CHECK(feeds.refresh("a", true, begin));
