@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
-#include <compare>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 

@@ -24,16 +24,6 @@ uint64_t unix_of(uint64_t deadline_ns, const Clocks& clocks)
     return clocks.unix_s + (deadline_ns - clocks.now_ns) / ns_per_s;
 }
 
-uint64_t deadline_of(uint64_t unix_s, const Clocks& clocks)
-{
-    if (unix_s <= clocks.unix_s) {
-        const uint64_t over_ns = (clocks.unix_s - unix_s) * ns_per_s;
-        return over_ns < clocks.now_ns ? clocks.now_ns - over_ns : 1;
-    }
-    constexpr uint64_t century_s = 100ULL * 365 * 86400;
-    return clocks.now_ns + std::min(unix_s - clocks.unix_s, century_s) * ns_per_s;
-}
-
 template <typename Number> bool read_number(std::string_view word, Number& out)
 {
     const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), out);
@@ -80,6 +70,16 @@ Result<BanEntry> decode_line(std::string_view line, const Clocks& clocks)
 }
 
 } // namespace
+
+uint64_t deadline_of(uint64_t unix_s, const Clocks& clocks)
+{
+    if (unix_s <= clocks.unix_s) {
+        const uint64_t over_ns = (clocks.unix_s - unix_s) * ns_per_s;
+        return over_ns < clocks.now_ns ? clocks.now_ns - over_ns : 1;
+    }
+    constexpr uint64_t century_s = 100ULL * 365 * 86400;
+    return clocks.now_ns + std::min(unix_s - clocks.unix_s, century_s) * ns_per_s;
+}
 
 std::string encode_bans(const std::vector<BanEntry>& bans, const Clocks& clocks)
 {

@@ -18,6 +18,9 @@ struct Clocks {
     uint64_t unix_s = 0;
 };
 
+// On the data path's clock, of a time on the wall; at most a century ahead.
+uint64_t deadline_of(uint64_t unix_s, const Clocks& clocks);
+
 // When it was written, then a line for each: ADDRESS UNTIL ORIGIN STRIKES HITS, where UNTIL is in
 // seconds since 1970, or - for ever; then their number and a hash, so that damage is found.
 std::string encode_bans(const std::vector<BanEntry>& bans, const Clocks& clocks);

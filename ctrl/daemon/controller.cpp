@@ -43,17 +43,10 @@ uint32_t cpus()
     return std::max(1U, std::thread::hardware_concurrency());
 }
 
-// Deadline on the data path's clock of a time on the wall.
 uint64_t deadline_of(const HandBan& ban, uint64_t now_ns)
 {
-    if (!ban.until_unix_s) {
-        return XDPCTL_NO_DEADLINE;
-    }
-    const uint64_t wall_s = unix_ms() / 1000;
-    constexpr uint64_t century_s = 100ULL * 365 * 86400;
-    return *ban.until_unix_s <= wall_s
-               ? 1
-               : now_ns + std::min(*ban.until_unix_s - wall_s, century_s) * ns_per_s;
+    return ban.until_unix_s ? deadline_of(*ban.until_unix_s, Clocks{now_ns, unix_ms() / 1000})
+                            : XDPCTL_NO_DEADLINE;
 }
 
 const char* origin_name(uint32_t origin)
