@@ -48,7 +48,7 @@ struct headers {
 struct stand {
 	__u64 deadline_ns; /* of the ban or list that decided, or 0 */
 	__u32 list;	   /* or 0 */
-	__u32 unused;
+	__u32 leaf;	   /* of the source, or 0 */
 };
 
 struct packet {

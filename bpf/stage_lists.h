@@ -6,19 +6,14 @@
 #include "clock.h"
 #include "prefix_table.h"
 
-/* Not atomic where it is shared, which would cost as much as the lookup: receive
- * scaling brings one source to one CPU, and counters by reason are exact. */
-static __always_inline void count_list(struct xdpctl_leaf *leaf, __u32 frame_bytes)
+static __always_inline void count_list(__u32 list, __u32 frame_bytes)
 {
-	__u32 list = leaf->list;
 	struct xdpctl_cell *cell = bpf_map_lookup_elem(&list_counters, &list);
 
 	if (!cell)
 		return;
 	cell->packets++;
 	cell->bytes += frame_bytes;
-	if (leaf->deadline_ns != XDPCTL_NO_DEADLINE)
-		leaf->hits++;
 }
 
 static __always_inline enum xdpctl_reason stand_on(struct xdpctl_leaf *leaf, __u32 frame_bytes,
@@ -26,8 +21,13 @@ static __always_inline enum xdpctl_reason stand_on(struct xdpctl_leaf *leaf, __u
 {
 	out->deadline_ns = leaf->deadline_ns;
 	out->list = leaf->list;
-	if (!dry_run)
-		count_list(leaf, frame_bytes);
+	if (!dry_run) {
+		count_list(leaf->list, frame_bytes);
+		/* Not atomic, which would cost as much as the lookup: receive scaling
+		 * brings one source to one CPU, and counters by list are exact. */
+		if (leaf->deadline_ns != XDPCTL_NO_DEADLINE)
+			leaf->hits++;
+	}
 	return leaf->verdict == XDPCTL_PREFIX_ALLOW ? XDPCTL_ALLOWED : XDPCTL_BLOCKED;
 }
 
@@ -48,7 +48,8 @@ static __always_inline enum xdpctl_reason judge_source(const struct headers *hdr
 		out->deadline_ns = ban->deadline_ns;
 		return XDPCTL_BANNED;
 	}
-	if (leaf && (leaf->deadline_ns == XDPCTL_NO_DEADLINE || now_by(words) < leaf->deadline_ns))
+	if (leaf && leaf->verdict == XDPCTL_PREFIX_BLOCK &&
+	    (leaf->deadline_ns == XDPCTL_NO_DEADLINE || now_by(words) < leaf->deadline_ns))
 		return stand_on(leaf, hdr->frame_bytes, dry_run, out);
 	return XDPCTL_NEXT;
 }
@@ -57,6 +58,7 @@ static __always_inline enum xdpctl_reason stage_lists(struct packet *pkt)
 {
 	__u32 leaf = forget(pkt, leaf_of_source(&pkt->hdr, pkt->control));
 
+	pkt->stand.leaf = leaf;
 	return judge_source(&pkt->hdr, pkt->control, leaf, pkt->dry_run, &pkt->stand);
 }
 

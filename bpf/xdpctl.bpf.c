@@ -6,6 +6,7 @@
 #include "clients.h"
 #include "device.h"
 #include "stage_fragment.h"
+#include "stage_geo.h"
 #include "stage_guard.h"
 #include "stage_icmp.h"
 #include "stage_limit.h"
@@ -34,6 +35,8 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 		r = stage_sanity(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_session(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_geo(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_guard(pkt);
 	if (r == XDPCTL_NEXT)

@@ -403,6 +403,29 @@ json to_json(const Control::Applied& applied)
     return versioned({{"changes", applied.changes}, {"warnings", applied.warnings}});
 }
 
+json to_json(const GeoStatus& geo)
+{
+    json services = json::array();
+    for (const GeoStatus::Service& service : geo.services) {
+        services.push_back({{"port", service.port},
+                            {"only", service.rule.only},
+                            {"closed", service.rule.closed},
+                            {"by_hand", service.by_hand}});
+    }
+    json databases = json::array();
+    for (const GeoFile& file : geo.databases) {
+        databases.push_back(
+            {{"path", file.path}, {"type", file.type}, {"built", file.built_unix_s}});
+    }
+    return {{"services", services},
+            {"databases", databases},
+            {"networks", geo.networks},
+            {"in_force", !geo.suspended},
+            {"problem", geo.problem},
+            {"refused_packets", geo.refused.packets},
+            {"schema_version", schema_version}};
+}
+
 json to_json(const Explanation& explanation, uint64_t now_ns)
 {
     const xdpctl_judgement& judgement = explanation.judgement;
@@ -421,6 +444,7 @@ json to_json(const Explanation& explanation, uint64_t now_ns)
     for (const Explanation::Stand& stand : explanation.stands) {
         result["lists"].push_back({{"list", stand.list}, {"prefix", to_string(stand.prefix)}});
     }
+    result["source_codes"] = explanation.source_codes;
     if (judgement.deadline_ns > now_ns && judgement.deadline_ns != XDPCTL_NO_DEADLINE) {
         result["remaining_seconds"] = seconds(judgement.deadline_ns - now_ns);
     }
@@ -440,6 +464,20 @@ bool parse_flag(const std::string& body, const char* member)
     const json object = json::parse(body, nullptr, false);
     return object.is_object() && object.value(member, json()) == true;
 }
+
+namespace
+{
+
+Result<uint16_t> port_of(const json& object)
+{
+    const auto port = object.find("port");
+    if (port == object.end() || !port->is_number_unsigned() || *port < 1 || *port >= XDPCTL_PORTS) {
+        return failure(ErrorKind::usage, "port: must be a number from 1 to {}", XDPCTL_PORTS - 1);
+    }
+    return port->get<uint16_t>();
+}
+
+} // namespace
 
 Result<PrefixRequest> parse_prefix_request(const std::string& body)
 {
@@ -485,16 +523,15 @@ Result<GuardRequest> parse_guard_request(const std::string& body, const char* me
     if (!object) {
         return object.error();
     }
-    const auto port = object->find("port");
-    if (port == object->end() || !port->is_number_unsigned() || *port < 1 ||
-        *port >= XDPCTL_PORTS) {
-        return failure(ErrorKind::usage, "port: must be a number from 1 to {}", XDPCTL_PORTS - 1);
+    const auto port = port_of(*object);
+    if (!port) {
+        return port.error();
     }
     const auto value = object->find(member);
     if (value == object->end()) {
         return failure(ErrorKind::usage, "{}: is missing; null means as configured", member);
     }
-    GuardRequest request{.port = port->get<uint16_t>(), .mode = {}, .lockdown = {}};
+    GuardRequest request{.port = *port, .mode = {}, .lockdown = {}};
     if (value->is_string() && std::string_view(member) == "mode") {
         auto mode = parse_guard_mode(value->get_ref<const std::string&>());
         if (!mode) {
@@ -507,6 +544,42 @@ Result<GuardRequest> parse_guard_request(const std::string& body, const char* me
         return failure(ErrorKind::usage, "{}: is of the wrong type", member);
     }
     return request;
+}
+
+Result<GeoRequest> parse_geo_request(const std::string& body)
+{
+    auto object = parse_object(body);
+    if (!object) {
+        return object.error();
+    }
+    const auto port = port_of(*object);
+    if (!port) {
+        return port.error();
+    }
+    const auto value = object->find("rule");
+    if (value == object->end() || !(value->is_null() || value->is_object())) {
+        return failure(ErrorKind::usage, "rule: must be an object; null means as configured");
+    }
+    if (value->is_null()) {
+        return GeoRequest{*port, std::nullopt};
+    }
+    GeoRule rule;
+    for (const auto& [member, codes] : {std::pair("only", &rule.only), {"closed", &rule.closed}}) {
+        const json list = value->value(member, json::array());
+        if (!list.is_array()) {
+            return failure(ErrorKind::usage, "rule.{}: must be an array", member);
+        }
+        for (const json& element : list) {
+            auto code = element.is_string()
+                            ? parse_geo_code(element.get_ref<const std::string&>())
+                            : Result<std::string>(failure(ErrorKind::usage, "must hold strings"));
+            if (!code) {
+                return code.error().in(fmt::format("rule.{}", member));
+            }
+            codes->insert(*code);
+        }
+    }
+    return GeoRequest{*port, rule};
 }
 
 Result<std::string> parse_string_member(const std::string& body, const char* member)

@@ -23,6 +23,7 @@ nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed);
 nlohmann::json to_json(const Control::Applied& applied);
 nlohmann::json to_json(const Attachment& attachment);
 nlohmann::json feeds_to_json(const std::vector<FeedStatus>& feeds);
+nlohmann::json to_json(const GeoStatus& geo);
 // False where it is missing or anything else than true.
 bool parse_flag(const std::string& body, const char* member);
 nlohmann::json to_json(const Explanation& explanation, uint64_t now_ns);
@@ -48,6 +49,13 @@ struct GuardRequest {
     std::optional<bool> lockdown;
 };
 Result<GuardRequest> parse_guard_request(const std::string& body, const char* member);
+
+// {"port": 443, "rule": {"only": ["CN"], "closed": ["AS64500"]}}; null: as configured.
+struct GeoRequest {
+    uint16_t port = 0;
+    std::optional<GeoRule> rule;
+};
+Result<GeoRequest> parse_geo_request(const std::string& body);
 
 // A member that must be a string.
 Result<std::string> parse_string_member(const std::string& body, const char* member);

@@ -82,6 +82,22 @@ struct Explanation {
     xdpctl_judgement judgement{};
     std::string list; // that decided; empty: none
     std::vector<Stand> stands;
+    std::set<std::string> source_codes; // its country and AS number, as geo.databases say
+};
+
+// Whom services are for, and what says where addresses are.
+struct GeoStatus {
+    struct Service {
+        uint16_t port = 0; // TCP and UDP
+        GeoRule rule;
+        bool by_hand = false;
+    };
+    std::vector<Service> services;
+    std::vector<GeoFile> databases;
+    size_t networks = 0;
+    bool suspended = false; // no rule is in force
+    std::string problem;    // of the databases; else empty
+    xdpctl_cell refused{};  // packets, over all services
 };
 
 class Control
@@ -129,6 +145,10 @@ class Control
     virtual std::vector<FeedStatus> feeds() = 0;
     // At once. `force`: however much changes.
     virtual Result<> refresh_feed(const std::string& name, bool force) = 0;
+
+    virtual GeoStatus geo() = 0;
+    // Of the services on this port; none: as configured; one without codes: open to all.
+    virtual Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule) = 0;
 
     virtual Result<Explanation> explain(const Bytes& frame) = 0;
 };

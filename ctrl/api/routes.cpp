@@ -216,6 +216,16 @@ const std::vector<Route>& routes()
                               [](Done) { return acknowledged(); });
              });
          }},
+        {"GET", "/v1/geo", "services that are for some countries or AS numbers only",
+         [](Control& c, const ApiRequest&) { return reply(to_json(c.geo())); }},
+        {"PUT", "/v1/geo",
+         R"(sets {"port": PORT, "rule": {"only": [CODE...], "closed": [CODE...]} or null})",
+         [](Control& c, const ApiRequest& r) {
+             const auto parsed = parse_geo_request(r.body);
+             return parsed ? reply(c.set_geo(parsed->port, parsed->rule),
+                                   [](Done) { return acknowledged(); })
+                           : reply(parsed.error());
+         }},
         {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},
     };
     return table;

@@ -401,18 +401,62 @@ Result<> read_feed_url(const toml::node& node, std::string& out)
     return Done{};
 }
 
-// The keys of one feed: the one table of them.
-struct FeedKey {
+// A key of one row of an array of tables.
+template <typename Row> struct RowKey {
     std::string_view name;
-    std::function<Result<>(const toml::node&, FeedConfig&)> read;
+    std::function<Result<>(const toml::node&, Row&)> read;
 };
 
-const std::vector<FeedKey>& feed_keys()
+template <typename Row> Result<Row>
+read_row(const toml::node& node, const std::vector<RowKey<Row>>& keys, std::string_view section)
+{
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+        return failure("must be tables: [[{}]]", section);
+    }
+    Row row;
+    for (const auto& [word, value] : *table) {
+        const size_t line = value.source().begin.line;
+        const auto key = std::find_if(keys.begin(), keys.end(), [&word = word](const auto& k) {
+            return k.name == word.str();
+        });
+        if (key == keys.end()) {
+            return failure("line {}: {}: unknown key", line, word.str());
+        }
+        if (auto done = key->read(value, row); !done) {
+            return failure("line {}: {}: {}", line, word.str(), done.error().message);
+        }
+    }
+    return row;
+}
+
+// Each row goes through `take`, whose error gets the row's line.
+template <typename Row, typename Take> Result<> read_rows(const toml::node& node,
+                                                          const std::vector<RowKey<Row>>& keys,
+                                                          std::string_view section, Take take)
+{
+    const toml::array* array = node.as_array();
+    if (array == nullptr) {
+        return failure("must be tables: [[{}]]", section);
+    }
+    for (const toml::node& element : *array) {
+        auto row = read_row(element, keys, section);
+        if (!row) {
+            return row.error();
+        }
+        if (auto done = take(std::move(*row)); !done) {
+            return failure("line {}: {}", element.source().begin.line, done.error().message);
+        }
+    }
+    return Done{};
+}
+
+const std::vector<RowKey<FeedConfig>>& feed_keys()
 {
     const auto number = [](uint32_t FeedConfig::*field) {
         return [field](const toml::node& n, FeedConfig& f) { return read(n, f.*field); };
     };
-    static const std::vector<FeedKey> table = {
+    static const std::vector<RowKey<FeedConfig>> table = {
         {"name", [](const toml::node& n, FeedConfig& f) { return read_feed_name(n, f.name); }},
         {"url", [](const toml::node& n, FeedConfig& f) { return read_feed_url(n, f.url); }},
         {"refresh",
@@ -426,56 +470,27 @@ const std::vector<FeedKey>& feed_keys()
     return table;
 }
 
-Result<FeedConfig> read_feed(const toml::table& table)
-{
-    FeedConfig feed;
-    for (const auto& [word, node] : table) {
-        const auto key =
-            std::find_if(feed_keys().begin(), feed_keys().end(),
-                         [&word = word](const FeedKey& k) { return k.name == word.str(); });
-        if (key == feed_keys().end()) {
-            return failure("line {}: {}: unknown key", node.source().begin.line, word.str());
-        }
-        if (auto done = key->read(node, feed); !done) {
-            return failure("line {}: {}: {}", node.source().begin.line, word.str(),
-                           done.error().message);
-        }
-    }
-    const size_t line = table.source().begin.line;
-    if (feed.name.empty() || feed.url.empty()) {
-        return failure("line {}: a feed needs a name and a url", line);
-    }
-    if (feed.refresh_ns < 60 * ns_per_s) {
-        return failure("line {}: refresh: must be at least 1m", line);
-    }
-    return feed;
-}
-
 Result<> read_feeds(const toml::node& node, std::vector<FeedConfig>& out)
 {
-    const toml::array* array = node.as_array();
-    if (array == nullptr) {
-        return failure("must be tables: [[feeds]]");
-    }
     out.clear();
-    for (const toml::node& element : *array) {
-        const toml::table* table = element.as_table();
-        auto feed = table != nullptr ? read_feed(*table)
-                                     : Result<FeedConfig>(failure("must be tables: [[feeds]]"));
-        if (!feed) {
-            return feed.error();
+    return read_rows(node, feed_keys(), "feeds", [&out](FeedConfig feed) -> Result<> {
+        if (feed.name.empty() || feed.url.empty()) {
+            return failure("a feed needs a name and a url");
         }
-        const auto same = [&feed](const FeedConfig& other) { return other.name == feed->name; };
+        if (feed.refresh_ns < 60 * ns_per_s) {
+            return failure("refresh: must be at least 1m");
+        }
+        const auto same = [&feed](const FeedConfig& other) { return other.name == feed.name; };
         if (std::any_of(out.begin(), out.end(), same)) {
-            return failure("line {}: the name {} is taken", table->source().begin.line, feed->name);
+            return failure("the name {} is taken", feed.name);
         }
         constexpr size_t feeds_most = XDPCTL_LIST_SLOTS / 2;
         if (out.size() == feeds_most) {
             return failure("more than {} feeds", feeds_most);
         }
-        out.push_back(*feed);
-    }
-    return Done{};
+        out.push_back(std::move(feed));
+        return Done{};
+    });
 }
 
 std::string show_feeds(const std::vector<FeedConfig>& feeds)
@@ -486,6 +501,71 @@ std::string show_feeds(const std::vector<FeedConfig>& feeds)
             fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %)",
                         text.empty() ? "" : ", ", f.name, f.url, format_duration(f.refresh_ns),
                         f.min_entries, f.max_entries, f.widest_ipv4, f.widest_ipv6, f.max_change);
+    }
+    return "[" + text + "]";
+}
+
+Result<> read_paths(const toml::node& node, std::vector<std::string>& out)
+{
+    out.clear();
+    return read_strings(node, [&out](const std::string& text) -> Result<> {
+        if (!text.starts_with("/")) {
+            return failure("'{}' must be an absolute path", text);
+        }
+        out.push_back(text);
+        return Done{};
+    });
+}
+
+// One of [[geo.services]]: ports that share a rule.
+struct GeoRow {
+    std::set<uint16_t> ports;
+    GeoRule rule;
+};
+
+const std::vector<RowKey<GeoRow>>& geo_keys()
+{
+    const auto codes = [](std::set<std::string> GeoRule::*field) {
+        return [field](const toml::node& node, GeoRow& row) {
+            return read_strings(node, [&](const std::string& text) -> Result<> {
+                auto code = parse_geo_code(text);
+                if (!code) {
+                    return code.error();
+                }
+                (row.rule.*field).insert(*code);
+                return Done{};
+            });
+        };
+    };
+    static const std::vector<RowKey<GeoRow>> table = {
+        {"ports", [](const toml::node& n, GeoRow& row) { return read_ports(n, row.ports); }},
+        {"only", codes(&GeoRule::only)},
+        {"closed", codes(&GeoRule::closed)},
+    };
+    return table;
+}
+
+Result<> read_geo_services(const toml::node& node, GeoRules& out)
+{
+    out.clear();
+    return read_rows(node, geo_keys(), "geo.services", [&out](const GeoRow& row) -> Result<> {
+        if (row.ports.empty() || row.rule == GeoRule{}) {
+            return failure("needs ports, and countries or AS numbers in `only` or `closed`");
+        }
+        for (const uint16_t port : row.ports) {
+            if (!out.emplace(port, row.rule).second) {
+                return failure("port {} has two rules", port);
+            }
+        }
+        return check_geo_rules(out);
+    });
+}
+
+std::string show_geo_services(const GeoRules& rules)
+{
+    std::string text;
+    for (const auto& [port, rule] : rules) {
+        text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", port, to_string(rule));
     }
     return "[" + text + "]";
 }
@@ -594,6 +674,12 @@ const std::vector<Key>& keys()
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.udp_services, ", ")); }},
         {"feeds", [](const toml::node& n, Config& c) { return read_feeds(n, c.feeds); },
          [](const Config& c) { return show_feeds(c.feeds); }},
+        {"geo.databases",
+         [](const toml::node& n, Config& c) { return read_paths(n, c.geo.databases); },
+         [](const Config& c) { return fmt::format("[{}]", fmt::join(c.geo.databases, ", ")); }},
+        {"geo.services",
+         [](const toml::node& n, Config& c) { return read_geo_services(n, c.geo.services); },
+         [](const Config& c) { return show_geo_services(c.geo.services); }},
         nested("maps.bans", &Config::maps, &M::bans, true),
         nested("maps.clients", &Config::maps, &M::clients, true),
         nested("maps.known_clients", &Config::maps, &M::known_clients, true),
@@ -680,6 +766,9 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     constexpr uint32_t headroom_most = 1000;
     if (config.limits.headroom == 0 || config.limits.headroom > headroom_most) {
         return fault("limits.headroom", fmt::format("must be from 1 to {}", headroom_most));
+    }
+    if (!config.geo.services.empty() && config.geo.databases.empty()) {
+        return fault("geo.services", "needs geo.databases");
     }
     if (config.maps.events_bytes < 4096 || !std::has_single_bit(config.maps.events_bytes)) {
         return fault("maps.events_bytes", "must be a power of two, at least 4096");

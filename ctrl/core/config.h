@@ -12,6 +12,7 @@
 
 #include <xdpctl/abi/maps.h>
 
+#include "core/geo.h"
 #include "core/limits.h"
 #include "core/prefix.h"
 #include "core/units.h"
@@ -93,6 +94,7 @@ struct Config {
     uint32_t tunnels = 0;            // bit: enum xdpctl_tunnel, whose inside is judged
     std::set<uint16_t> udp_services; // ports without a socket that are served all the same
     std::vector<FeedConfig> feeds;
+    GeoConfig geo;
     MapsConfig maps;
     std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
     std::string socket_path = "/run/xdpctl/xdpctl.sock";

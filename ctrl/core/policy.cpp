@@ -68,6 +68,18 @@ void compile_volumetric(const PolicySpec& spec, xdpctl_policy& policy)
     }
 }
 
+// Ports with the same rule share it.
+void compile_geo(const PolicySpec& spec, xdpctl_policy& policy)
+{
+    std::map<std::pair<uint64_t, uint64_t>, uint8_t> rules;
+    for (const auto& [port, rule] : spec.geo) {
+        const auto next = static_cast<uint8_t>(rules.size() + 1);
+        const auto [known, fresh] = rules.try_emplace({rule.only, rule.closed}, next);
+        policy.geo_rules[known->second] = rule;
+        policy.geo_rule_of_port[port] = known->second;
+    }
+}
+
 } // namespace
 
 PolicySpec policy_of(const Config& config)
@@ -104,6 +116,7 @@ CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
     compiled.policy.mode = spec.mode;
     compile_services(spec, compiled.policy);
     compile_volumetric(spec, compiled.policy);
+    compile_geo(spec, compiled.policy);
     if (spec.samples_per_second > 0) {
         compiled.policy.sample_interval_ns = ns_per_s * cpus / spec.samples_per_second;
     }

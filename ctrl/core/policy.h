@@ -18,11 +18,12 @@
 namespace xdpctl
 {
 
-struct PrefixBan {
+struct ListEntry {
     Prefix prefix;
-    uint64_t deadline_ns = 0; // data path clock, XDPCTL_NO_DEADLINE for none
+    uint64_t deadline_ns = XDPCTL_NO_DEADLINE; // data path clock
+    uint64_t codes = 0;                        // of XDPCTL_PREFIX_GEO: countries and AS numbers
 
-    bool operator==(const PrefixBan&) const = default;
+    bool operator==(const ListEntry&) const = default;
 };
 
 // One service and the slot that its state lives in.
@@ -51,8 +52,8 @@ struct HostSpec {
 struct PolicySpec {
     xdpctl_mode mode = XDPCTL_MODE_MONITOR;
     std::vector<Prefix> allow;
-    std::vector<PrefixBan> block;
-    std::vector<PrefixBan> bans;     // networks, by hand
+    std::vector<ListEntry> block;
+    std::vector<ListEntry> bans;     // networks, by hand
     uint64_t observed_reasons = 0;   // bit r: count reason r, do not enforce it
     uint32_t samples_per_second = 0; // of all CPUs together
     uint32_t admit_per_second = 1;
@@ -60,8 +61,9 @@ struct PolicySpec {
     uint32_t syn_service_per_second = 0;
     std::set<uint16_t> reflectors;
     std::map<uint8_t, xdpctl_protocol_action> protocols;
-    uint32_t tunnels = 0;            // bit: enum xdpctl_tunnel
-    std::set<uint16_t> udp_services; // besides those of the host
+    uint32_t tunnels = 0;                    // bit: enum xdpctl_tunnel
+    std::map<uint16_t, xdpctl_geo_rule> geo; // by port
+    std::set<uint16_t> udp_services;         // besides those of the host
     HostSpec host;
 };
 
@@ -74,7 +76,7 @@ PolicySpec policy_of(const Config& config);
 struct ListContent {
     uint16_t list = XDPCTL_LIST_NONE;
     uint8_t verdict = XDPCTL_PREFIX_NONE;
-    std::vector<PrefixBan> prefixes;
+    std::vector<ListEntry> prefixes;
 };
 
 struct CompiledPolicy {

@@ -168,6 +168,7 @@ template <typename Item> class SortedChunks
 using LeafRanks = std::vector<uint64_t>;
 inline constexpr uint64_t rank_allow = ~0ULL;
 inline constexpr uint64_t rank_forever = ~0ULL - 1; // below it: deadlines
+inline constexpr uint64_t rank_geo = 1;             // says nothing of the source itself
 
 // What an octet's 256 values have; see PrefixIndex::paint.
 struct OctetValues {

@@ -43,12 +43,6 @@ uint32_t cpus()
     return std::max(1U, std::thread::hardware_concurrency());
 }
 
-uint64_t deadline_of(const HandBan& ban, uint64_t now_ns)
-{
-    return ban.until_unix_s ? deadline_of(*ban.until_unix_s, Clocks{now_ns, unix_ms() / 1000})
-                            : XDPCTL_NO_DEADLINE;
-}
-
 const char* origin_name(uint32_t origin)
 {
     return origin == XDPCTL_BAN_HEURISTIC ? "heuristic" : "operator";
@@ -80,9 +74,8 @@ PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) 
     spec.mode = hand.mode.value_or(config.mode);
     spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
     spec.host = host_spec(config, hand);
-    const uint64_t now = plane_.now_ns();
     for (const HandBan& ban : hand.prefix_bans) {
-        spec.bans.push_back({ban.prefix, deadline_of(ban, now)});
+        spec.bans.push_back({ban.prefix, ban.deadline_ns});
     }
     return spec;
 }
@@ -192,12 +185,21 @@ void Controller::rebuild_guard()
 
 Result<> Controller::change(Config config, HandState hand)
 {
-    const PolicySpec spec = policy_spec(config, hand);
+    auto geo = geo_.plan(geo_wanted(config, hand));
+    if (!geo) {
+        return geo.error();
+    }
+    if (auto done = set_geo_networks(*geo); !done) {
+        return done;
+    }
+    PolicySpec spec = policy_spec(config, hand);
+    spec.geo = geo->rules();
     auto committed = plane_.commit(compile_policy(spec, cpus()));
     if (!committed) {
         return committed.error();
     }
     committed_host_ = spec.host;
+    keep_geo(std::move(*geo));
     if (!(config.heuristics == config_.heuristics)) {
         heuristics_ = Heuristics(config.heuristics);
     }
@@ -227,7 +229,12 @@ Result<> Controller::start()
     kernel_.adopt(hand->sysctls);
     baseline_ = Baseline(hand->peaks);
     refresh_attachments(); // what an earlier daemon left
-    hand_ = *hand;         // before the host is followed, which commits what is set by hand
+    const Clocks clocks{plane_.now_ns(), unix_ms() / 1000};
+    for (HandBan& ban : hand->prefix_bans) {
+        ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
+                                           : uint64_t{XDPCTL_NO_DEADLINE};
+    }
+    hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();
     was_bypassed_ = plane_.bypass();
     if (was_bypassed_) {
@@ -235,6 +242,7 @@ Result<> Controller::start()
     }
     adopt_connections();
     rebuild_guard();
+    suspend_geo_unless_readable();
     configure_feeds();
     load_feed_copies();                 // so that the first policy has them
     bans_changed_ = !setup_.fresh_maps; // an earlier run may not have saved its last
@@ -644,8 +652,7 @@ void Controller::sweep_bans()
     ban_entries_ = entries - forgotten.size();
 
     HandState kept = hand_;
-    std::erase_if(kept.prefix_bans,
-                  [now](const HandBan& ban) { return deadline_of(ban, now) <= now; });
+    std::erase_if(kept.prefix_bans, [now](const HandBan& ban) { return ban.deadline_ns <= now; });
     for (const HandBan& ban : kept.prefix_bans) {
         counts.active[0][ban.prefix.is_ipv4() ? 0 : 1]++;
     }
@@ -719,6 +726,10 @@ Status Controller::status()
     if (!state_problem_.empty()) {
         status.warnings.push_back(state_problem_);
     }
+    if (!geo_.problem().empty()) {
+        status.warnings.push_back(geo_.problem() +
+                                  (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
+    }
     status.feeds = feeds_locked();
     status.lists = list_statuses();
     status.list_bytes = plane_.list_bytes();
@@ -757,8 +768,8 @@ Result<std::vector<BanInfo>> Controller::bans()
         }
     });
     for (const HandBan& ban : hand_.prefix_bans) {
-        if (const uint64_t deadline = deadline_of(ban, now); deadline > now) {
-            list.push_back({ban.prefix, remaining(deadline), "operator", 0, std::nullopt});
+        if (ban.deadline_ns > now) {
+            list.push_back({ban.prefix, remaining(ban.deadline_ns), "operator", 0, std::nullopt});
         }
     }
     for (const Prefix& prefix : config_.block) {
@@ -835,7 +846,9 @@ Result<BanResult> Controller::ban(const std::vector<Prefix>& prefixes,
                                               std::max<uint64_t>(*ttl_ns / ns_per_s, 1))
                               : std::nullopt;
             };
-            hand.prefix_bans.push_back({prefix, until()});
+            hand.prefix_bans.push_back(
+                {prefix, until(),
+                 ttl_ns ? plane_.now_ns() + *ttl_ns : uint64_t{XDPCTL_NO_DEADLINE}});
         }
     }
     const size_t networks = prefixes.size() - hosts.size() - result.refused.size();
@@ -1077,10 +1090,21 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
             "the mode stays {}, set by hand; `xdpctl mode {}` follows the configuration",
             to_string(*hand_.mode), to_string(parsed->mode)));
     }
+    for (const auto& [port, rule] : parsed->geo.services) {
+        if (hand_.geo.contains(port)) {
+            applied.warnings.push_back(fmt::format(
+                "geo.services: port {} stays as it was set by hand; `xdpctl geo set {} --default` "
+                "follows the configuration",
+                port, port));
+        }
+    }
     for (const Prefix& prefix : parsed->block) {
         if (auto why = guard_.refuses(prefix)) {
             applied.warnings.push_back(fmt::format("lists.block: {}: {}", to_string(prefix), *why));
         }
+    }
+    if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow); !safe) {
+        return safe.error().in("nothing was changed");
     }
     const std::vector<std::string> before = config_.interfaces;
     auto fresh = attach_fresh(parsed->interfaces, parsed->attach);
@@ -1369,18 +1393,28 @@ std::vector<ListStatus> Controller::list_statuses()
 
 Result<Explanation> Controller::explain(const Bytes& frame)
 {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     auto judgement = plane_.judge(frame, 0);
     if (!judgement) {
         return judgement.error();
     }
-    Explanation explanation{*judgement, "", {}};
+    Explanation explanation{*judgement, "", {}, {}};
     if (judgement->list != XDPCTL_LIST_NONE) {
         explanation.list = list_name(static_cast<uint16_t>(judgement->list));
     }
     if (const auto info = read_frame(frame)) {
         for (const ListMatch& match : plane_.covering(info->src)) {
-            explanation.stands.push_back({list_name(match.list), match.prefix});
+            explanation.stands.push_back(
+                {match.list == XDPCTL_LIST_GEO
+                     ? fmt::format("{}",
+                                   fmt::join(codes_of(match.codes, geo_.in_force().bits), " "))
+                     : list_name(match.list),
+                 match.prefix});
+        }
+        const std::vector<std::string> databases = config_.geo.databases;
+        lock.unlock(); // reading them takes its time
+        if (auto codes = read_codes_at(databases, info->src)) {
+            explanation.source_codes = std::move(*codes);
         }
     }
     return explanation;

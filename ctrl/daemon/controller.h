@@ -10,6 +10,7 @@
 
 #include "api/control.h"
 #include "daemon/feeds.h"
+#include "daemon/geo_sets.h"
 #include "daemon/guards.h"
 #include "daemon/heuristics.h"
 #include "daemon/kernel_settings.h"
@@ -88,6 +89,11 @@ class Controller final : public Control
     void feed_fetched(const FeedJob& job, Fetched fetched);
     void feed_failed(const FeedJob& job, const Error& error);
 
+    GeoStatus geo() override;
+    Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule) override;
+    // For the thread that reads databases: where they are other ones.
+    void follow_geo();
+
     // For the thread that writes: where anything changed.
     void save_bans();
 
@@ -137,6 +143,11 @@ class Controller final : public Control
     void load_bans();
     std::string ban_file() const;
     Result<BanGuard> feed_guard() const;
+    static GeoConfig geo_wanted(const Config& config, const HandState& hand);
+    void suspend_geo_unless_readable();
+    Result<> set_geo_networks(const GeoSets::Plan& plan);
+    void keep_geo(GeoSets::Plan plan);
+    Result<> check_geo_lockout(const GeoConfig& wanted, std::vector<Prefix> allow);
     void spare_host();
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
     std::vector<FeedStatus> feeds_locked();
@@ -155,6 +166,8 @@ class Controller final : public Control
     Guards guards_;
     KernelSettings kernel_;
     Feeds feeds_;
+    GeoSets geo_;
+    bool geo_in_work_ = false; // its databases are being read again
     FeedCopies feed_copies_;
     std::map<std::string, std::vector<Prefix>> feed_prefixes_; // in force
     HostSpec committed_host_;

@@ -35,6 +35,7 @@ FeedWorkers::~FeedWorkers()
 void FeedWorkers::run()
 {
     while (!stop_) {
+        controller_.follow_geo();
         if (const auto job = controller_.due_feed()) {
             work(*job);
             continue;

@@ -138,6 +138,34 @@ Result<> decode_guards(const json& in, HandState& state)
     return Done{};
 }
 
+Result<std::set<std::string>> codes_in(const json& rule, const char* member)
+{
+    std::set<std::string> codes;
+    for (const json& value : rule.value(member, json::array())) {
+        auto code = value.is_string() ? parse_geo_code(value.get_ref<const std::string&>())
+                                      : Result<std::string>(failure("not a string"));
+        if (!code) {
+            return code.error();
+        }
+        codes.insert(*code);
+    }
+    return codes;
+}
+
+Result<> decode_geo(const json& in, HandState& state)
+{
+    return decode_ports(in, "geo", state.geo, [](const json& value) -> Result<GeoRule> {
+        if (!value.is_object()) {
+            return failure("not an object");
+        }
+        auto only = codes_in(value, "only");
+        auto closed = codes_in(value, "closed");
+        return !only     ? Result<GeoRule>(only.error())
+               : !closed ? Result<GeoRule>(closed.error())
+                         : GeoRule{*only, *closed};
+    });
+}
+
 } // namespace
 
 std::string encode_state(const HandState& state, const std::string& boot)
@@ -161,6 +189,10 @@ std::string encode_state(const HandState& state, const std::string& boot)
     out["lockdown"] = json::object();
     for (const auto& [port, on] : state.lockdown) {
         out["lockdown"][std::to_string(port)] = on;
+    }
+    out["geo"] = json::object();
+    for (const auto& [port, rule] : state.geo) {
+        out["geo"][std::to_string(port)] = {{"only", rule.only}, {"closed", rule.closed}};
     }
     out["boot"] = boot;
     out["sysctls"] = json::object();
@@ -207,6 +239,9 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         return done.error();
     }
     if (auto done = decode_guards(in, state); !done) {
+        return done.error();
+    }
+    if (auto done = decode_geo(in, state); !done) {
         return done.error();
     }
     if (auto done = decode_sysctls(in, boot, state); !done) {

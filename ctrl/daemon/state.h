@@ -19,6 +19,8 @@ namespace xdpctl
 struct HandBan {
     Prefix prefix;
     std::optional<uint64_t> until_unix_s; // none: permanent
+    // The same on the data path's clock, of this run: not saved.
+    uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
 };
 
 struct HandState {
@@ -27,6 +29,7 @@ struct HandState {
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
     std::map<uint16_t, bool> lockdown;            // by port
+    GeoRules geo;                                 // by port; one without codes: open
     std::map<std::string, uint16_t> lists;        // numbers of feeds, by name
     // Not the operator's: the most that was seen in peacetime.
     Peaks peaks{};

@@ -65,7 +65,8 @@ struct ListMatch {
     uint16_t list = XDPCTL_LIST_NONE;
     Prefix prefix;
     uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
-    uint64_t hits = 0; // of a ban, not exact
+    uint64_t hits = 0;  // of a ban, not exact
+    uint64_t codes = 0; // of XDPCTL_LIST_GEO
 };
 
 class Dataplane

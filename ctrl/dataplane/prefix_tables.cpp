@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "base/log.h"
 
@@ -20,7 +21,8 @@ constexpr uint32_t grace_key = XDPCTL_PREFIX_TABLES - 1;
 constexpr size_t in_place_least = 10000; // so few changes are always made in place
 constexpr int build_tries = 8;
 // All of a list may be replaced at once, and what is replaced is free only later.
-constexpr size_t timed_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2;
+constexpr size_t combinations_most = 2048;
+constexpr size_t timed_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2 - combinations_most;
 
 template <typename... Calls> struct Overloaded : Calls... {
     using Calls::operator()...;
@@ -74,11 +76,12 @@ uint64_t mix(uint64_t hash, uint64_t value)
 uint64_t digest_of(const ListContent& list)
 {
     uint64_t hash = mix(list.list, list.verdict);
-    for (const PrefixBan& entry : list.prefixes) {
+    for (const ListEntry& entry : list.prefixes) {
         uint64_t words[2];
         static_assert(sizeof(words) == sizeof(entry.prefix.address.bytes));
         std::memcpy(words, entry.prefix.address.bytes.data(), sizeof(words));
-        hash = mix(mix(mix(hash, words[0]), words[1] ^ entry.prefix.length), entry.deadline_ns);
+        hash = mix(mix(hash, words[0]), words[1] ^ entry.prefix.length);
+        hash = mix(mix(hash, entry.deadline_ns), entry.codes);
     }
     return mix(hash, list.prefixes.size());
 }
@@ -176,25 +179,95 @@ template <> PrefixIndex<Bits128>& PrefixTables::index()
     return ipv6_;
 }
 
-void PrefixTables::set_leaf(uint16_t leaf, uint16_t list, uint8_t verdict, uint64_t deadline_ns)
+void PrefixTables::set_leaf(uint16_t leaf, const ListContent& list, const ListEntry& entry)
 {
     xdpctl_leaf& where = shared_.leaves[leaf];
-    where.list = list;
-    where.verdict = verdict;
-    __atomic_store_n(&where.deadline_ns, deadline_ns, __ATOMIC_RELEASE);
-    ranks_[leaf] = verdict == XDPCTL_PREFIX_ALLOW      ? rank_allow
-                   : deadline_ns == XDPCTL_NO_DEADLINE ? rank_forever
-                                                       : std::min(deadline_ns, rank_forever - 1);
+    where.list = list.list;
+    where.verdict = list.verdict;
+    where.codes = entry.codes;
+    __atomic_store_n(&where.deadline_ns, entry.deadline_ns, __ATOMIC_RELEASE);
+    ranks_[leaf] = list.verdict == XDPCTL_PREFIX_ALLOW ? rank_allow
+                   : list.verdict == XDPCTL_PREFIX_GEO ? rank_geo
+                   : entry.deadline_ns == XDPCTL_NO_DEADLINE
+                       ? rank_forever
+                       : std::min(entry.deadline_ns, rank_forever - 1);
 }
 
-// timed_most keeps enough of them free.
-uint16_t PrefixTables::take_leaf(uint16_t list, uint8_t verdict, uint64_t deadline_ns)
+// has_leaves() has seen that one is free.
+uint16_t PrefixTables::take_leaf(const ListContent& list, const ListEntry& entry)
 {
     const uint16_t leaf = free_leaves_.front();
     free_leaves_.pop_front();
     shared_.leaves[leaf].hits = 0;
-    set_leaf(leaf, list, verdict, deadline_ns);
+    set_leaf(leaf, list, entry);
     return leaf;
+}
+
+bool PrefixTables::is_timed(uint16_t leaf) const
+{
+    return leaf >= XDPCTL_LIST_SLOTS && shared_.leaves[leaf].verdict != XDPCTL_PREFIX_GEO;
+}
+
+// Those of one list with the same codes share a leaf; others of the list have its own.
+uint16_t PrefixTables::lasting_leaf(const ListContent& list, const ListEntry& entry)
+{
+    if (list.verdict != XDPCTL_PREFIX_GEO) {
+        return list.list;
+    }
+    const auto known = combinations_.find(entry.codes);
+    return known != combinations_.end()
+               ? known->second
+               : combinations_.emplace(entry.codes, take_leaf(list, entry)).first->second;
+}
+
+// Those that no entry has any more.
+void PrefixTables::drop_combinations(const ListContent& list)
+{
+    std::set<uint64_t> used;
+    for (const ListEntry& entry : list.prefixes) {
+        used.insert(entry.codes);
+    }
+    for (auto at = combinations_.begin(); at != combinations_.end();) {
+        if (used.contains(at->first)) {
+            at++;
+        } else {
+            released_leaves_.push_back(at->second);
+            at = combinations_.erase(at);
+        }
+    }
+}
+
+// For all that these lists may need.
+Result<> PrefixTables::has_leaves(std::span<const ListContent> lists) const
+{
+    size_t wanted = 0;
+    for (const ListContent& list : lists) {
+        const auto timed = static_cast<size_t>(
+            std::count_if(list.prefixes.begin(), list.prefixes.end(), [](const ListEntry& entry) {
+                return entry.deadline_ns != XDPCTL_NO_DEADLINE;
+            }));
+        if (timed > timed_most) {
+            return failure(ErrorKind::refused, "{} networks shall be banned for a time; {} can",
+                           timed, timed_most);
+        }
+        wanted += timed;
+        if (list.verdict == XDPCTL_PREFIX_GEO) {
+            std::set<uint64_t> codes;
+            for (const ListEntry& entry : list.prefixes) {
+                codes.insert(entry.codes);
+            }
+            if (codes.size() > combinations_most) {
+                return failure(ErrorKind::refused,
+                               "{} combinations of countries and AS numbers; {} can be",
+                               codes.size(), combinations_most);
+            }
+            wanted += codes.size();
+        }
+    }
+    if (wanted > free_leaves_.size()) { // after updates that failed
+        return failure("no leaf is free for the networks that shall be banned for a time");
+    }
+    return Done{};
 }
 
 // No packet reads a table that names them any more.
@@ -221,17 +294,17 @@ PrefixTables::Changes<Bits> PrefixTables::difference(const ListContent& list)
     }
     struct Entry {
         Item item;
-        uint64_t deadline_ns;
+        const ListEntry* entry;
     };
     std::vector<Entry> wanted;
-    for (const PrefixBan& entry : list.prefixes) {
+    for (const ListEntry& entry : list.prefixes) {
         if (entry.prefix.is_ipv4() == is_ipv4<Bits>) {
-            wanted.push_back({item_of<Bits>(entry.prefix, list.list), entry.deadline_ns});
+            wanted.push_back({item_of<Bits>(entry.prefix, 0), &entry});
         }
     }
     // Of duplicates the one that holds longest comes first, and stays.
     std::sort(wanted.begin(), wanted.end(), [](const Entry& a, const Entry& b) {
-        return same_prefix(a.item, b.item) ? a.deadline_ns > b.deadline_ns
+        return same_prefix(a.item, b.item) ? a.entry->deadline_ns > b.entry->deadline_ns
                                            : prefix_before(a.item, b.item);
     });
     wanted.erase(
@@ -243,35 +316,33 @@ PrefixTables::Changes<Bits> PrefixTables::difference(const ListContent& list)
     auto old = current.begin();
     const auto drop = [&](const Item& item) {
         changes.remove.push_back(item);
-        if (item.leaf >= XDPCTL_LIST_SLOTS) {
+        if (is_timed(item.leaf)) {
             released_leaves_.push_back(item.leaf);
         }
     };
-    for (Entry& entry : wanted) {
-        while (old != current.end() && prefix_before(*old, entry.item)) {
+    for (auto& [item, entry] : wanted) {
+        while (old != current.end() && prefix_before(*old, item)) {
             drop(*old++);
         }
-        const bool timed = entry.deadline_ns != XDPCTL_NO_DEADLINE;
-        if (old != current.end() && same_prefix(*old, entry.item)) {
-            const bool was_timed = old->leaf >= XDPCTL_LIST_SLOTS;
-            if (timed && was_timed) {
-                if (shared_.leaves[old->leaf].deadline_ns != entry.deadline_ns) {
-                    set_leaf(old->leaf, list.list, list.verdict, entry.deadline_ns);
-                    changes.repaint.push_back(*old);
-                }
-                old++;
-                continue;
+        const bool timed = entry->deadline_ns != XDPCTL_NO_DEADLINE;
+        const bool known = old != current.end() && same_prefix(*old, item);
+        if (timed && known && is_timed(old->leaf)) {
+            if (shared_.leaves[old->leaf].deadline_ns != entry->deadline_ns) {
+                set_leaf(old->leaf, list, *entry);
+                changes.repaint.push_back(*old);
             }
-            if (timed == was_timed) {
-                old++;
-                continue;
-            }
+            old++;
+            continue;
+        }
+        item.leaf = timed ? take_leaf(list, *entry) : lasting_leaf(list, *entry);
+        if (known && old->leaf == item.leaf) {
+            old++;
+            continue;
+        }
+        if (known) {
             drop(*old++);
         }
-        if (timed) {
-            entry.item.leaf = take_leaf(list.list, list.verdict, entry.deadline_ns);
-        }
-        changes.add.push_back(entry.item);
+        changes.add.push_back(item);
     }
     std::for_each(old, current.end(), drop);
     lists_[list.list].prefixes[is_ipv4<Bits> ? 0 : 1] = wanted.size();
@@ -325,24 +396,20 @@ Result<> PrefixTables::replace(std::span<const ListContent> lists)
         all.remove.insert(all.remove.end(), more.remove.begin(), more.remove.end());
         all.repaint.insert(all.repaint.end(), more.repaint.begin(), more.repaint.end());
     };
-    for (const ListContent& list : lists) {
-        const auto timed =
-            std::count_if(list.prefixes.begin(), list.prefixes.end(), [](const PrefixBan& entry) {
-                return entry.deadline_ns != XDPCTL_NO_DEADLINE;
-            });
-        if (static_cast<size_t>(timed) > timed_most) {
-            return failure(ErrorKind::refused, "{} networks shall be banned for a time; {} can",
-                           timed, timed_most);
-        }
+    if (auto enough = has_leaves(lists); !enough) {
+        return enough;
     }
     for (const ListContent& list : lists) {
         const uint64_t digest = digest_of(list);
         if (lists_.contains(list.list) && lists_[list.list].digest == digest) {
             continue;
         }
-        set_leaf(list.list, list.list, list.verdict, XDPCTL_NO_DEADLINE);
+        set_leaf(list.list, list, {});
         append(ipv4, difference<uint32_t>(list));
         append(ipv6, difference<Bits128>(list));
+        if (list.verdict == XDPCTL_PREFIX_GEO) {
+            drop_combinations(list);
+        }
         lists_[list.list].digest = digest;
     }
     if (ipv4.empty() && ipv6.empty()) {
@@ -564,7 +631,7 @@ std::vector<ListMatch> PrefixTables::covering(const Address& address) const
     std::vector<ListMatch> matches;
     const auto add = [&](const auto& item) {
         const xdpctl_leaf& leaf = shared_.leaves[item.leaf];
-        matches.push_back({leaf.list, prefix_of(item), leaf.deadline_ns, leaf.hits});
+        matches.push_back({leaf.list, prefix_of(item), leaf.deadline_ns, leaf.hits, leaf.codes});
     };
     const Prefix host{address, 128};
     if (address.is_ipv4()) {

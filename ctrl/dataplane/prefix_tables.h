@@ -92,8 +92,12 @@ class PrefixTables
     Result<> install(std::unique_ptr<PrefixMaps> maps, uint32_t set, uint64_t seed);
     Result<std::unique_ptr<PrefixMaps>> build(uint32_t set, uint64_t seed, size_t pages);
     uint32_t octets() const; // bit: an IPv6 prefix ends at it
-    uint16_t take_leaf(uint16_t list, uint8_t verdict, uint64_t deadline_ns);
-    void set_leaf(uint16_t leaf, uint16_t list, uint8_t verdict, uint64_t deadline_ns);
+    Result<> has_leaves(std::span<const ListContent> lists) const;
+    uint16_t take_leaf(const ListContent& list, const ListEntry& entry);
+    uint16_t lasting_leaf(const ListContent& list, const ListEntry& entry);
+    void set_leaf(uint16_t leaf, const ListContent& list, const ListEntry& entry);
+    bool is_timed(uint16_t leaf) const;
+    void drop_combinations(const ListContent& list);
     void release_leaves();
 
     Shared shared_;
@@ -101,7 +105,8 @@ class PrefixTables
     PrefixIndex<Bits128> ipv6_;
     LeafRanks ranks_;
     std::deque<uint16_t> free_leaves_;
-    std::vector<uint16_t> released_leaves_; // free after the next grace period
+    std::vector<uint16_t> released_leaves_;     // free after the next grace period
+    std::map<uint64_t, uint16_t> combinations_; // leaves by the codes that they have
     std::map<uint16_t, Wanted> lists_;
     std::unique_ptr<PrefixMaps> maps_; // of the active set
     std::optional<PrefixStore> store_;

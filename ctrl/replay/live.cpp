@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "replay/capture.h"
+#include "replay/replay.h"
 
 namespace xdpctl
 {
@@ -220,6 +221,9 @@ Result<ReplayReport> replay_live(const Config& config, const std::string& path,
     }
     PolicySpec spec = policy_of(config);
     spec.mode = XDPCTL_MODE_ENFORCE;
+    if (auto done = add_geo(config, spec, **plane); !done) {
+        return done.error();
+    }
     if (auto committed = (*plane)->commit(compile_policy(spec, 1)); !committed) {
         return committed.error();
     }

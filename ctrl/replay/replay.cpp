@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "daemon/geo_sets.h"
 #include "daemon/guards.h"
 #include "daemon/heuristics.h"
 #include "host/facts.h"
@@ -126,6 +127,17 @@ Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
     return replayer;
 }
 
+Result<> add_geo(const Config& config, PolicySpec& spec, Dataplane& plane)
+{
+    const auto plan = GeoSets().plan(config.geo);
+    if (!plan) {
+        return plan.error();
+    }
+    spec.geo = plan->rules();
+    const ListContent content = content_of(*plan->data);
+    return plane.set_lists({&content, 1});
+}
+
 Result<> Replayer::prepare(const Survey& survey)
 {
     PolicySpec spec = policy_of(config_);
@@ -155,6 +167,9 @@ Result<> Replayer::prepare(const Survey& survey)
         host.addresses.push_back(listener.local);
     }
     if (auto done = plane_->set_own_addresses(host.addresses); !done) {
+        return done;
+    }
+    if (auto done = add_geo(config_, spec, *plane_); !done) {
         return done;
     }
     auto committed = plane_->commit(compile_policy(spec, 1));

@@ -34,6 +34,9 @@ struct Survey {
 };
 Result<Survey> survey(const std::string& path, const Stated& stated);
 
+// What the configuration says of countries and AS numbers.
+Result<> add_geo(const Config& config, PolicySpec& spec, Dataplane& plane);
+
 // A data path of its own, loaded for replay: not attached, not pinned.
 class Replayer
 {

@@ -43,7 +43,7 @@ Speaker speaker_of(const Lists& lists, const Address& address)
 {
     Speaker best;
     for (const auto& [list, content] : lists) {
-        for (const PrefixBan& entry : content.prefixes) {
+        for (const ListEntry& entry : content.prefixes) {
             if (!entry.prefix.contains(address)) {
                 continue;
             }
@@ -294,14 +294,14 @@ TEST_CASE("a million prefixes of each family, added and taken away")
         probe(feed.prefixes[i].prefix, "blocked by 9");
     }
     // Few changes, in place: others are as they were.
-    const std::vector<PrefixBan> gone(feed.prefixes.end() - 200, feed.prefixes.end());
+    const std::vector<ListEntry> gone(feed.prefixes.end() - 200, feed.prefixes.end());
     feed.prefixes.resize(count - 200);
     std::set<Prefix> left;
-    for (const PrefixBan& entry : feed.prefixes) {
+    for (const ListEntry& entry : feed.prefixes) {
         left.insert(entry.prefix);
     }
     engine.set({{9, feed}});
-    for (const PrefixBan& entry : gone) {
+    for (const ListEntry& entry : gone) {
         Prefix wider = entry.prefix; // a host may lie in a /24 that stays
         if (wider.is_ipv4()) {
             wider.address.bytes[15] = 0;

@@ -92,6 +92,12 @@ max_entries = 6
 widest_ipv4 = 7
 widest_ipv6 = 8
 max_change = 9
+[geo]
+databases = ["/var/lib/GeoIP/a.mmdb"]
+[[geo.services]]
+ports = [443, 80]
+only = ["cn", "AS4134"]
+closed = ["US"]
 [maps]
 bans = 1000
 clients = 2000
@@ -141,6 +147,8 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
     CHECK(config->feeds == std::vector<FeedConfig>{{"drop", "https://www.example/drop.txt",
                                                     7200 * ns_per_s, 5, 6, 7, 8, 9}});
+    const GeoRule narrow{{"CN", "AS4134"}, {"US"}};
+    CHECK(config->geo == GeoConfig{{"/var/lib/GeoIP/a.mmdb"}, {{80, narrow}, {443, narrow}}});
     CHECK(config->tunnels == (1U << XDPCTL_TUNNEL_GRE | 1U << XDPCTL_TUNNEL_VXLAN));
     CHECK(config->udp_services == std::set<uint16_t>{4790});
     CHECK(config->protocols ==
@@ -198,6 +206,17 @@ TEST_CASE("errors name the line, the key and the cause")
     CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"/x\"\n[[feeds]]\nname = \"a\"\n"
                         "url = \"/y\""),
                Catch::Contains("the name a is taken"));
+    const std::string geo = "[geo]\ndatabases = [\"/a\"]\n[[geo.services]]\n";
+    CHECK_THAT(error_of((geo + "ports = [80]\nonly = [\"CHN\"]").c_str()),
+               Catch::Contains("line 5: 'CHN' is neither a country"));
+    CHECK_THAT(error_of((geo + "ports = [80]").c_str()), Catch::Contains("line 3: needs ports"));
+    CHECK_THAT(error_of((geo + "ports = [80]\nonly = [\"CN\"]\n[[geo.services]]\nports = [80]\n"
+                               "closed = [\"US\"]")
+                            .c_str()),
+               Catch::Contains("port 80 has two rules"));
+    CHECK_THAT(error_of("[[geo.services]]\nports = [80]\nonly = [\"CN\"]"),
+               Catch::Contains("needs geo.databases"));
+    CHECK_THAT(error_of("[geo]\ndatabases = [\"a\"]"), Catch::Contains("absolute path"));
     CHECK_THAT(error_of("[reasons]\nmonitor = [\"passed\"]"),
                Catch::Contains("not a reason to drop"));
 }

@@ -33,7 +33,7 @@ struct House {
     }
     ~House() { std::filesystem::remove_all(directory); }
 
-    const std::vector<PrefixBan>& content(uint16_t list) const
+    const std::vector<ListEntry>& content(uint16_t list) const
     {
         const auto& lists = plane.policy.lists;
         const auto found = std::find_if(lists.begin(), lists.end(),

@@ -16,11 +16,13 @@ TEST_CASE("what was set by hand survives")
                          {"2001:db8:1::/48"_net, std::nullopt}};
     state.guards = {{443, XDPCTL_GUARD_ON}};
     state.lockdown = {{443, true}, {80, false}};
+    state.geo = {{443, {{"CN", "AS4134"}, {"US"}}}, {80, {}}};
     state.sysctls = {{"net.ipv4.tcp_syncookies", {"1", "2"}}};
     const auto read = decode_state(encode_state(state, "boot"), "boot");
     REQUIRE(read);
     CHECK(read->guards == state.guards);
     CHECK(read->lockdown == state.lockdown);
+    CHECK(read->geo == state.geo);
     CHECK(read->sysctls == state.sysctls);
     CHECK(decode_state(encode_state(state, "boot"), "another")->sysctls.empty());
     CHECK(read->mode == state.mode);
@@ -39,7 +41,8 @@ TEST_CASE("a damaged state file is refused, not guessed at")
           R"({"version": 1, "guards": {"443": "sometimes"}})",
           R"({"version": 1, "guards": {"70000": "on"}})", R"({"version": 1, "guards": []})",
           R"({"version": 1, "lockdown": {"443": 1}})", R"({"version": 1, "sysctls": {"a": 1}})",
-          R"({"version": 1, "prefix_bans": [7]})",
+          R"({"version": 1, "geo": {"443": {"only": ["CHN"]}}})",
+          R"({"version": 1, "geo": {"443": 5}})", R"({"version": 1, "prefix_bans": [7]})",
           R"({"version": 1, "prefix_bans": [{"prefix": "192.0.2.1", "until": "soon"}]})"}) {
         INFO(text);
         CHECK_FALSE(decode_state(text));

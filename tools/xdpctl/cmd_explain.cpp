@@ -126,6 +126,9 @@ void print_explanation(const json& answer)
                    stand["list"].get<std::string>(),
                    stand["list"] == answer["list"] ? ", which decides" : "");
     }
+    if (const auto codes = answer["source_codes"].get<std::vector<std::string>>(); !codes.empty()) {
+        fmt::print("geo.databases place the source in {}\n", fmt::join(codes, ", "));
+    }
     if (answer.contains("remaining_seconds")) {
         fmt::print("for another {:.0f} s\n", answer["remaining_seconds"].get<double>());
     }

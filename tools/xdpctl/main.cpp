@@ -32,6 +32,7 @@ const std::vector<Verb>& verbs()
         {"ban", "list, add, lift or import bans", setup_ban},
         {"allow", "list, add or remove what always passes", setup_allow},
         {"feed", "block lists of others: list, refresh", setup_feed},
+        {"geo", "services for some countries or AS numbers only: list, set", setup_geo},
         {"guard", "SYN guards: list, set, lockdown", setup_guard},
         {"doctor", "is this host ready for a flood? what is wrong, and what mends it",
          setup_doctor},

@@ -52,6 +52,7 @@ Action setup_panic(CLI::App& app);
 Action setup_ban(CLI::App& app);
 Action setup_allow(CLI::App& app);
 Action setup_feed(CLI::App& app);
+Action setup_geo(CLI::App& app);
 Action setup_guard(CLI::App& app);
 Action setup_doctor(CLI::App& app);
 Action setup_explain(CLI::App& app);

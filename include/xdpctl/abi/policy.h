@@ -77,6 +77,17 @@ enum xdpctl_tunnel {
 #undef XDPCTL_TUNNEL_ENUM
 };
 
+/*
+ * Whom a service is for. A code is a country or an AS number that some rule names; its
+ * bit is in the leaf of every source that has it. Asked of new connections and of UDP.
+ */
+struct xdpctl_geo_rule {
+	__u64 only;   /* 0, or codes: a source with none of them is refused */
+	__u64 closed; /* codes: a source with one of them is refused */
+};
+#define XDPCTL_GEO_CODES 64
+#define XDPCTL_GEO_RULES 256 /* 0: no rule */
+
 /* One bit for each port, in host byte order. */
 struct xdpctl_port_set {
 	__u64 word[XDPCTL_PORTS / 64];
@@ -94,8 +105,10 @@ struct xdpctl_policy {
 	__u32 tunnels;		       /* bit: enum xdpctl_tunnel; what is inside is judged */
 	struct xdpctl_limit limits[XDPCTL_LIMIT_CLASS_SLOTS][XDPCTL_LIMIT_LEVEL_COUNT];
 	struct xdpctl_service services[XDPCTL_SERVICES];
-	__u8 service_of_port[XDPCTL_PORTS]; /* slot; ports in host byte order */
-	__u8 protocols[256];		    /* enum xdpctl_protocol_action */
+	__u8 service_of_port[XDPCTL_PORTS];  /* slot; ports in host byte order */
+	__u8 geo_rule_of_port[XDPCTL_PORTS]; /* TCP and UDP, likewise */
+	struct xdpctl_geo_rule geo_rules[XDPCTL_GEO_RULES];
+	__u8 protocols[256]; /* enum xdpctl_protocol_action */
 	/* By family: UDP ports with a socket that is bound to every address and has
 	 * no peer. Others are looked up. */
 	struct xdpctl_port_set udp_services[2];

@@ -3,7 +3,8 @@
  * Millions of prefixes at a flat cost: where an address may stand in them. The daemon
  * is the only writer; the data path reads in place.
  *
- * What holds at an address is a leaf: one for each list, one for each timed ban. The
+ * What holds at an address is a leaf: one for each list, for each timed ban, and for
+ * each combination of countries and AS numbers that services ask for. The
  * writer settles overlaps beforehand, so that a reader finds one leaf, or none.
  *
  * IPv4: `prefix_kinds` has two bits for each /24, in 4 MiB. NONE is the end of it; WHOLE
@@ -34,7 +35,8 @@
 	X(NONE, "none", "no list")                            \
 	X(ALLOW, "allow", "the operator's allow list")        \
 	X(BLOCK, "block", "lists.block in the configuration") \
-	X(BANS, "bans", "networks that were banned by hand")
+	X(BANS, "bans", "networks that were banned by hand")  \
+	X(GEO, "geo", "countries and AS numbers that services are narrowed to or closed for")
 
 enum xdpctl_list {
 #define XDPCTL_LIST_ENUM(id, name, text) XDPCTL_LIST_##id,
@@ -48,6 +50,7 @@ enum xdpctl_list {
 struct xdpctl_leaf {
 	__u64 deadline_ns; /* data path's clock; ~0: no end */
 	__u64 hits;	   /* packets that met it: of a ban, not exact */
+	__u64 codes;	   /* bits, see struct xdpctl_geo_rule */
 	__u16 list;	   /* enum xdpctl_list, or a feed's number */
 	__u8 verdict;	   /* enum xdpctl_prefix_verdict */
 	__u8 unused[5];
@@ -58,6 +61,7 @@ enum xdpctl_prefix_verdict {
 	XDPCTL_PREFIX_NONE = 0,
 	XDPCTL_PREFIX_ALLOW = 1,
 	XDPCTL_PREFIX_BLOCK = 2,
+	XDPCTL_PREFIX_GEO = 3, /* says only which `codes` the source has */
 };
 
 enum xdpctl_prefix_kind {

@@ -17,6 +17,7 @@
 	X(BLOCK, "block", "is the source banned or on a block list?")                  \
 	X(SANITY, "sanity", "do the headers contradict themselves?")                   \
 	X(SESSION, "session", "is the source a client that proved itself?")            \
+	X(GEO, "geo", "is the service open to its country and AS?")                    \
 	X(GUARD, "guard", "is its service flooded, and is it real?")                   \
 	X(FRAGMENT, "fragment", "does it belong to a datagram whose begin was taken?") \
 	X(UDP, "udp", "is somebody here waiting for it?")                              \
@@ -104,7 +105,9 @@
 	X(SERVICE_LIMITED, "service_limited", LIMIT, DROP,                                      \
 	  "service beyond its limit, and the source neither known nor quiet enough")            \
 	X(DESTINATION_LIMITED, "destination_limited", LIMIT, DROP,                              \
-	  "destination's /24 or /64 beyond its limit (carpet bombing)")
+	  "destination's /24 or /64 beyond its limit (carpet bombing)")                         \
+	X(GEO_REFUSED, "geo_refused", GEO, DROP,                                                \
+	  "service narrowed to other countries or AS numbers, or closed for the source's")
 
 enum xdpctl_stage {
 #define XDPCTL_STAGE_ENUM(id, name, text) XDPCTL_STAGE_##id,

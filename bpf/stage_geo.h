@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Services that are for some countries or AS numbers only. Who is connected stays: of
+ * TCP only new connections are asked.
+ */
+#ifndef XDPCTL_BPF_STAGE_GEO_H
+#define XDPCTL_BPF_STAGE_GEO_H
+
+#include "stage_lists.h"
+
+static __always_inline const struct xdpctl_geo_rule *geo_rule_of(const struct packet *pkt)
+{
+	__u32 rule;
+
+	if (!pkt->hdr.has_ports)
+		return NULL;
+	if (pkt->hdr.protocol == IPPROTO_TCP &&
+	    (pkt->hdr.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+		return NULL;
+	rule = pkt->policy->geo_rule_of_port[bpf_ntohs(pkt->hdr.dport)];
+	return rule ? &pkt->policy->geo_rules[rule] : NULL;
+}
+
+static __always_inline enum xdpctl_reason stage_geo(struct packet *pkt)
+{
+	const struct xdpctl_geo_rule *rule = geo_rule_of(pkt);
+	__u32 on = pkt->stand.leaf;
+	struct xdpctl_leaf *leaf;
+	__u64 codes = 0;
+
+	if (!rule)
+		return XDPCTL_NEXT;
+	leaf = on ? bpf_map_lookup_elem(&leaves, &on) : NULL;
+	if (leaf) {
+		/* A ban that is over and not yet taken away hides what is below it. */
+		if (leaf->verdict != XDPCTL_PREFIX_GEO)
+			return XDPCTL_NEXT;
+		codes = leaf->codes;
+	}
+	if ((!rule->only || codes & rule->only) && !(codes & rule->closed))
+		return XDPCTL_NEXT;
+	pkt->stand.list = XDPCTL_LIST_GEO;
+	if (!pkt->dry_run)
+		count_list(XDPCTL_LIST_GEO, pkt->hdr.frame_bytes);
+	return XDPCTL_GEO_REFUSED;
+}
+
+#endif

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include <random>
+
+#include "daemon/geo_sets.h"
+#include "harness/literals.h"
+#include "host/facts.h"
+
+using namespace xdpctl;
+using namespace xdpctl::testing;
+
+namespace
+{
+
+// Databases in memory: networks by code, and how often they were read.
+struct FakeFiles {
+    std::map<std::string, std::vector<Prefix>> networks;
+    std::string stamp = "1";
+    bool readable = true;
+    int reads = 0;
+
+    GeoSets::Source source()
+    {
+        return {[this](const std::vector<std::string>&, const GeoBits& bits) -> Result<GeoData> {
+                    reads++;
+                    if (!readable) {
+                        return failure("no such file");
+                    }
+                    GeoData data;
+                    for (const auto& [code, bit] : bits) {
+                        for (const Prefix& prefix : networks[code]) {
+                            data.networks.push_back({prefix, 1ULL << bit});
+                            data.found |= 1ULL << bit;
+                        }
+                    }
+                    data.networks = overlay(std::move(data.networks));
+                    return data;
+                },
+                [this](const std::vector<std::string>&) { return stamp; }};
+    }
+};
+
+GeoConfig wanting(const GeoRules& rules)
+{
+    return {{"/db"}, rules};
+}
+
+uint64_t codes_seen(const GeoSets::Plan& plan, const Address& address)
+{
+    return codes_at(plan.data->networks, address);
+}
+
+} // namespace
+
+TEST_CASE("codes of countries and AS numbers")
+{
+    CHECK(parse_geo_code("cn").value() == "CN");
+    CHECK(parse_geo_code("AS").value() == "AS"); // American Samoa
+    CHECK(parse_geo_code("as4134").value() == "AS4134");
+    CHECK(parse_geo_code("AS4294967295").value() == "AS4294967295");
+    for (const char* wrong :
+         {"", "C", "CHN", "C1", "AS0", "AS01", "AS4294967296", "ASX", "4134", "AS-1", "\xc3\xa9"}) {
+        INFO(wrong);
+        CHECK_FALSE(parse_geo_code(wrong));
+    }
+}
+
+TEST_CASE("an overlay says of each address what all networks say together")
+{
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; round++) {
+        std::vector<GeoNetwork> networks;
+        for (int i = 0; i < 30; i++) {
+            const bool ipv4 = random() % 2 == 0;
+            Address address = ipv4 ? "10.0.0.0"_ip : "2001:db8::"_ip;
+            address.bytes[15] = static_cast<uint8_t>(random());
+            const auto length =
+                static_cast<uint8_t>(random() % 20 == 0 ? (ipv4 ? 96 : 0) : 120 + random() % 9);
+            networks.push_back({network_of(address, length), 1ULL << random() % 4});
+        }
+        const auto laid = overlay(networks);
+        CHECK(std::is_sorted(laid.begin(), laid.end(), [](const auto& a, const auto& b) {
+            return std::pair(a.prefix.is_ipv4(), a.prefix) <
+                   std::pair(b.prefix.is_ipv4(), b.prefix);
+        }));
+        for (unsigned probe = 0; probe < 512; probe++) {
+            Address address = probe < 256 ? "10.0.0.0"_ip : "2001:db8::"_ip;
+            address.bytes[15] = static_cast<uint8_t>(probe);
+            uint64_t expected = 0;
+            for (const GeoNetwork& network : networks) {
+                expected |= network.prefix.contains(address) ? network.codes : 0;
+            }
+            REQUIRE(codes_at(laid, address) == expected);
+        }
+    }
+}
+
+TEST_CASE("codes keep their bits while any rule asks for them")
+{
+    const auto first = assign_bits({}, {"CN", "US"}).value();
+    const auto second = assign_bits(first, {"AS1", "CN", "DE"}).value();
+    CHECK(second.at("CN") == first.at("CN"));
+    CHECK(second.at("AS1") != second.at("DE"));
+    std::set<std::string> many;
+    for (int i = 1; i <= 65; i++) {
+        many.insert(fmt::format("AS{}", i));
+    }
+    CHECK_FALSE(assign_bits({}, many));
+    many.erase("AS65");
+    CHECK(assign_bits({}, many));
+}
+
+TEST_CASE("who is admitted")
+{
+    CHECK(admits({0, 0}, 0));
+    CHECK(admits({0b01, 0}, 0b01));
+    CHECK_FALSE(admits({0b01, 0}, 0b10));
+    CHECK_FALSE(admits({0b01, 0}, 0)); // unknown to the databases
+    CHECK(admits({0, 0b10}, 0));
+    CHECK_FALSE(admits({0b01, 0b10}, 0b11)); // closed speaks louder
+}
+
+TEST_CASE("databases are read when a rule needs more than is known")
+{
+    FakeFiles files;
+    files.networks = {{"CN", {"10.0.0.0/8"_net}}, {"US", {"11.0.0.0/8"_net}}};
+    GeoSets sets(files.source());
+    auto narrow = sets.plan(wanting({{443, {{"CN"}, {}}}}));
+    REQUIRE(narrow);
+    sets.keep(*narrow);
+    CHECK(files.reads == 1);
+    CHECK(admits(narrow->rules().at(443), codes_seen(*narrow, "10.1.1.1"_ip)));
+    CHECK_FALSE(admits(narrow->rules().at(443), codes_seen(*narrow, "11.1.1.1"_ip)));
+
+    SECTION("another rule for the same codes reads nothing")
+    {
+        CHECK(sets.plan(wanting({{443, {{"CN"}, {}}}, {80, {{}, {"CN"}}}})));
+        CHECK(files.reads == 1);
+    }
+    SECTION("what is in force keeps its bits until what follows is, then goes")
+    {
+        auto other = sets.plan(wanting({{443, {{"US"}, {}}}}));
+        REQUIRE(other);
+        CHECK(other->bits.at("CN") == narrow->bits.at("CN"));
+        CHECK(codes_seen(*other, "10.1.1.1"_ip) == codes_seen(*narrow, "10.1.1.1"_ip));
+        sets.keep(*other);
+        const auto less = sets.shrunk();
+        CHECK(less.bits.size() == 1);
+        CHECK(codes_seen(less, "10.1.1.1"_ip) == 0);
+        CHECK(codes_seen(less, "11.1.1.1"_ip) == codes_seen(*other, "11.1.1.1"_ip));
+    }
+    SECTION("without a rule nothing stays")
+    {
+        sets.keep(sets.plan(wanting({})).value());
+        CHECK(sets.shrunk().data->networks.empty());
+    }
+    SECTION("a code that is nowhere is an error")
+    {
+        const auto wrong = sets.plan(wanting({{443, {{"XX"}, {}}}}));
+        REQUIRE_FALSE(wrong);
+        CHECK_THAT(wrong.error().message, Catch::Contains("XX is nowhere in /db"));
+        CHECK_FALSE(sets.plan({{}, {{443, {{"US"}, {}}}}}));
+    }
+    SECTION("a new file is read again, with the same bits")
+    {
+        CHECK_FALSE(sets.is_stale());
+        files.networks["CN"] = {"12.0.0.0/8"_net};
+        files.stamp = "2";
+        CHECK(sets.is_stale());
+        const auto again = sets.read_again();
+        REQUIRE(again);
+        CHECK(again->bits == narrow->bits);
+        CHECK(codes_seen(*again, "12.1.1.1"_ip) != 0);
+        sets.keep(*again);
+        CHECK_FALSE(sets.is_stale());
+    }
+    SECTION("a bad one leaves what was read, and is not tried again until it changes")
+    {
+        files.stamp = "2";
+        files.networks["CN"].clear();
+        const auto again = sets.read_again();
+        REQUIRE_FALSE(again);
+        sets.failed(again.error().message, files.stamp);
+        CHECK_FALSE(sets.is_stale());
+        sets.keep(sets.plan(wanting({{443, {{"CN"}, {}}}, {80, {{"CN"}, {}}}})).value());
+        CHECK_FALSE(sets.is_stale());
+        CHECK_FALSE(sets.problem().empty());
+        CHECK(codes_seen(sets.in_force(), "10.1.1.1"_ip) != 0);
+        files.networks["CN"] = {"12.0.0.0/8"_net};
+        files.stamp = "3";
+        sets.keep(sets.read_again().value());
+        CHECK(sets.problem().empty());
+    }
+}
+
+TEST_CASE("rules whose databases cannot be read are suspended until they can")
+{
+    FakeFiles files;
+    files.networks = {{"CN", {"10.0.0.0/8"_net}}};
+    files.readable = false;
+    GeoSets sets(files.source());
+    const GeoConfig wanted = wanting({{443, {{"CN"}, {}}}});
+    const auto plan = sets.plan(wanted);
+    REQUIRE_FALSE(plan);
+    sets.suspend(wanted, plan.error().message);
+    const auto suspended = sets.plan(wanted);
+    REQUIRE(suspended);
+    CHECK(suspended->rules().empty()); // open, not shut
+    sets.keep(*suspended);
+    CHECK(sets.is_suspended());
+    CHECK_FALSE(sets.is_stale());
+    CHECK_FALSE(sets.plan(wanting({{80, {{"CN"}, {}}}}))); // the operator is told
+
+    files.readable = true;
+    files.stamp = "2";
+    CHECK(sets.is_stale());
+    sets.keep(sets.read_again().value());
+    CHECK_FALSE(sets.is_suspended());
+    CHECK(sets.problem().empty());
+    CHECK(sets.plan(wanted)->rules().size() == 1);
+}
+
+TEST_CASE("the ports that sshd listens on")
+{
+    CHECK(parse_ssh_ports("") == std::set<uint16_t>{22});
+    CHECK(parse_ssh_ports("# Port 2222\nPort 22\nport=2200\n  PORT\t2201 # why\n") ==
+          std::set<uint16_t>{22, 2200, 2201});
+    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1:2222\nListenAddress [2001:db8::1]:2223\n"
+                          "ListenAddress 2001:db8::22\nListenAddress :\n") ==
+          std::set<uint16_t>{2222, 2223});
+    CHECK(parse_ssh_ports("Port 70000\nPort\nPort x") == std::set<uint16_t>{22});
+}
