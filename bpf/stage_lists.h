@@ -16,8 +16,8 @@ static __always_inline void count_list(__u32 list, __u32 frame_bytes)
 	cell->bytes += frame_bytes;
 }
 
-static __always_inline enum xdpctl_reason stand_on(struct xdpctl_leaf *leaf, __u32 frame_bytes,
-						   bool dry_run, struct stand *out)
+static __always_inline enum xdpctl_reason
+stand_on(__u32 on, struct xdpctl_leaf *leaf, __u32 frame_bytes, bool dry_run, struct stand *out)
 {
 	out->deadline_ns = leaf->deadline_ns;
 	out->list = leaf->list;
@@ -25,7 +25,7 @@ static __always_inline enum xdpctl_reason stand_on(struct xdpctl_leaf *leaf, __u
 		count_list(leaf->list, frame_bytes);
 		/* Not atomic, which would cost as much as the lookup: receive scaling
 		 * brings one source to one CPU, and counters by list are exact. */
-		if (leaf->deadline_ns != XDPCTL_NO_DEADLINE)
+		if (on >= XDPCTL_LIST_SLOTS)
 			leaf->hits++;
 	}
 	return leaf->verdict == XDPCTL_PREFIX_ALLOW ? XDPCTL_ALLOWED : XDPCTL_BLOCKED;
@@ -40,7 +40,7 @@ static __always_inline enum xdpctl_reason judge_source(const struct headers *hdr
 	struct xdpctl_ban *ban;
 
 	if (leaf && leaf->verdict == XDPCTL_PREFIX_ALLOW)
-		return stand_on(leaf, hdr->frame_bytes, dry_run, out);
+		return stand_on(on, leaf, hdr->frame_bytes, dry_run, out);
 	ban = find_ban(&hdr->src, words->secret);
 	if (ban && now_by(words) < ban->deadline_ns) {
 		if (!dry_run)
@@ -50,7 +50,7 @@ static __always_inline enum xdpctl_reason judge_source(const struct headers *hdr
 	}
 	if (leaf && leaf->verdict == XDPCTL_PREFIX_BLOCK &&
 	    (leaf->deadline_ns == XDPCTL_NO_DEADLINE || now_by(words) < leaf->deadline_ns))
-		return stand_on(leaf, hdr->frame_bytes, dry_run, out);
+		return stand_on(on, leaf, hdr->frame_bytes, dry_run, out);
 	return XDPCTL_NEXT;
 }
 

@@ -370,8 +370,10 @@ json to_json(const std::vector<BanInfo>& bans)
 {
     json rows = json::array();
     for (const BanInfo& ban : bans) {
-        json row = {
-            {"prefix", to_string(ban.prefix)}, {"origin", ban.origin}, {"strikes", ban.strikes}};
+        json row = {{"prefix", to_string(ban.prefix)},
+                    {"origin", ban.origin},
+                    {"reason", ban.reason},
+                    {"strikes", ban.strikes}};
         row["remaining_seconds"] = ban.remaining_ns ? json(seconds(*ban.remaining_ns)) : json();
         row["hits"] = ban.hits ? json(*ban.hits) : json();
         rows.push_back(row);
@@ -442,7 +444,8 @@ json to_json(const Explanation& explanation, uint64_t now_ns)
     result["list"] = explanation.list.empty() ? json() : json(explanation.list);
     result["lists"] = json::array();
     for (const Explanation::Stand& stand : explanation.stands) {
-        result["lists"].push_back({{"list", stand.list}, {"prefix", to_string(stand.prefix)}});
+        result["lists"].push_back(
+            {{"list", stand.list}, {"prefix", to_string(stand.prefix)}, {"why", stand.why}});
     }
     result["source_codes"] = explanation.source_codes;
     if (judgement.deadline_ns > now_ns && judgement.deadline_ns != XDPCTL_NO_DEADLINE) {
@@ -479,6 +482,15 @@ Result<uint16_t> port_of(const json& object)
 
 } // namespace
 
+std::vector<BanWish> PrefixRequest::wishes() const
+{
+    std::vector<BanWish> all;
+    for (const Prefix& prefix : prefixes) {
+        all.push_back({prefix, ttl_ns, reason});
+    }
+    return all;
+}
+
 Result<PrefixRequest> parse_prefix_request(const std::string& body)
 {
     auto object = parse_object(body);
@@ -514,6 +526,21 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
         }
         request.ttl_ns = *parsed;
     }
+    const json origin = object->value("source", json("operator"));
+    const auto known =
+        origin.is_string() ? find_ban_origin(origin.get_ref<const std::string&>()) : std::nullopt;
+    if (!known) {
+        return failure(ErrorKind::usage, "source: must be one of {}",
+                       fmt::join(ban_origin_names, ", "));
+    }
+    request.origin = *known;
+    const json reason = object->value("reason", json(""));
+    if (!reason.is_string() ||
+        reason.get_ref<const std::string&>().size() > BanReasons::text_most) {
+        return failure(ErrorKind::usage, "reason: must be a string of at most {} bytes",
+                       BanReasons::text_most);
+    }
+    request.reason = reason.get<std::string>();
     return request;
 }
 

@@ -36,10 +36,14 @@ std::string_view kind_name(ErrorKind kind);
 ErrorKind kind_from_name(std::string_view name);
 int http_status(ErrorKind kind);
 
-// {"entries": ["192.0.2.1", ...], "ttl": "1h"}; a wrong element is named by position.
+// {"entries": ["192.0.2.1", ...], "ttl": "1h", "source": "fail2ban", "reason": "sshd"}; a wrong
+// element is named by position.
 struct PrefixRequest {
     std::vector<Prefix> prefixes;
     std::optional<uint64_t> ttl_ns;
+    xdpctl_ban_origin origin = XDPCTL_BAN_OPERATOR;
+    std::string reason;
+    std::vector<BanWish> wishes() const;
 };
 Result<PrefixRequest> parse_prefix_request(const std::string& body);
 // {"port": 443, "mode": "on"} or {"port": 443, "lockdown": true}; null: as configured.

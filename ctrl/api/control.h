@@ -53,9 +53,16 @@ struct Status {
 struct BanInfo {
     Prefix prefix;
     std::optional<uint64_t> remaining_ns; // none: permanent
-    std::string origin;                   // "operator", "heuristic", "config"
+    std::string origin;                   // of xdpctl_ban_origin, or "config"
+    std::string reason;                   // as told by whoever banned
     uint32_t strikes = 0;
-    std::optional<uint64_t> hits; // of hosts only
+    std::optional<uint64_t> hits; // none: counted for the list only
+};
+
+struct BanWish {
+    Prefix prefix;
+    std::optional<uint64_t> ttl_ns; // none: permanent
+    std::string reason;
 };
 
 struct Refusal {
@@ -78,6 +85,7 @@ struct Explanation {
     struct Stand {
         std::string list;
         Prefix prefix;
+        std::string why; // of a ban: who and why
     };
     xdpctl_judgement judgement{};
     std::string list; // that decided; empty: none
@@ -110,9 +118,8 @@ class Control
     virtual std::vector<LogEvent> events(uint64_t since) = 0;
 
     virtual Result<std::vector<BanInfo>> bans() = 0;
-    // ttl_ns none: permanent. Parts that the guard refuses are told, the rest is done.
-    virtual Result<BanResult> ban(const std::vector<Prefix>& prefixes,
-                                  std::optional<uint64_t> ttl_ns) = 0;
+    // Parts that the guard refuses are told, the rest is done.
+    virtual Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) = 0;
     virtual Result<size_t> unban(const std::vector<Prefix>& prefixes) = 0;
 
     struct AllowInfo {

@@ -129,10 +129,11 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest&) {
              return reply(c.bans(), [](const auto& bans) { return to_json(bans); });
          }},
-        {"POST", "/v1/bans", R"(adds {"entries": [PREFIX...], "ttl": DURATION?})",
+        {"POST", "/v1/bans",
+         R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.ban(p.prefixes, p.ttl_ns),
+                 return reply(c.ban(p.wishes(), p.origin),
                               [](const BanResult& result) { return to_json(result); });
              });
          }},

@@ -32,6 +32,78 @@ std::optional<std::string> BanGuard::refuses(const Prefix& prefix) const
     return std::nullopt;
 }
 
+std::string_view ban_origin_name(uint32_t origin)
+{
+    return origin < ban_origin_names.size() ? ban_origin_names[origin] : "unknown";
+}
+
+std::optional<xdpctl_ban_origin> find_ban_origin(std::string_view name)
+{
+    const auto* found = std::find(ban_origin_names.begin(), ban_origin_names.end(), name);
+    return found == ban_origin_names.end()
+               ? std::nullopt
+               : std::optional(static_cast<xdpctl_ban_origin>(found - ban_origin_names.begin()));
+}
+
+std::string BanReasons::clean(std::string_view text)
+{
+    std::string cleaned(text.substr(0, text_most));
+    std::replace_if(
+        cleaned.begin(), cleaned.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return cleaned;
+}
+
+uint32_t BanReasons::number_of(std::string_view text,
+                               const std::function<std::set<uint32_t>()>& in_use)
+{
+    const std::string wanted = clean(text);
+    if (wanted.empty()) {
+        return 0;
+    }
+    const auto known = std::find(texts_.begin(), texts_.end(), wanted);
+    if (known != texts_.end()) {
+        return static_cast<uint32_t>(known - texts_.begin()) + 1;
+    }
+    if (texts_.size() < texts_most) {
+        texts_.push_back(wanted);
+        return static_cast<uint32_t>(texts_.size());
+    }
+    const std::set<uint32_t> used = in_use();
+    for (uint32_t number = 1; number <= texts_.size(); number++) {
+        if (!used.contains(number)) {
+            texts_[number - 1] = wanted;
+            return number;
+        }
+    }
+    return 0;
+}
+
+std::string BanReasons::text_of(uint32_t number) const
+{
+    return number > 0 && number <= texts_.size() ? texts_[number - 1] : "";
+}
+
+void CrowdedNetworks::add(const Address& source, uint64_t deadline_ns)
+{
+    const Prefix prefix = network_of(source, source.is_ipv4() ? 96 + 24 : 64);
+    Network& network = networks_[prefix];
+    network.prefix = prefix;
+    network.hosts++;
+    network.deadline_ns = std::max(network.deadline_ns, deadline_ns);
+}
+
+std::vector<CrowdedNetworks::Network> CrowdedNetworks::above(uint32_t percent) const
+{
+    std::vector<Network> crowded;
+    for (const auto& [prefix, network] : networks_) {
+        const size_t all = prefix.is_ipv4() ? 256 : 16;
+        if (network.hosts * 100 >= all * percent) {
+            crowded.push_back(network);
+        }
+    }
+    return crowded;
+}
+
 uint32_t strikes_left(const xdpctl_ban& ban, uint64_t now_ns, uint64_t decay_ns)
 {
     if (now_ns <= ban.deadline_ns) {

@@ -2,9 +2,14 @@
 // Who may be banned, and for how long.
 #pragma once
 
+#include <array>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <map>
 #include <vector>
 
 #include <xdpctl/abi/maps.h>
@@ -36,6 +41,56 @@ class BanGuard
         bool from_wider;
     };
     std::vector<Protected> protected_;
+};
+
+inline constexpr std::array<std::string_view, XDPCTL_BAN_ORIGIN_COUNT> ban_origin_names = {
+#define XDPCTL_BAN_ORIGIN_NAME(id, name, text) name,
+    XDPCTL_BAN_ORIGINS(XDPCTL_BAN_ORIGIN_NAME)
+#undef XDPCTL_BAN_ORIGIN_NAME
+};
+std::string_view ban_origin_name(uint32_t origin);
+std::optional<xdpctl_ban_origin> find_ban_origin(std::string_view name);
+
+// Why somebody was banned, as told by whoever banned. The tables hold numbers.
+class BanReasons
+{
+  public:
+    static constexpr size_t text_most = 100; // bytes
+    // What is too long is cut; what is not printable becomes '?'.
+    static std::string clean(std::string_view text);
+
+    BanReasons() = default;
+    explicit BanReasons(std::vector<std::string> texts) : texts_(std::move(texts)) {}
+    // A number for the cleaned text. Where there are too many, those that are not in use
+    // give way, else it is 0.
+    uint32_t number_of(std::string_view text, const std::function<std::set<uint32_t>()>& in_use);
+    std::string text_of(uint32_t number) const; // "" for 0 and what is not known
+    const std::vector<std::string>& texts() const { return texts_; }
+
+    bool operator==(const BanReasons&) const = default;
+
+  private:
+    static constexpr size_t texts_most = 1000;
+    std::vector<std::string> texts_; // number 1 first
+};
+
+// Which networks hold so many banned hosts that one ban of the network is due: of the
+// 256 addresses of a /24, or of a /64 that counts as 16, which is what one attacker
+// is given.
+class CrowdedNetworks
+{
+  public:
+    void add(const Address& source, uint64_t deadline_ns);
+    struct Network {
+        Prefix prefix;
+        size_t hosts = 0;
+        uint64_t deadline_ns = 0; // the latest of its hosts
+    };
+    // Of at least so many percent.
+    std::vector<Network> above(uint32_t percent) const;
+
+  private:
+    std::map<Prefix, Network> networks_;
 };
 
 struct BanOrder {

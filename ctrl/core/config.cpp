@@ -641,6 +641,7 @@ const std::vector<Key>& keys()
         heuristics_duration("heuristics.ban_ttl", &H::ban_ttl_ns),
         heuristics_duration("heuristics.ban_ttl_max", &H::ban_ttl_max_ns),
         heuristics_duration("heuristics.strike_decay", &H::strike_decay_ns),
+        nested("heuristics.network_share", &Config::heuristics, &H::network_share),
         {"guard.mode",
          [](const toml::node& n, Config& c) { return read_word(n, guard_words, c.guard.mode); },
          [](const Config& c) { return std::string(to_string(c.guard.mode)); }},
@@ -749,6 +750,9 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     }
     if (heuristics.window_ns < ns_per_s) {
         return fault("heuristics.window", "must be at least 1s");
+    }
+    if (heuristics.network_share > 100) {
+        return fault("heuristics.network_share", "must be a percentage, 0 for never");
     }
     constexpr uint32_t entries_max = 1U << 22; // half a gigabyte of bans
     if (config.maps.bans > entries_max) {

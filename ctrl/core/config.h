@@ -30,6 +30,9 @@ struct HeuristicsConfig {
     uint64_t ban_ttl_ns = 60 * ns_per_s;         // of the first offence; doubles
     uint64_t ban_ttl_max_ns = 86400 * ns_per_s;
     uint64_t strike_decay_ns = 3600 * ns_per_s; // good behaviour that forgives one offence
+    // Percent of a network's hosts that are banned, so that all of it is; 0: never. See
+    // CrowdedNetworks.
+    uint32_t network_share = 50;
 
     bool operator==(const HeuristicsConfig&) const = default;
 };

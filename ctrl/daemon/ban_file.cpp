@@ -13,8 +13,8 @@ namespace xdpctl
 namespace
 {
 
-constexpr std::string_view head = "xdpctl bans 1 "; // and when it was written
-constexpr size_t fields = 5;
+constexpr std::string_view head = "xdpctl bans 2 "; // and when it was written
+constexpr size_t fields = 6;
 
 uint64_t unix_of(uint64_t deadline_ns, const Clocks& clocks)
 {
@@ -34,23 +34,23 @@ std::optional<std::array<std::string_view, fields>> split(std::string_view line)
 {
     std::array<std::string_view, fields> words;
     for (size_t i = 0; i < fields; i++) {
-        const size_t space = line.find(' ');
-        if ((space == std::string_view::npos) != (i + 1 == fields)) {
+        const size_t space = i + 1 < fields ? line.find(' ') : line.size();
+        if (space == std::string_view::npos) {
             return std::nullopt;
         }
         words[i] = line.substr(0, space);
-        line.remove_prefix(std::min(space, line.size() - 1) + 1);
+        line.remove_prefix(std::min(space + 1, line.size()));
     }
     return words;
 }
 
-Result<BanEntry> decode_line(std::string_view line, const Clocks& clocks)
+Result<SavedBan> decode_line(std::string_view line, const Clocks& clocks)
 {
     const auto words = split(line);
     if (!words) {
-        return failure("'{}': not ADDRESS UNTIL ORIGIN STRIKES HITS", line);
+        return failure("'{}': not ADDRESS UNTIL ORIGIN STRIKES HITS REASON", line);
     }
-    const auto& [address, until, origin, strikes, hits] = *words;
+    const auto& [address, until, origin, strikes, hits, reason] = *words;
     auto source = parse_address(address);
     if (!source) {
         return source.error();
@@ -58,15 +58,15 @@ Result<BanEntry> decode_line(std::string_view line, const Clocks& clocks)
     BanEntry entry{*source, {}};
     uint64_t unix_s = 0;
     const bool forever = until == "-";
-    const bool known_origin = origin == "operator" || origin == "heuristic";
+    const auto known_origin = find_ban_origin(origin);
     if ((!forever && !read_number(until, unix_s)) || !known_origin ||
         !read_number(strikes, entry.ban.strikes) || !read_number(hits, entry.ban.hits)) {
         return failure("'{}': a field is not understood", line);
     }
-    entry.ban.origin = origin == "heuristic" ? XDPCTL_BAN_HEURISTIC : XDPCTL_BAN_OPERATOR;
+    entry.ban.origin = *known_origin;
     entry.ban.deadline_ns = forever ? XDPCTL_NO_DEADLINE : deadline_of(unix_s, clocks);
     entry.ban.added_ns = clocks.now_ns;
-    return entry;
+    return SavedBan{entry, BanReasons::clean(reason)};
 }
 
 } // namespace
@@ -81,28 +81,29 @@ uint64_t deadline_of(uint64_t unix_s, const Clocks& clocks)
     return clocks.now_ns + std::min(unix_s - clocks.unix_s, century_s) * ns_per_s;
 }
 
-std::string encode_bans(const std::vector<BanEntry>& bans, const Clocks& clocks)
+std::string encode_bans(const std::vector<BanEntry>& bans, const BanReasons& reasons,
+                        const Clocks& clocks)
 {
     std::string text = fmt::format("{}{}\n", head, clocks.unix_s);
     text.reserve(bans.size() * 48 + 64);
     for (const BanEntry& entry : bans) {
         const bool forever = entry.ban.deadline_ns == XDPCTL_NO_DEADLINE;
-        fmt::format_to(std::back_inserter(text), "{} {} {} {} {}\n", to_string(entry.source),
+        fmt::format_to(std::back_inserter(text), "{} {} {} {} {} {}\n", to_string(entry.source),
                        forever ? "-" : std::to_string(unix_of(entry.ban.deadline_ns, clocks)),
-                       entry.ban.origin == XDPCTL_BAN_HEURISTIC ? "heuristic" : "operator",
-                       entry.ban.strikes, entry.ban.hits);
+                       ban_origin_name(entry.ban.origin), entry.ban.strikes, entry.ban.hits,
+                       reasons.text_of(entry.ban.reason));
     }
     fmt::format_to(std::back_inserter(text), "end {} {:016x}\n", bans.size(), hash_bytes(text));
     return text;
 }
 
-Result<std::vector<BanEntry>> decode_bans(std::string_view text, const Clocks& clocks)
+Result<std::vector<SavedBan>> decode_bans(std::string_view text, const Clocks& clocks)
 {
     if (!text.starts_with(head)) {
-        return failure("not a file of bans of version 1");
+        return failure("not a file of bans of version 2");
     }
     const std::string_view whole = text;
-    std::vector<BanEntry> bans;
+    std::vector<SavedBan> bans;
     text.remove_prefix(head.size());
     const size_t first = text.find('\n');
     Clocks then = clocks;
@@ -119,7 +120,7 @@ Result<std::vector<BanEntry>> decode_bans(std::string_view text, const Clocks& c
             const std::string_view body = whole.substr(0, whole.size() - text.size());
             const std::string wanted = fmt::format("end {} {:016x}", bans.size(), hash_bytes(body));
             return line == wanted && text.size() == line.size() + 1
-                       ? Result<std::vector<BanEntry>>(std::move(bans))
+                       ? Result<std::vector<SavedBan>>(std::move(bans))
                        : failure("line {}: it is damaged: its bans are not those that were written",
                                  number);
         }

@@ -5,11 +5,10 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/ban_file.h"
@@ -19,33 +18,14 @@ namespace xdpctl
 namespace
 {
 
-constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
 constexpr uint64_t host_interval_ns = ns_per_s;
 constexpr uint64_t answers_off_ns = 60 * ns_per_s;
 constexpr uint64_t older_interval_ns = 60 * ns_per_s; // half of what a mark lasts
 constexpr uint64_t top_window_ns = 10 * ns_per_s;
 
-uint64_t unix_ms()
-{
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
-uint64_t steady_ns()
-{
-    return static_cast<uint64_t>(
-        std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
-
 uint32_t cpus()
 {
     return std::max(1U, std::thread::hardware_concurrency());
-}
-
-const char* origin_name(uint32_t origin)
-{
-    return origin == XDPCTL_BAN_HEURISTIC ? "heuristic" : "operator";
 }
 
 template <typename T> bool erase_value(std::vector<T>& values, const T& value)
@@ -229,7 +209,7 @@ Result<> Controller::start()
     kernel_.adopt(hand->sysctls);
     baseline_ = Baseline(hand->peaks);
     refresh_attachments(); // what an earlier daemon left
-    const Clocks clocks{plane_.now_ns(), unix_ms() / 1000};
+    const Clocks clocks{plane_.now_ns(), unix_s()};
     for (HandBan& ban : hand->prefix_bans) {
         ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
                                            : uint64_t{XDPCTL_NO_DEADLINE};
@@ -251,70 +231,6 @@ Result<> Controller::start()
     }
     started_ = true;
     return change(config_, hand_);
-}
-
-std::string Controller::ban_file() const
-{
-    return config_.state_directory + "/bans";
-}
-
-// After a reboot; what the host itself needs may have changed meanwhile.
-void Controller::load_bans()
-{
-    const auto text = read_file(ban_file(), ban_file_bytes_most);
-    if (!text) {
-        if (text.error().kind != ErrorKind::not_found) {
-            note("ban", text.error().message);
-        }
-        return;
-    }
-    const uint64_t now = plane_.now_ns();
-    auto bans = decode_bans(*text, {now, unix_ms() / 1000});
-    if (!bans) {
-        note("ban", fmt::format("{}: not used: {}; it is kept as bans.bad", ban_file(),
-                                bans.error().message));
-        std::rename(ban_file().c_str(), (ban_file() + ".bad").c_str());
-        return;
-    }
-    std::erase_if(*bans, [&](const BanEntry& entry) {
-        return is_forgotten(entry.ban, now, config_.heuristics.strike_decay_ns) ||
-               guard_.refuses({entry.source, 128});
-    });
-    size_t restored = 0;
-    Result<> done = Done{};
-    for (auto entry = bans->begin(); entry != bans->end() && done; entry++) {
-        done = plane_.ban({&*entry, 1});
-        restored += done ? 1 : 0;
-    }
-    note("ban", fmt::format("{} of {} bans of before the boot are in force again{}", restored,
-                            bans->size(), done ? "" : ": " + done.error().message));
-}
-
-void Controller::save_bans()
-{
-    std::vector<BanEntry> bans;
-    Clocks clocks;
-    {
-        const std::lock_guard lock(mutex_);
-        if (!bans_changed_) {
-            return;
-        }
-        bans_changed_ = false;
-        clocks = {plane_.now_ns(), unix_ms() / 1000};
-        bans.reserve(ban_entries_);
-        plane_.visit_bans([&bans](const Address& source, const xdpctl_ban& ban) {
-            bans.push_back({source, ban});
-        });
-    }
-    auto saved = make_directories(config_.state_directory);
-    if (saved) {
-        saved = write_file_atomic(ban_file(), encode_bans(bans, clocks));
-    }
-    if (!saved) {
-        const std::lock_guard lock(mutex_);
-        bans_changed_ = true; // tried again
-        log::error("bans are not saved: {}", saved.error().message);
-    }
 }
 
 Result<> Controller::attach_configured()
@@ -606,64 +522,6 @@ void Controller::tick_locked()
     publish(*clients);
 }
 
-void Controller::run_heuristics(const std::vector<ClientSample>& clients)
-{
-    auto orders = heuristics_.tick(plane_, clients, guard_,
-                                   mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass());
-    if (!orders) {
-        log::error("banning: {}", orders.error().message);
-        (void)make_room(plane_.max_bans()); // forget offences that are over
-        return;
-    }
-    bans_changed_ = bans_changed_ || !orders->empty();
-    for (const BanOrder& order : *orders) {
-        note("ban", fmt::format("{} for {}: {} packets/s on its own connections, {} allowed "
-                                "(offence {})",
-                                to_string(order.source),
-                                format_duration(order.ban.deadline_ns - order.ban.added_ns),
-                                format_count(order.packets_per_second),
-                                format_count(static_cast<double>(
-                                    config_.heuristics.client_packets_per_second)),
-                                order.ban.strikes));
-        next_sweep_ns_ = 0;
-    }
-}
-
-void Controller::sweep_bans()
-{
-    const uint64_t now = plane_.now_ns();
-    next_sweep_ns_ = now + sweep_interval_ns;
-    BanCounts counts;
-    std::vector<Address> forgotten;
-    uint64_t entries = 0;
-    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
-        entries++;
-        if (now < ban.deadline_ns) {
-            counts.active[ban.origin == XDPCTL_BAN_HEURISTIC ? 1 : 0][source.is_ipv4() ? 0 : 1]++;
-        } else if (is_forgotten(ban, now, config_.heuristics.strike_decay_ns)) {
-            forgotten.push_back(source);
-        } else {
-            counts.remembered++;
-        }
-    });
-    if (auto removed = plane_.unban(forgotten); !removed) {
-        log::error("{}", removed.error().message);
-    }
-    ban_entries_ = entries - forgotten.size();
-
-    HandState kept = hand_;
-    std::erase_if(kept.prefix_bans, [now](const HandBan& ban) { return ban.deadline_ns <= now; });
-    for (const HandBan& ban : kept.prefix_bans) {
-        counts.active[0][ban.prefix.is_ipv4() ? 0 : 1]++;
-    }
-    ban_counts_ = counts;
-    if (kept.prefix_bans.size() != hand_.prefix_bans.size()) {
-        if (auto done = change(config_, kept); !done) {
-            log::error("{}", done.error().message);
-        }
-    }
-}
-
 void Controller::publish(const std::vector<ClientSample>& clients)
 {
     auto devices = plane_.counters();
@@ -751,163 +609,6 @@ std::vector<LogEvent> Controller::events(uint64_t since)
     const std::lock_guard lock(mutex_);
     drain_locked();
     return log_.since(since);
-}
-
-Result<std::vector<BanInfo>> Controller::bans()
-{
-    const std::lock_guard lock(mutex_);
-    const uint64_t now = plane_.now_ns();
-    const auto remaining = [now](uint64_t deadline) -> std::optional<uint64_t> {
-        return deadline == XDPCTL_NO_DEADLINE ? std::nullopt : std::optional(deadline - now);
-    };
-    std::vector<BanInfo> list;
-    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
-        if (now < ban.deadline_ns) {
-            list.push_back({Prefix{source, 128}, remaining(ban.deadline_ns),
-                            origin_name(ban.origin), ban.strikes, ban.hits});
-        }
-    });
-    for (const HandBan& ban : hand_.prefix_bans) {
-        if (ban.deadline_ns > now) {
-            list.push_back({ban.prefix, remaining(ban.deadline_ns), "operator", 0, std::nullopt});
-        }
-    }
-    for (const Prefix& prefix : config_.block) {
-        list.push_back({prefix, std::nullopt, "config", 0, std::nullopt});
-    }
-    std::sort(list.begin(), list.end(),
-              [](const BanInfo& a, const BanInfo& b) { return a.prefix < b.prefix; });
-    return list;
-}
-
-// Old offenders are forgotten before a new ban is refused.
-Result<> Controller::make_room(size_t wanted)
-{
-    const uint64_t now = plane_.now_ns();
-    size_t entries = 0;
-    std::vector<Address> over;
-    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
-        entries++;
-        if (now >= ban.deadline_ns) {
-            over.push_back(source);
-        }
-    });
-    if (entries + wanted <= plane_.max_bans()) {
-        return Done{};
-    }
-    auto removed = plane_.unban(over);
-    return removed ? Result<>(Done{}) : removed.error();
-}
-
-Result<> Controller::ban_hosts(const std::vector<Prefix>& hosts, std::optional<uint64_t> ttl_ns)
-{
-    if (auto room = make_room(hosts.size()); !room) {
-        return room;
-    }
-    const uint64_t now = plane_.now_ns();
-    std::vector<Address> sources;
-    for (const Prefix& host : hosts) {
-        sources.push_back(host.address);
-    }
-    const BanTable before = plane_.find_bans(sources);
-    std::vector<BanEntry> entries;
-    for (const Address& source : sources) {
-        xdpctl_ban ban = {.deadline_ns = ttl_ns ? now + *ttl_ns : XDPCTL_NO_DEADLINE,
-                          .added_ns = now,
-                          .hits = 0,
-                          .origin = XDPCTL_BAN_OPERATOR,
-                          .strikes = 0};
-        if (const auto known = before.find(source); known != before.end()) {
-            ban.hits = known->second.hits;
-            ban.strikes = known->second.strikes;
-        }
-        entries.push_back({source, ban});
-    }
-    return plane_.ban(entries);
-}
-
-Result<BanResult> Controller::ban(const std::vector<Prefix>& prefixes,
-                                  std::optional<uint64_t> ttl_ns)
-{
-    const std::lock_guard lock(mutex_);
-    BanResult result;
-    std::vector<Prefix> hosts;
-    HandState hand = hand_;
-    for (const Prefix& prefix : prefixes) {
-        if (auto why = guard_.refuses(prefix)) {
-            result.refused.push_back({prefix, *why});
-        } else if (prefix.is_host()) {
-            hosts.push_back(prefix);
-        } else {
-            std::erase_if(hand.prefix_bans,
-                          [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
-            const auto until = [&]() -> std::optional<uint64_t> {
-                return ttl_ns ? std::optional(unix_ms() / 1000 +
-                                              std::max<uint64_t>(*ttl_ns / ns_per_s, 1))
-                              : std::nullopt;
-            };
-            hand.prefix_bans.push_back(
-                {prefix, until(),
-                 ttl_ns ? plane_.now_ns() + *ttl_ns : uint64_t{XDPCTL_NO_DEADLINE}});
-        }
-    }
-    const size_t networks = prefixes.size() - hosts.size() - result.refused.size();
-    const HandState before = hand_;
-    if (networks > 0) {
-        if (auto done = change(config_, std::move(hand)); !done) {
-            return done.error();
-        }
-    }
-    if (auto done = ban_hosts(hosts, ttl_ns); !done) {
-        if (networks > 0) {
-            (void)change(config_, before); // all or nothing
-        }
-        return done.error();
-    }
-    result.added = hosts.size() + networks;
-    bans_changed_ = true;
-    next_sweep_ns_ = 0;
-    if (result.added > 0) {
-        note("ban", fmt::format("{} by the operator, {}",
-                                result.added == 1 && result.refused.empty()
-                                    ? to_string(prefixes.front())
-                                    : fmt::format("{} entries", result.added),
-                                ttl_ns ? "for " + format_duration(*ttl_ns) : "permanent"));
-    }
-    return result;
-}
-
-Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes)
-{
-    const std::lock_guard lock(mutex_);
-    HandState hand = hand_;
-    std::vector<Address> hosts;
-    for (const Prefix& prefix : prefixes) {
-        if (prefix.is_host()) {
-            hosts.push_back(prefix.address);
-        }
-        std::erase_if(hand.prefix_bans,
-                      [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
-    }
-    auto removed = plane_.unban(hosts);
-    if (!removed) {
-        return removed.error();
-    }
-    bans_changed_ = bans_changed_ || *removed > 0;
-    const size_t networks = hand_.prefix_bans.size() - hand.prefix_bans.size();
-    if (networks > 0) {
-        if (auto done = change(config_, std::move(hand)); !done) {
-            return done.error();
-        }
-    }
-    next_sweep_ns_ = 0;
-    const size_t total = *removed + networks;
-    if (total == 0) {
-        return failure(ErrorKind::not_found, "none of these is banned by hand or heuristic");
-    }
-    note("unban", fmt::format("{} by the operator", total == 1 ? to_string(prefixes.front())
-                                                               : fmt::format("{} entries", total)));
-    return total;
 }
 
 std::vector<Control::AllowInfo> Controller::allowed()
@@ -1170,216 +871,6 @@ std::string Controller::list_name(uint16_t list) const
     return list < names.size() ? names[list] : !feed.empty() ? feed : fmt::format("list {}", list);
 }
 
-// Of feeds that are not configured any more nothing stays in force.
-void Controller::configure_feeds()
-{
-    for (const uint16_t list : feeds_.configure(config_.feeds, hand_.lists, plane_.now_ns())) {
-        const ListContent nothing{list, XDPCTL_PREFIX_BLOCK, {}};
-        if (auto done = plane_.set_lists({&nothing, 1}); !done) {
-            log::error("{}", done.error().message);
-        }
-    }
-    std::erase_if(feed_prefixes_,
-                  [this](const auto& feed) { return feeds_.find(feed.first) == nullptr; });
-}
-
-// Servers may be out of reach, above all during an attack.
-void Controller::load_feed_copies()
-{
-    for (const FeedConfig& config : config_.feeds) {
-        auto copy = feed_copies_.load(config.name);
-        if (!copy) {
-            note("feed", copy.error().message);
-            continue;
-        }
-        if (!*copy || (*copy)->url != config.url) {
-            continue;
-        }
-        const FeedText text = parse_feed((*copy)->text);
-        const auto guard = feed_guard();
-        auto taken = guard ? take_feed(text, config, *guard) : Result<FeedTaken>(guard.error());
-        if (taken) {
-            if (auto done = set_feed(config.name, taken->prefixes); !done) {
-                taken = done.error();
-            }
-        }
-        if (!taken) {
-            note("feed",
-                 fmt::format("{}: its copy is not used: {}", config.name, taken.error().message));
-            continue;
-        }
-        feeds_.taken(config.name, text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
-    }
-}
-
-Result<BanGuard> Controller::feed_guard() const
-{
-    std::vector<Prefix> allow = config_.allow;
-    allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
-    return make_feed_guard(host_, allow);
-}
-
-// The host has other addresses than when the feeds were taken: nothing of them may
-// touch those either.
-void Controller::spare_host()
-{
-    const auto guard = feed_guard();
-    if (!guard) {
-        log::error("{}", guard.error().message);
-        return;
-    }
-    for (auto& [name, prefixes] : feed_prefixes_) {
-        std::vector<Prefix> kept;
-        std::copy_if(prefixes.begin(), prefixes.end(), std::back_inserter(kept),
-                     [&guard](const Prefix& prefix) { return !guard->refuses(prefix); });
-        const size_t spared = prefixes.size() - kept.size();
-        if (spared == 0) {
-            continue;
-        }
-        feeds_.forget_validators(name); // all of it is asked for again
-        if (auto done = set_feed(name, kept); !done) {
-            log::error("{}", done.error().message);
-            return;
-        }
-        note("feed", fmt::format("{}: {} entries are not in force any more: they would hurt what "
-                                 "this host is now",
-                                 name, spared));
-    }
-}
-
-Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>& prefixes)
-{
-    ListContent content{feeds_.list_of(name).value_or(0), XDPCTL_PREFIX_BLOCK, {}};
-    content.prefixes.reserve(prefixes.size());
-    for (const Prefix& prefix : prefixes) {
-        content.prefixes.push_back({prefix, XDPCTL_NO_DEADLINE});
-    }
-    auto done = plane_.set_lists({&content, 1});
-    if (done) {
-        feed_prefixes_.insert_or_assign(name, prefixes);
-    }
-    return done;
-}
-
-std::optional<FeedJob> Controller::due_feed()
-{
-    const std::lock_guard lock(mutex_);
-    return feeds_.due(plane_.now_ns());
-}
-
-uint64_t Controller::feed_wait_ns()
-{
-    const std::lock_guard lock(mutex_);
-    return feeds_.wait_ns(plane_.now_ns());
-}
-
-void Controller::feed_failed(const FeedJob& job, const Error& error)
-{
-    const std::lock_guard lock(mutex_);
-    if (feeds_.failed(job, error.message, plane_.now_ns())) {
-        note("feed",
-             fmt::format("{}: the last good copy stays: {}", job.config.name, error.message));
-    }
-}
-
-// Reading a large list takes its time: not under the lock.
-void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
-{
-    const std::string& name = job.config.name;
-    const uint64_t unix_s = unix_ms() / 1000;
-    if (fetched.unchanged) {
-        const std::lock_guard lock(mutex_);
-        feeds_.fetched(job, false, plane_.now_ns(), unix_s);
-        return;
-    }
-    const uint64_t begin = steady_ns();
-    const FeedText text = parse_feed(fetched.text);
-    std::unique_lock guarding(mutex_);
-    const auto guard = feed_guard();
-    guarding.unlock();
-    const auto taken =
-        guard ? take_feed(text, job.config, *guard) : Result<FeedTaken>(guard.error());
-    const uint64_t read = steady_ns();
-    std::optional<Error> problem;
-    {
-        const std::lock_guard lock(mutex_);
-        const FeedConfig* config = feeds_.find(name);
-        if (config == nullptr || !(*config == job.config)) {
-            return; // configured away meanwhile
-        }
-        const std::vector<Prefix>& before = feed_prefixes_[name];
-        auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
-        if (done && !job.force) {
-            done = accept_change(before, taken->prefixes, config->max_change);
-        }
-        const size_t count_before = before.size();
-        const uint64_t apply = steady_ns();
-        if (done) {
-            done = set_feed(name, taken->prefixes);
-        }
-        if (done) {
-            feeds_.took(name, read - begin, steady_ns() - apply);
-            feeds_.taken(name, text, *taken, fetched.validators, unix_s);
-            feeds_.fetched(job, true, plane_.now_ns(), unix_s);
-            if (auto saved = state_file_.save(hand_); !saved) { // its list's number
-                log::error("{}", saved.error().message);
-            }
-            note("feed",
-                 fmt::format(
-                     "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
-                     text.faults > 0
-                         ? fmt::format("; {} lines not understood, the first is "
-                                       "line {}: '{}'",
-                                       text.faults, text.first_fault.line, text.first_fault.text)
-                         : "",
-                     taken->first_refused.text.empty()
-                         ? ""
-                         : fmt::format("; {} refused, the first is {}: {}",
-                                       taken->too_wide + taken->protected_here,
-                                       taken->first_refused.text, taken->first_refused.why)));
-        } else {
-            problem = done.error();
-        }
-    }
-    if (problem) {
-        feed_failed(job, *problem);
-        return;
-    }
-    const FeedCopy copy{job.config.url, fetched.validators, unix_s, std::move(fetched.text)};
-    if (auto saved = feed_copies_.save(name, copy); !saved) {
-        log::error("{}: its copy is not saved: {}", name, saved.error().message);
-    }
-}
-
-std::vector<FeedStatus> Controller::feeds_locked()
-{
-    std::vector<FeedStatus> all = feeds_.status(plane_.now_ns(), unix_ms() / 1000);
-    if (const auto usage = plane_.lists()) {
-        for (FeedStatus& feed : all) {
-            for (const ListUsage& list : *usage) {
-                if (list.list == feed.list) {
-                    feed.met = list.met;
-                }
-            }
-        }
-    }
-    return all;
-}
-
-std::vector<FeedStatus> Controller::feeds()
-{
-    const std::lock_guard lock(mutex_);
-    return feeds_locked();
-}
-
-Result<> Controller::refresh_feed(const std::string& name, bool force)
-{
-    const std::lock_guard lock(mutex_);
-    return feeds_.refresh(name, force, plane_.now_ns())
-               ? Result<>(Done{})
-               : failure(ErrorKind::not_found, "no feed is called {}", name);
-}
-
 std::vector<ListStatus> Controller::list_statuses()
 {
     std::vector<ListStatus> all;
@@ -1389,6 +880,37 @@ std::vector<ListStatus> Controller::list_statuses()
         }
     }
     return all;
+}
+
+// Every list and ban that the source is on, and why.
+std::vector<Explanation::Stand> Controller::stands_of(const Address& source) const
+{
+    std::vector<Explanation::Stand> stands;
+    const auto told_by = [](uint32_t origin, const std::string& reason) {
+        return fmt::format("by {}{}{}", ban_origin_name(origin), reason.empty() ? "" : ": ",
+                           reason);
+    };
+    for (const auto& [address, ban] : plane_.find_bans({&source, 1})) {
+        if (plane_.now_ns() < ban.deadline_ns) {
+            stands.push_back({std::string(reason_info(XDPCTL_BANNED).name),
+                              {address, 128},
+                              told_by(ban.origin, hand_.ban_reasons.text_of(ban.reason))});
+        }
+    }
+    for (const ListMatch& match : plane_.covering(source)) {
+        Explanation::Stand stand{list_name(match.list), match.prefix, ""};
+        if (match.list == XDPCTL_LIST_GEO) {
+            stand.why =
+                fmt::format("{}", fmt::join(codes_of(match.codes, geo_.in_force().bits), " "));
+        }
+        for (const HandBan& ban : hand_.prefix_bans) {
+            if (match.list == XDPCTL_LIST_BANS && ban.prefix == match.prefix) {
+                stand.why = told_by(ban.origin, ban.reason);
+            }
+        }
+        stands.push_back(std::move(stand));
+    }
+    return stands;
 }
 
 Result<Explanation> Controller::explain(const Bytes& frame)
@@ -1403,14 +925,7 @@ Result<Explanation> Controller::explain(const Bytes& frame)
         explanation.list = list_name(static_cast<uint16_t>(judgement->list));
     }
     if (const auto info = read_frame(frame)) {
-        for (const ListMatch& match : plane_.covering(info->src)) {
-            explanation.stands.push_back(
-                {match.list == XDPCTL_LIST_GEO
-                     ? fmt::format("{}",
-                                   fmt::join(codes_of(match.codes, geo_.in_force().bits), " "))
-                     : list_name(match.list),
-                 match.prefix});
-        }
+        explanation.stands = stands_of(info->src);
         const std::vector<std::string> databases = config_.geo.databases;
         lock.unlock(); // reading them takes its time
         if (auto codes = read_codes_at(databases, info->src)) {

@@ -64,8 +64,7 @@ class Controller final : public Control
     TopLists top(size_t most) override;
     std::vector<LogEvent> events(uint64_t since) override;
     Result<std::vector<BanInfo>> bans() override;
-    Result<BanResult> ban(const std::vector<Prefix>& prefixes,
-                          std::optional<uint64_t> ttl_ns) override;
+    Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) override;
     Result<size_t> unban(const std::vector<Prefix>& prefixes) override;
     std::vector<AllowInfo> allowed() override;
     Result<size_t> allow(const std::vector<Prefix>& prefixes) override;
@@ -110,10 +109,15 @@ class Controller final : public Control
     Result<> change(Config config, HandState hand);
     Result<Applied> apply_locked(const std::string& toml, const std::string& name);
     Result<> attach_locked(const std::string& interface, AttachMode mode);
-    Result<> ban_hosts(const std::vector<Prefix>& hosts, std::optional<uint64_t> ttl_ns);
+    Result<BanResult> ban_locked(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
+    Result<> ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin);
+    bool add_network(HandState& hand, const BanWish& wish, xdpctl_ban_origin origin) const;
+    void ban_crowded_networks();
+    uint32_t number_of_reason(std::string_view text);
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
     std::string list_name(uint16_t list) const;
+    std::vector<Explanation::Stand> stands_of(const Address& source) const;
     void tick_locked();
     template <typename T> Result<> set_by_hand(uint16_t port,
                                                std::map<uint16_t, T> HandState::*setting,

@@ -29,12 +29,23 @@ Result<> decode_bans(const json& rows, HandState& state)
         if (!prefix) {
             return prefix.error().in("prefix_bans");
         }
-        HandBan ban{*prefix, std::nullopt};
+        HandBan ban;
+        ban.prefix = *prefix;
         if (const json until = row.value("until", json()); until.is_number_unsigned()) {
             ban.until_unix_s = until.get<uint64_t>();
         } else if (!until.is_null()) {
             return failure("prefix_bans: until must be a time in seconds");
         }
+        const json origin = row.value("origin", json("operator"));
+        const json reason = row.value("reason", json(""));
+        const auto known = origin.is_string()
+                               ? find_ban_origin(origin.get_ref<const std::string&>())
+                               : std::nullopt;
+        if (!known || !reason.is_string()) {
+            return failure("prefix_bans: origin or reason is not understood");
+        }
+        ban.origin = *known;
+        ban.reason = BanReasons::clean(reason.get_ref<const std::string&>());
         state.prefix_bans.push_back(ban);
     }
     return Done{};
@@ -138,6 +149,19 @@ Result<> decode_guards(const json& in, HandState& state)
     return Done{};
 }
 
+Result<> decode_ban_reasons(const json& in, HandState& state)
+{
+    std::vector<std::string> texts;
+    for (const json& text : in.value("ban_reasons", json::array())) {
+        if (!text.is_string()) {
+            return failure("ban_reasons must be strings");
+        }
+        texts.push_back(BanReasons::clean(text.get_ref<const std::string&>()));
+    }
+    state.ban_reasons = BanReasons(std::move(texts));
+    return Done{};
+}
+
 Result<std::set<std::string>> codes_in(const json& rule, const char* member)
 {
     std::set<std::string> codes;
@@ -180,6 +204,8 @@ std::string encode_state(const HandState& state, const std::string& boot)
     for (const HandBan& ban : state.prefix_bans) {
         out["prefix_bans"].push_back(
             {{"prefix", to_string(ban.prefix)},
+             {"origin", ban_origin_name(ban.origin)},
+             {"reason", ban.reason},
              {"until", ban.until_unix_s ? json(*ban.until_unix_s) : json()}});
     }
     out["guards"] = json::object();
@@ -190,6 +216,7 @@ std::string encode_state(const HandState& state, const std::string& boot)
     for (const auto& [port, on] : state.lockdown) {
         out["lockdown"][std::to_string(port)] = on;
     }
+    out["ban_reasons"] = state.ban_reasons.texts();
     out["geo"] = json::object();
     for (const auto& [port, rule] : state.geo) {
         out["geo"][std::to_string(port)] = {{"only", rule.only}, {"closed", rule.closed}};
@@ -239,6 +266,9 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         return done.error();
     }
     if (auto done = decode_guards(in, state); !done) {
+        return done.error();
+    }
+    if (auto done = decode_ban_reasons(in, state); !done) {
         return done.error();
     }
     if (auto done = decode_geo(in, state); !done) {

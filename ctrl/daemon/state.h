@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/bans.h"
 #include "core/config.h"
 #include "core/limits.h"
 #include "core/prefix.h"
@@ -19,6 +20,8 @@ namespace xdpctl
 struct HandBan {
     Prefix prefix;
     std::optional<uint64_t> until_unix_s; // none: permanent
+    xdpctl_ban_origin origin = XDPCTL_BAN_OPERATOR;
+    std::string reason;
     // The same on the data path's clock, of this run: not saved.
     uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
 };
@@ -29,6 +32,7 @@ struct HandState {
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
     std::map<uint16_t, bool> lockdown;            // by port
+    BanReasons ban_reasons;                       // the numbers in xdpctl_ban.reason
     GeoRules geo;                                 // by port; one without codes: open
     std::map<std::string, uint16_t> lists;        // numbers of feeds, by name
     // Not the operator's: the most that was seen in peacetime.

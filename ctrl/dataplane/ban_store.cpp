@@ -96,6 +96,7 @@ bool BanStore::put(const Address& source, const xdpctl_ban& ban)
         old.added_ns = ban.added_ns;
         old.origin = ban.origin;
         old.strikes = ban.strikes;
+        old.reason = ban.reason;
         __atomic_store_n(&old.deadline_ns, ban.deadline_ns, __ATOMIC_RELEASE);
         return true;
     }

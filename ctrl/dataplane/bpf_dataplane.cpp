@@ -301,6 +301,11 @@ Result<std::vector<ListUsage>> BpfDataplane::lists() const
     return usage;
 }
 
+std::vector<ListMatch> BpfDataplane::entries_of(uint16_t list) const
+{
+    return tables_->entries_of(list);
+}
+
 std::vector<ListMatch> BpfDataplane::covering(const Address& address) const
 {
     return tables_->covering(address);

@@ -34,6 +34,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<> set_lists(std::span<const ListContent> lists) override;
     Result<std::vector<ListUsage>> lists() const override;
     std::vector<ListMatch> covering(const Address& address) const override;
+    std::vector<ListMatch> entries_of(uint16_t list) const override;
     uint64_t list_bytes() const override;
     void set_bypass(bool on) override;
     bool bypass() const override;

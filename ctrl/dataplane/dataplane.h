@@ -65,8 +65,8 @@ struct ListMatch {
     uint16_t list = XDPCTL_LIST_NONE;
     Prefix prefix;
     uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
-    uint64_t hits = 0;  // of a ban, not exact
-    uint64_t codes = 0; // of XDPCTL_LIST_GEO
+    std::optional<uint64_t> hits; // of a ban, not exact
+    uint64_t codes = 0;           // of XDPCTL_LIST_GEO
 };
 
 class Dataplane
@@ -87,6 +87,7 @@ class Dataplane
     virtual Result<std::vector<ListUsage>> lists() const = 0;
     // Widest first.
     virtual std::vector<ListMatch> covering(const Address& address) const = 0;
+    virtual std::vector<ListMatch> entries_of(uint16_t list) const = 0;
     virtual uint64_t list_bytes() const = 0; // of memory, here and in the kernel
     virtual uint64_t generation() const = 0;
 

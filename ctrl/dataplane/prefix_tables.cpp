@@ -22,7 +22,7 @@ constexpr size_t in_place_least = 10000; // so few changes are always made in pl
 constexpr int build_tries = 8;
 // All of a list may be replaced at once, and what is replaced is free only later.
 constexpr size_t combinations_most = 2048;
-constexpr size_t timed_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2 - combinations_most;
+constexpr size_t own_leaves_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2 - combinations_most;
 
 template <typename... Calls> struct Overloaded : Calls... {
     using Calls::operator()...;
@@ -203,13 +203,20 @@ uint16_t PrefixTables::take_leaf(const ListContent& list, const ListEntry& entry
     return leaf;
 }
 
-bool PrefixTables::is_timed(uint16_t leaf) const
+// Bans are counted one by one, where there are leaves for all of them.
+bool PrefixTables::wants_own_leaf(const ListContent& list, const ListEntry& entry)
+{
+    return entry.deadline_ns != XDPCTL_NO_DEADLINE ||
+           (list.list == XDPCTL_LIST_BANS && list.prefixes.size() <= own_leaves_most);
+}
+
+bool PrefixTables::has_own_leaf(uint16_t leaf) const
 {
     return leaf >= XDPCTL_LIST_SLOTS && shared_.leaves[leaf].verdict != XDPCTL_PREFIX_GEO;
 }
 
-// Those of one list with the same codes share a leaf; others of the list have its own.
-uint16_t PrefixTables::lasting_leaf(const ListContent& list, const ListEntry& entry)
+// Those of one list with the same codes share a leaf; others have that of the list.
+uint16_t PrefixTables::shared_leaf(const ListContent& list, const ListEntry& entry)
 {
     if (list.verdict != XDPCTL_PREFIX_GEO) {
         return list.list;
@@ -246,11 +253,13 @@ Result<> PrefixTables::has_leaves(std::span<const ListContent> lists) const
             std::count_if(list.prefixes.begin(), list.prefixes.end(), [](const ListEntry& entry) {
                 return entry.deadline_ns != XDPCTL_NO_DEADLINE;
             }));
-        if (timed > timed_most) {
+        if (timed > own_leaves_most) {
             return failure(ErrorKind::refused, "{} networks shall be banned for a time; {} can",
-                           timed, timed_most);
+                           timed, own_leaves_most);
         }
-        wanted += timed;
+        wanted += static_cast<size_t>(
+            std::count_if(list.prefixes.begin(), list.prefixes.end(),
+                          [&list](const ListEntry& entry) { return wants_own_leaf(list, entry); }));
         if (list.verdict == XDPCTL_PREFIX_GEO) {
             std::set<uint64_t> codes;
             for (const ListEntry& entry : list.prefixes) {
@@ -265,7 +274,7 @@ Result<> PrefixTables::has_leaves(std::span<const ListContent> lists) const
         }
     }
     if (wanted > free_leaves_.size()) { // after updates that failed
-        return failure("no leaf is free for the networks that shall be banned for a time");
+        return failure("no leaf is free for the networks that shall be banned");
     }
     return Done{};
 }
@@ -316,7 +325,7 @@ PrefixTables::Changes<Bits> PrefixTables::difference(const ListContent& list)
     auto old = current.begin();
     const auto drop = [&](const Item& item) {
         changes.remove.push_back(item);
-        if (is_timed(item.leaf)) {
+        if (has_own_leaf(item.leaf)) {
             released_leaves_.push_back(item.leaf);
         }
     };
@@ -324,9 +333,9 @@ PrefixTables::Changes<Bits> PrefixTables::difference(const ListContent& list)
         while (old != current.end() && prefix_before(*old, item)) {
             drop(*old++);
         }
-        const bool timed = entry->deadline_ns != XDPCTL_NO_DEADLINE;
+        const bool own = wants_own_leaf(list, *entry);
         const bool known = old != current.end() && same_prefix(*old, item);
-        if (timed && known && is_timed(old->leaf)) {
+        if (own && known && has_own_leaf(old->leaf)) {
             if (shared_.leaves[old->leaf].deadline_ns != entry->deadline_ns) {
                 set_leaf(old->leaf, list, *entry);
                 changes.repaint.push_back(*old);
@@ -334,7 +343,7 @@ PrefixTables::Changes<Bits> PrefixTables::difference(const ListContent& list)
             old++;
             continue;
         }
-        item.leaf = timed ? take_leaf(list, *entry) : lasting_leaf(list, *entry);
+        item.leaf = own ? take_leaf(list, *entry) : shared_leaf(list, *entry);
         if (known && old->leaf == item.leaf) {
             old++;
             continue;
@@ -626,13 +635,32 @@ std::vector<ListUsage> PrefixTables::usage() const
     return all;
 }
 
+template <typename Bits> ListMatch PrefixTables::match_of(const PrefixItem<Bits>& item) const
+{
+    const xdpctl_leaf& leaf = shared_.leaves[item.leaf];
+    return {leaf.list, prefix_of(item), leaf.deadline_ns,
+            has_own_leaf(item.leaf) ? std::optional(leaf.hits) : std::nullopt, leaf.codes};
+}
+
+std::vector<ListMatch> PrefixTables::entries_of(uint16_t list) const
+{
+    std::vector<ListMatch> matches;
+    const auto add = [&](const auto& index) {
+        for (auto at = index.items().begin(); !at.done(); at.next()) {
+            if (shared_.leaves[at->leaf].list == list) {
+                matches.push_back(match_of(*at));
+            }
+        }
+    };
+    add(ipv4_);
+    add(ipv6_);
+    return matches;
+}
+
 std::vector<ListMatch> PrefixTables::covering(const Address& address) const
 {
     std::vector<ListMatch> matches;
-    const auto add = [&](const auto& item) {
-        const xdpctl_leaf& leaf = shared_.leaves[item.leaf];
-        matches.push_back({leaf.list, prefix_of(item), leaf.deadline_ns, leaf.hits, leaf.codes});
-    };
+    const auto add = [&](const auto& item) { matches.push_back(match_of(item)); };
     const Prefix host{address, 128};
     if (address.is_ipv4()) {
         ipv4_.covering(item_of<uint32_t>(host, 0).address, 32, add);

@@ -66,6 +66,7 @@ class PrefixTables
 
     std::vector<ListUsage> usage() const; // without packets
     std::vector<ListMatch> covering(const Address& address) const;
+    std::vector<ListMatch> entries_of(uint16_t list) const;
     // Of the kernel and of the daemon.
     size_t bytes() const;
 
@@ -94,9 +95,11 @@ class PrefixTables
     uint32_t octets() const; // bit: an IPv6 prefix ends at it
     Result<> has_leaves(std::span<const ListContent> lists) const;
     uint16_t take_leaf(const ListContent& list, const ListEntry& entry);
-    uint16_t lasting_leaf(const ListContent& list, const ListEntry& entry);
+    uint16_t shared_leaf(const ListContent& list, const ListEntry& entry);
     void set_leaf(uint16_t leaf, const ListContent& list, const ListEntry& entry);
-    bool is_timed(uint16_t leaf) const;
+    template <typename Bits> ListMatch match_of(const PrefixItem<Bits>& item) const;
+    static bool wants_own_leaf(const ListContent& list, const ListEntry& entry);
+    bool has_own_leaf(uint16_t leaf) const;
     void drop_combinations(const ListContent& list);
     void release_leaves();
 

@@ -121,11 +121,11 @@ void add_traffic(std::vector<MetricFamily>& out, const Snapshot& snapshot)
 void add_bans(std::vector<MetricFamily>& out, const Snapshot& snapshot)
 {
     Family bans("xdpctl_bans", "Bans in force.", MetricType::Gauge);
-    const std::array<std::string, 2> origins = {"operator", "heuristic"};
-    for (size_t origin = 0; origin < origins.size(); origin++) {
+    for (size_t origin = 0; origin < ban_origin_names.size(); origin++) {
         for (size_t family = 0; family < 2; family++) {
             bans.add(static_cast<double>(snapshot.bans.active[origin][family]),
-                     {{"source", origins[origin]}, {"family", std::string(family_names[family])}});
+                     {{"source", std::string(ban_origin_names[origin])},
+                      {"family", std::string(family_names[family])}});
         }
     }
     out.push_back(bans.take());

@@ -37,11 +37,15 @@ struct Talker {
 
 struct BanCounts {
     // [xdpctl_ban_origin][xdpctl_family]: in force now
-    std::array<std::array<uint64_t, 2>, 2> active{};
+    std::array<std::array<uint64_t, 2>, XDPCTL_BAN_ORIGIN_COUNT> active{};
     uint64_t remembered = 0; // over, but their strikes are not forgotten
     uint64_t active_total() const
     {
-        return active[0][0] + active[0][1] + active[1][0] + active[1][1];
+        uint64_t sum = 0;
+        for (const auto& origin : active) {
+            sum += origin[0] + origin[1];
+        }
+        return sum;
     }
 };
 

@@ -60,6 +60,8 @@ fails "$DIR/short.log" $ATTACKER4
 fails "$DIR/short.log" $ATTACKER6
 eventually '[ -n "$(remaining $ATTACKER4)" ] && [ -n "$(remaining $ATTACKER6)" ]'
 left=$(remaining $ATTACKER4)
+check_equal "by whom, and why" "$(xdpctl -j ban list | jq -r ".bans[] |
+    select(.prefix == \"$ATTACKER6\") | .origin + \" \" + .reason")" "fail2ban short"
 check "for the time of the jail ($left s)" test "${left%.*}" -le 600 -a "${left%.*}" -gt 500
 flood 200 $ATTACKER4 $TARGET4 ack
 eventually '[ $(dropped banned) = 200 ]'

@@ -44,6 +44,18 @@ class FakeDataplane final : public Dataplane
     }
     Result<std::vector<ListUsage>> lists() const override { return std::vector<ListUsage>{}; }
     std::vector<ListMatch> covering(const Address&) const override { return {}; }
+    std::vector<ListMatch> entries_of(uint16_t list) const override
+    {
+        std::vector<ListMatch> matches;
+        for (const ListContent& content : policy.lists) {
+            for (const ListEntry& entry : content.prefixes) {
+                if (content.list == list) {
+                    matches.push_back({list, entry.prefix, entry.deadline_ns, 0, entry.codes});
+                }
+            }
+        }
+        return matches;
+    }
     uint64_t list_bytes() const override { return 0; }
     void set_bypass(bool on) override { bypassed = on; }
     bool bypass() const override { return bypassed; }

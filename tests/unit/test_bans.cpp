@@ -96,3 +96,49 @@ TEST_CASE("resolv.conf is read as resolv.conf(5) says")
                           "  nameserver fe80::1%eth0\nsearch example.org\nnameserver x\n") ==
           std::vector{"192.0.2.53"_ip, "fe80::1"_ip});
 }
+
+TEST_CASE("reasons of bans keep their numbers, and give way when nobody uses them")
+{
+    BanReasons reasons;
+    const auto none = [] { return std::set<uint32_t>{}; };
+    CHECK(reasons.number_of("", none) == 0);
+    const uint32_t first = reasons.number_of("ssh\nbrute force", none);
+    CHECK(reasons.text_of(first) == "ssh?brute force");
+    CHECK(reasons.number_of("ssh\nbrute force", none) == first);
+    std::set<uint32_t> used = {first};
+    for (int i = 0; i < 5000; i++) {
+        used.insert(reasons.number_of(fmt::format("reason {}", i), [&used] { return used; }));
+    }
+    CHECK(reasons.text_of(first) == "ssh?brute force");
+    CHECK(used.contains(0)); // no room for all that are in use
+    const uint32_t late = reasons.number_of("late", [first] { return std::set{first}; });
+    CHECK(reasons.text_of(late) == "late");
+    CHECK(reasons.text_of(first) == "ssh?brute force");
+    CHECK(reasons.text_of(77777).empty());
+    CHECK(BanReasons::clean(std::string(500, 'x')).size() == BanReasons::text_most);
+}
+
+TEST_CASE("a network is banned where enough of its hosts are")
+{
+    CrowdedNetworks networks;
+    for (int i = 0; i < 128; i++) {
+        Address host = "192.0.2.0"_ip;
+        host.bytes[15] = static_cast<uint8_t>(i);
+        networks.add(host, static_cast<uint64_t>(1000 + i));
+        if (i < 8) {
+            Address near = "2001:db8::"_ip;
+            near.bytes[15] = static_cast<uint8_t>(i);
+            networks.add(near, 5);
+            near.bytes[7] = static_cast<uint8_t>(i + 1); // each in a /64 of its own
+            networks.add(near, 5);
+        }
+    }
+    networks.add("198.51.100.1"_ip, 7);
+    const auto half = networks.above(50);
+    REQUIRE(half.size() == 2);
+    CHECK(half[0].prefix == "192.0.2.0/24"_net);
+    CHECK(half[0].hosts == 128);
+    CHECK(half[0].deadline_ns == 1127);
+    CHECK(half[1].prefix == "2001:db8::/64"_net);
+    CHECK(networks.above(51).empty());
+}

@@ -51,6 +51,7 @@ window = "3s"
 ban_ttl = "2m"
 ban_ttl_max = "1h"
 strike_decay = "10m"
+network_share = 25
 [guard]
 mode = "armed"
 off = [22]
@@ -129,6 +130,7 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->heuristics.ban_ttl_ns == 120 * ns_per_s);
     CHECK(config->heuristics.ban_ttl_max_ns == 3600 * ns_per_s);
     CHECK(config->heuristics.strike_decay_ns == 600 * ns_per_s);
+    CHECK(config->heuristics.network_share == 25);
     CHECK(config->guard == GuardConfig{XDPCTL_GUARD_ARMED,
                                        {{22, XDPCTL_GUARD_OFF},
                                         {80, XDPCTL_GUARD_ON},

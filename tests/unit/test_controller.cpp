@@ -89,7 +89,8 @@ TEST_CASE("what is set by hand is in force and survives a restart")
     House house;
     REQUIRE(house.controller->set_mode(XDPCTL_MODE_ENFORCE));
     REQUIRE(*house.controller->allow({"192.0.2.0/24"_net, "192.0.2.0/24"_net}) == 1);
-    REQUIRE(house.controller->ban({"203.0.113.0/24"_net}, std::nullopt)->added == 1);
+    REQUIRE(house.controller->ban({{"203.0.113.0/24"_net, {}, ""}}, XDPCTL_BAN_OPERATOR)->added ==
+            1);
     CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
     CHECK(house.content(XDPCTL_LIST_ALLOW).size() == 1);
     CHECK(house.content(XDPCTL_LIST_BANS).size() == 1);
@@ -122,9 +123,12 @@ TEST_CASE("bans: guarded in parts, listed, lifted")
 {
     House house;
     REQUIRE(house.controller->allow({"192.0.2.0/24"_net}));
-    const auto result = house.controller->ban(
-        {"203.0.113.7"_net, "192.0.2.7"_net, "198.51.100.0/24"_net, "2001:db8::/48"_net},
-        ns_per_s * 90);
+    const std::optional<uint64_t> ttl = ns_per_s * 90;
+    const auto result = house.controller->ban({{"203.0.113.7"_net, ttl, "a scanner"},
+                                               {"192.0.2.7"_net, ttl, ""},
+                                               {"198.51.100.0/24"_net, ttl, ""},
+                                               {"2001:db8::/48"_net, ttl, "a whole site"}},
+                                              XDPCTL_BAN_FAIL2BAN);
     REQUIRE(result);
     CHECK(result->added == 2);
     REQUIRE(result->refused.size() == 2);
@@ -133,7 +137,13 @@ TEST_CASE("bans: guarded in parts, listed, lifted")
     CHECK(house.plane.table.contains("203.0.113.7"_ip));
     const auto list = house.controller->bans();
     REQUIRE(list);
-    CHECK(list->size() == 2);
+    REQUIRE(list->size() == 2);
+    for (const BanInfo& ban : *list) {
+        CHECK(ban.origin == "fail2ban");
+        CHECK(ban.reason == (ban.prefix.is_host() ? "a scanner" : "a whole site"));
+    }
+    house.restart({});
+    CHECK(house.controller->bans()->at(0).reason == list->at(0).reason);
     CHECK(*house.controller->unban({"203.0.113.7"_net, "2001:db8::/48"_net}) == 2);
     CHECK(house.controller->bans()->empty());
     CHECK(house.controller->unban({"203.0.113.7"_net}).error().kind == ErrorKind::not_found);
@@ -143,8 +153,9 @@ TEST_CASE("a full table refuses the batch and keeps what it had")
 {
     House house;
     house.plane.room = 2;
-    REQUIRE(house.controller->ban({"203.0.113.1"_net}, std::nullopt));
-    CHECK_FALSE(house.controller->ban({"203.0.113.2"_net, "203.0.113.3"_net}, std::nullopt));
+    REQUIRE(house.controller->ban({{"203.0.113.1"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
+    CHECK_FALSE(house.controller->ban({{"203.0.113.2"_net, {}, ""}, {"203.0.113.3"_net, {}, ""}},
+                                      XDPCTL_BAN_OPERATOR));
     CHECK(house.plane.table.size() == 1);
 }
 
@@ -171,6 +182,46 @@ TEST_CASE("an offender is banned at the tick, expires, is forgotten")
     house.plane.now += 2 * config.heuristics.strike_decay_ns;
     house.controller->tick();
     CHECK(house.plane.table.empty());
+}
+
+TEST_CASE("where half of a network's hosts are banned, all of it is")
+{
+    Config config;
+    config.mode = XDPCTL_MODE_ENFORCE;
+    config.heuristics.client_packets_per_second = 1000;
+    House house(config);
+    house.plane.room = 1000;
+    const auto flood = [&house](unsigned hosts) {
+        for (uint64_t i = 0; i < 12; i++) {
+            house.plane.samples.clear();
+            for (unsigned host = 0; host < hosts; host++) {
+                Address source = host % 2 == 0 ? "203.0.113.0"_ip : "2001:db8:7::"_ip;
+                source.bytes[15] = static_cast<uint8_t>(host / 2);
+                house.plane.samples.push_back({source, i * 1000, i * 1000, 1});
+            }
+            house.controller->tick();
+            house.plane.now += tick_ns;
+        }
+    };
+    const auto networks = [&house] {
+        std::vector<BanInfo> all = *house.controller->bans();
+        std::erase_if(all, [](const BanInfo& ban) { return ban.prefix.is_host(); });
+        return all;
+    };
+    flood(14); // seven of each family
+    CHECK(networks().empty());
+    flood(16);
+    REQUIRE(networks().size() == 1);
+    CHECK(networks()[0].prefix == "2001:db8:7::/64"_net);
+    CHECK(networks()[0].origin == "heuristic");
+    CHECK(networks()[0].reason == "8 of its hosts are banned");
+    flood(256);
+    REQUIRE(networks().size() == 2);
+    CHECK(networks()[0].prefix == "203.0.113.0/24"_net);
+    house.plane.samples.clear();
+    house.plane.now += config.heuristics.ban_ttl_ns * 64;
+    house.controller->tick();
+    CHECK(networks().empty()); // with its hosts
 }
 
 TEST_CASE("interfaces follow the configuration; a foreign program is left alone")

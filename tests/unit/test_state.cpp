@@ -13,7 +13,8 @@ TEST_CASE("what was set by hand survives")
     state.mode = XDPCTL_MODE_ENFORCE;
     state.allow = {"192.0.2.0/24"_net, "2001:db8::1"_net};
     state.prefix_bans = {{"198.51.100.0/24"_net, 1700000000},
-                         {"2001:db8:1::/48"_net, std::nullopt}};
+                         {"2001:db8:1::/48"_net, std::nullopt, XDPCTL_BAN_CROWDSEC, "why"}};
+    state.ban_reasons = BanReasons({"one", "two"});
     state.guards = {{443, XDPCTL_GUARD_ON}};
     state.lockdown = {{443, true}, {80, false}};
     state.geo = {{443, {{"CN", "AS4134"}, {"US"}}}, {80, {}}};
@@ -23,6 +24,9 @@ TEST_CASE("what was set by hand survives")
     CHECK(read->guards == state.guards);
     CHECK(read->lockdown == state.lockdown);
     CHECK(read->geo == state.geo);
+    CHECK(read->ban_reasons == state.ban_reasons);
+    CHECK(read->prefix_bans[1].origin == XDPCTL_BAN_CROWDSEC);
+    CHECK(read->prefix_bans[1].reason == "why");
     CHECK(read->sysctls == state.sysctls);
     CHECK(decode_state(encode_state(state, "boot"), "another")->sysctls.empty());
     CHECK(read->mode == state.mode);
@@ -43,6 +47,9 @@ TEST_CASE("a damaged state file is refused, not guessed at")
           R"({"version": 1, "lockdown": {"443": 1}})", R"({"version": 1, "sysctls": {"a": 1}})",
           R"({"version": 1, "geo": {"443": {"only": ["CHN"]}}})",
           R"({"version": 1, "geo": {"443": 5}})", R"({"version": 1, "prefix_bans": [7]})",
+          R"({"version": 1, "ban_reasons": [7]})",
+          R"({"version": 1, "prefix_bans": [{"prefix": "192.0.2.1", "origin": "x"}]})",
+
           R"({"version": 1, "prefix_bans": [{"prefix": "192.0.2.1", "until": "soon"}]})"}) {
         INFO(text);
         CHECK_FALSE(decode_state(text));

@@ -2,6 +2,7 @@
 // ban and allow: list, add, del, import
 #include <sstream>
 
+#include "core/bans.h"
 #include "core/prefix.h"
 #include "core/units.h"
 #include "output.h"
@@ -17,6 +18,8 @@ using nlohmann::json;
 struct ListOptions {
     std::vector<std::string> prefixes;
     std::string ttl = "1h";
+    std::string source = "operator";
+    std::string reason;
     std::string file;
     CLI::App* add = nullptr;
     CLI::App* del = nullptr;
@@ -79,17 +82,24 @@ Outcome print_added(const Context& context, const json& answer)
 }
 
 Outcome add(const Context& context, const char* path, const std::vector<std::string>& prefixes,
-            const std::string& ttl)
+            json body)
 {
     if (auto checked = check_prefixes(prefixes); !checked) {
         return checked.error();
     }
-    json body = {{"entries", prefixes}};
-    if (!ttl.empty() && ttl != "permanent") {
-        body["ttl"] = ttl;
-    }
+    body["entries"] = prefixes;
     auto answer = context.api().post(path, body);
     return answer ? print_added(context, *answer) : Outcome(answer.error());
+}
+
+Outcome ban(const Context& context, const ListOptions& options,
+            const std::vector<std::string>& prefixes)
+{
+    json body = {{"source", options.source}, {"reason", options.reason}};
+    if (options.ttl != "permanent") {
+        body["ttl"] = options.ttl;
+    }
+    return add(context, "/v1/bans", prefixes, body);
 }
 
 Outcome remove(const Context& context, const char* path, const std::vector<std::string>& prefixes)
@@ -119,7 +129,7 @@ Outcome list_bans(const Context& context)
         print_json(*answer);
         return 0;
     }
-    Table table({"PREFIX", "REMAINING", "ORIGIN", ">OFFENCES", ">HITS"});
+    Table table({"PREFIX", "REMAINING", "ORIGIN", ">OFFENCES", ">HITS", "REASON"});
     for (const json& row : (*answer)["bans"]) {
         const json& remaining = row["remaining_seconds"];
         table.add({row["prefix"],
@@ -127,7 +137,8 @@ Outcome list_bans(const Context& context)
                        ? "permanent"
                        : format_duration(static_cast<uint64_t>(remaining.get<double>()) * ns_per_s),
                    row["origin"], std::to_string(row["strikes"].get<uint64_t>()),
-                   row["hits"].is_null() ? "" : std::to_string(row["hits"].get<uint64_t>())});
+                   row["hits"].is_null() ? "" : std::to_string(row["hits"].get<uint64_t>()),
+                   row["reason"]});
     }
     table.print();
     return 0;
@@ -151,14 +162,15 @@ Outcome list_allowed(const Context& context)
     return 0;
 }
 
-Outcome import_bans(const Context& context, const std::string& file, const std::string& ttl)
+Outcome import_bans(const Context& context, const ListOptions& options)
 {
+    const std::string& file = options.file;
     auto text = read_input(file);
     if (!text) {
         return text.error();
     }
     auto entries = parse_list(*text, file == "-" ? "standard input" : file);
-    return entries ? add(context, "/v1/bans", *entries, ttl) : Outcome(entries.error());
+    return entries ? ban(context, options, *entries) : Outcome(entries.error());
 }
 
 CLI::App* add_prefix_verb(CLI::App& app, const char* name, const char* summary, ListOptions& o)
@@ -169,8 +181,13 @@ CLI::App* add_prefix_verb(CLI::App& app, const char* name, const char* summary, 
     return verb;
 }
 
-void add_ttl(CLI::App& app, ListOptions& options)
+void add_ban_options(CLI::App& app, ListOptions& options)
 {
+    app.add_option("-r,--reason", options.reason, "why, for whoever looks at it later");
+    app.add_option("--source", options.source, "who bans")
+        ->capture_default_str()
+        ->check(CLI::IsMember(
+            std::vector<std::string>(ban_origin_names.begin(), ban_origin_names.end())));
     app.add_option("-t,--ttl", options.ttl, "such as 90s, 10m, 1h, 7d, or permanent")
         ->capture_default_str();
 }
@@ -190,22 +207,22 @@ std::shared_ptr<ListOptions> add_common(CLI::App& app)
 Action setup_ban(CLI::App& app)
 {
     const auto options = add_common(app);
-    add_ttl(*options->add, *options);
+    add_ban_options(*options->add, *options);
     options->import_ = app.add_subcommand("import", "add all of a file, in one go");
     options->import_->fallthrough();
     options->import_->add_option("FILE", options->file, "one prefix per line, - for standard input")
         ->required();
-    add_ttl(*options->import_, *options);
+    add_ban_options(*options->import_, *options);
     app.footer("Exit code 7: some were refused by a guard (told which), the rest was added.");
     return [options](const Context& context) -> Outcome {
         if (options->add->parsed()) {
-            return add(context, "/v1/bans", options->prefixes, options->ttl);
+            return ban(context, *options, options->prefixes);
         }
         if (options->del->parsed()) {
             return remove(context, "/v1/bans", options->prefixes);
         }
         if (options->import_->parsed()) {
-            return import_bans(context, options->file, options->ttl);
+            return import_bans(context, *options);
         }
         return list_bans(context);
     };
@@ -216,7 +233,7 @@ Action setup_allow(CLI::App& app)
     const auto options = add_common(app);
     return [options](const Context& context) -> Outcome {
         if (options->add->parsed()) {
-            return add(context, "/v1/allow", options->prefixes, "");
+            return add(context, "/v1/allow", options->prefixes, json::object());
         }
         if (options->del->parsed()) {
             return remove(context, "/v1/allow", options->prefixes);

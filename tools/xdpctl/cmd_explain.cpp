@@ -122,9 +122,11 @@ void print_explanation(const json& answer)
                                                   : "is not known as a client",
                answer["generation"].get<uint64_t>());
     for (const json& stand : answer["lists"]) {
-        fmt::print("{} is on the list {}{}\n", stand["prefix"].get<std::string>(),
-                   stand["list"].get<std::string>(),
-                   stand["list"] == answer["list"] ? ", which decides" : "");
+        const std::string why = stand["why"];
+        const bool decides = stand["list"] == answer["list"] || stand["list"] == answer["reason"];
+        fmt::print("{} is on the list {}{}{}{}\n", stand["prefix"].get<std::string>(),
+                   stand["list"].get<std::string>(), why.empty() ? "" : ", ", why,
+                   decides ? ", which decides" : "");
     }
     if (const auto codes = answer["source_codes"].get<std::vector<std::string>>(); !codes.empty()) {
         fmt::print("geo.databases place the source in {}\n", fmt::join(codes, ", "));

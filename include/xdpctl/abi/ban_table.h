@@ -20,9 +20,18 @@ struct xdpctl_ban_tags {
 	__u64 word[XDPCTL_BAN_LANES / XDPCTL_BAN_WORD_LANES];
 };
 
+/* X(ID, name, text): who banned. */
+#define XDPCTL_BAN_ORIGINS(X)                                                     \
+	X(OPERATOR, "operator", "by hand, or by a program that says no other")    \
+	X(HEURISTIC, "heuristic", "the daemon: it abuses its own connections")    \
+	X(FAIL2BAN, "fail2ban", "fail2ban, by the action that xdpctl comes with") \
+	X(CROWDSEC, "crowdsec", "a decision of the CrowdSec that is configured")
+
 enum xdpctl_ban_origin {
-	XDPCTL_BAN_OPERATOR = 0,
-	XDPCTL_BAN_HEURISTIC = 1,
+#define XDPCTL_BAN_ORIGIN_ENUM(id, name, text) XDPCTL_BAN_##id,
+	XDPCTL_BAN_ORIGINS(XDPCTL_BAN_ORIGIN_ENUM)
+#undef XDPCTL_BAN_ORIGIN_ENUM
+		XDPCTL_BAN_ORIGIN_COUNT,
 };
 
 /* An entry outlives its deadline while its strikes are remembered. */
@@ -32,12 +41,14 @@ struct xdpctl_ban {
 	__u64 hits;    /* packets that met the ban */
 	__u32 origin;  /* enum xdpctl_ban_origin */
 	__u32 strikes; /* offences so far, for the next TTL */
+	__u32 reason;  /* the daemon's number of a text, 0: none */
+	__u32 unused;
 };
 
 struct xdpctl_ban_slot {
 	struct xdpctl_addr source;
 	struct xdpctl_ban ban;
-	__u64 unused[2]; /* one cache line each */
+	__u64 unused; /* one cache line each */
 };
 
 /* Keyed by a secret, so that nobody can aim at a bucket. Multiplicative mixing

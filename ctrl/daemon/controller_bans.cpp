@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controller's part for bans: by hand, by heuristics, and on disk.
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/ban_file.h"
+#include "daemon/controller.h"
+
+namespace xdpctl
+{
+namespace
+{
+
+constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
+
+} // namespace
+
+std::string Controller::ban_file() const
+{
+    return config_.state_directory + "/bans";
+}
+
+// After a reboot; what the host itself needs may have changed meanwhile.
+void Controller::load_bans()
+{
+    const auto text = read_file(ban_file(), ban_file_bytes_most);
+    if (!text) {
+        if (text.error().kind != ErrorKind::not_found) {
+            note("ban", text.error().message);
+        }
+        return;
+    }
+    const uint64_t now = plane_.now_ns();
+    auto bans = decode_bans(*text, {now, unix_s()});
+    if (!bans) {
+        note("ban", fmt::format("{}: not used: {}; it is kept as bans.bad", ban_file(),
+                                bans.error().message));
+        std::rename(ban_file().c_str(), (ban_file() + ".bad").c_str());
+        return;
+    }
+    std::erase_if(*bans, [&](const SavedBan& saved) {
+        return is_forgotten(saved.entry.ban, now, config_.heuristics.strike_decay_ns) ||
+               guard_.refuses({saved.entry.source, 128});
+    });
+    size_t restored = 0;
+    Result<> done = Done{};
+    for (auto saved = bans->begin(); saved != bans->end() && done; saved++) {
+        saved->entry.ban.reason = number_of_reason(saved->reason);
+        done = plane_.ban({&saved->entry, 1});
+        restored += done ? 1 : 0;
+    }
+    note("ban", fmt::format("{} of {} bans of before the boot are in force again{}", restored,
+                            bans->size(), done ? "" : ": " + done.error().message));
+}
+
+void Controller::save_bans()
+{
+    std::vector<BanEntry> bans;
+    BanReasons reasons;
+    Clocks clocks;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!bans_changed_) {
+            return;
+        }
+        bans_changed_ = false;
+        clocks = {plane_.now_ns(), unix_s()};
+        reasons = hand_.ban_reasons;
+        bans.reserve(ban_entries_);
+        plane_.visit_bans([&bans](const Address& source, const xdpctl_ban& ban) {
+            bans.push_back({source, ban});
+        });
+    }
+    auto saved = make_directories(config_.state_directory);
+    if (saved) {
+        saved = write_file_atomic(ban_file(), encode_bans(bans, reasons, clocks));
+    }
+    if (!saved) {
+        const std::lock_guard lock(mutex_);
+        bans_changed_ = true; // tried again
+        log::error("bans are not saved: {}", saved.error().message);
+    }
+}
+
+void Controller::run_heuristics(const std::vector<ClientSample>& clients)
+{
+    auto orders = heuristics_.tick(plane_, clients, guard_,
+                                   mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass());
+    if (!orders) {
+        log::error("banning: {}", orders.error().message);
+        (void)make_room(plane_.max_bans()); // forget offences that are over
+        return;
+    }
+    bans_changed_ = bans_changed_ || !orders->empty();
+    if (!orders->empty()) {
+        ban_crowded_networks();
+    }
+    for (const BanOrder& order : *orders) {
+        note("ban", fmt::format("{} for {}: {} packets/s on its own connections, {} allowed "
+                                "(offence {})",
+                                to_string(order.source),
+                                format_duration(order.ban.deadline_ns - order.ban.added_ns),
+                                format_count(order.packets_per_second),
+                                format_count(static_cast<double>(
+                                    config_.heuristics.client_packets_per_second)),
+                                order.ban.strikes));
+        next_sweep_ns_ = 0;
+    }
+}
+
+void Controller::sweep_bans()
+{
+    const uint64_t now = plane_.now_ns();
+    next_sweep_ns_ = now + sweep_interval_ns;
+    BanCounts counts;
+    std::vector<Address> forgotten;
+    uint64_t entries = 0;
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
+        entries++;
+        if (now < ban.deadline_ns) {
+            counts.active[std::min<uint32_t>(ban.origin, XDPCTL_BAN_ORIGIN_COUNT - 1)]
+                         [source.is_ipv4() ? 0 : 1]++;
+        } else if (is_forgotten(ban, now, config_.heuristics.strike_decay_ns)) {
+            forgotten.push_back(source);
+        } else {
+            counts.remembered++;
+        }
+    });
+    if (auto removed = plane_.unban(forgotten); !removed) {
+        log::error("{}", removed.error().message);
+    }
+    ban_entries_ = entries - forgotten.size();
+
+    HandState kept = hand_;
+    std::erase_if(kept.prefix_bans, [now](const HandBan& ban) { return ban.deadline_ns <= now; });
+    for (const HandBan& ban : kept.prefix_bans) {
+        counts.active[ban.origin][ban.prefix.is_ipv4() ? 0 : 1]++;
+    }
+    ban_counts_ = counts;
+    if (kept.prefix_bans.size() != hand_.prefix_bans.size()) {
+        if (auto done = change(config_, kept); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+}
+
+// Where so many neighbours abuse us that the network is theirs.
+void Controller::ban_crowded_networks()
+{
+    const uint64_t now = plane_.now_ns();
+    const uint32_t share = config_.heuristics.network_share;
+    if (share == 0 || mode_in_force() != XDPCTL_MODE_ENFORCE || plane_.bypass()) {
+        return;
+    }
+    CrowdedNetworks networks;
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
+        if (ban.origin == XDPCTL_BAN_HEURISTIC && now < ban.deadline_ns) {
+            networks.add(source, ban.deadline_ns);
+        }
+    });
+    std::vector<BanWish> wishes;
+    for (const auto& network : networks.above(share)) {
+        const bool held = std::any_of(hand_.prefix_bans.begin(), hand_.prefix_bans.end(),
+                                      [&network](const HandBan& ban) {
+                                          return ban.prefix.contains(network.prefix) &&
+                                                 ban.deadline_ns >= network.deadline_ns;
+                                      });
+        if (!held) {
+            wishes.push_back({network.prefix, network.deadline_ns - now,
+                              fmt::format("{} of its hosts are banned", network.hosts)});
+        }
+    }
+    if (wishes.empty()) {
+        return;
+    }
+    const auto banned = ban_locked(wishes, XDPCTL_BAN_HEURISTIC);
+    if (!banned) {
+        log::error("banning networks: {}", banned.error().message);
+        return;
+    }
+    for (const BanWish& wish : wishes) {
+        note("ban", fmt::format("{} for {}: {}", to_string(wish.prefix),
+                                format_duration(*wish.ttl_ns), wish.reason));
+    }
+}
+
+// Its number, which also an adopted data path keeps.
+uint32_t Controller::number_of_reason(std::string_view text)
+{
+    const BanReasons before = hand_.ban_reasons;
+    const uint32_t number = hand_.ban_reasons.number_of(text, [this] {
+        std::set<uint32_t> used;
+        plane_.visit_bans(
+            [&used](const Address&, const xdpctl_ban& ban) { used.insert(ban.reason); });
+        return used;
+    });
+    if (!(hand_.ban_reasons == before)) {
+        if (auto saved = state_file_.save(hand_); !saved) {
+            log::error("{}", saved.error().message);
+        }
+    }
+    return number;
+}
+
+Result<std::vector<BanInfo>> Controller::bans()
+{
+    const std::lock_guard lock(mutex_);
+    const uint64_t now = plane_.now_ns();
+    const auto remaining = [now](uint64_t deadline) -> std::optional<uint64_t> {
+        return deadline == XDPCTL_NO_DEADLINE ? std::nullopt : std::optional(deadline - now);
+    };
+    std::vector<BanInfo> list;
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
+        if (now < ban.deadline_ns) {
+            list.push_back({Prefix{source, 128}, remaining(ban.deadline_ns),
+                            std::string(ban_origin_name(ban.origin)),
+                            hand_.ban_reasons.text_of(ban.reason), ban.strikes, ban.hits});
+        }
+    });
+    std::map<Prefix, std::optional<uint64_t>> hits;
+    for (const ListMatch& entry : plane_.entries_of(XDPCTL_LIST_BANS)) {
+        hits[entry.prefix] = entry.hits;
+    }
+    for (const HandBan& ban : hand_.prefix_bans) {
+        if (ban.deadline_ns > now) {
+            list.push_back({ban.prefix, remaining(ban.deadline_ns),
+                            std::string(ban_origin_name(ban.origin)), ban.reason, 0,
+                            hits[ban.prefix]});
+        }
+    }
+    for (const Prefix& prefix : config_.block) {
+        list.push_back({prefix, std::nullopt, "config", "", 0, std::nullopt});
+    }
+    std::sort(list.begin(), list.end(),
+              [](const BanInfo& a, const BanInfo& b) { return a.prefix < b.prefix; });
+    return list;
+}
+
+// Old offenders are forgotten before a new ban is refused.
+Result<> Controller::make_room(size_t wanted)
+{
+    const uint64_t now = plane_.now_ns();
+    size_t entries = 0;
+    std::vector<Address> over;
+    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
+        entries++;
+        if (now >= ban.deadline_ns) {
+            over.push_back(source);
+        }
+    });
+    if (entries + wanted <= plane_.max_bans()) {
+        return Done{};
+    }
+    auto removed = plane_.unban(over);
+    return removed ? Result<>(Done{}) : removed.error();
+}
+
+namespace
+{
+
+// A list of others does not put aside what was decided here.
+bool yields(xdpctl_ban_origin origin, uint32_t to)
+{
+    return origin == XDPCTL_BAN_CROWDSEC && to != XDPCTL_BAN_CROWDSEC;
+}
+
+} // namespace
+
+Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin)
+{
+    if (auto room = make_room(hosts.size()); !room) {
+        return room;
+    }
+    const uint64_t now = plane_.now_ns();
+    std::vector<Address> sources;
+    for (const BanWish& host : hosts) {
+        sources.push_back(host.prefix.address);
+    }
+    const BanTable before = plane_.find_bans(sources);
+    std::map<std::string, uint32_t> reasons;
+    for (const BanWish& host : hosts) {
+        if (const auto [at, fresh] = reasons.emplace(host.reason, 0); fresh) {
+            at->second = number_of_reason(host.reason);
+        }
+    }
+    std::vector<BanEntry> entries;
+    for (const BanWish& host : hosts) {
+        xdpctl_ban ban = {.deadline_ns = host.ttl_ns ? now + *host.ttl_ns : XDPCTL_NO_DEADLINE,
+                          .added_ns = now,
+                          .hits = 0,
+                          .origin = static_cast<uint32_t>(origin),
+                          .strikes = 0,
+                          .reason = reasons.at(host.reason),
+                          .unused = 0};
+        if (const auto known = before.find(host.prefix.address); known != before.end()) {
+            if (now < known->second.deadline_ns && yields(origin, known->second.origin)) {
+                continue;
+            }
+            ban.hits = known->second.hits;
+            ban.strikes = known->second.strikes;
+        }
+        entries.push_back({host.prefix.address, ban});
+    }
+    return plane_.ban(entries);
+}
+
+// False where it yields to one that is there.
+bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_origin origin) const
+{
+    const uint64_t now = plane_.now_ns();
+    const auto known =
+        std::find_if(hand.prefix_bans.begin(), hand.prefix_bans.end(),
+                     [&wish](const HandBan& ban) { return ban.prefix == wish.prefix; });
+    if (known != hand.prefix_bans.end()) {
+        if (now < known->deadline_ns && yields(origin, known->origin)) {
+            return false;
+        }
+        hand.prefix_bans.erase(known);
+    }
+    HandBan ban;
+    ban.prefix = wish.prefix;
+    ban.origin = origin;
+    ban.reason = BanReasons::clean(wish.reason);
+    if (wish.ttl_ns) {
+        ban.until_unix_s = unix_s() + std::max<uint64_t>(*wish.ttl_ns / ns_per_s, 1);
+        ban.deadline_ns = now + *wish.ttl_ns;
+    }
+    hand.prefix_bans.push_back(std::move(ban));
+    return true;
+}
+
+// All or nothing, but for what the guard refuses.
+Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
+                                         xdpctl_ban_origin origin)
+{
+    BanResult result;
+    std::vector<BanWish> hosts;
+    HandState hand = hand_;
+    bool networks = false;
+    for (const BanWish& wish : wishes) {
+        if (auto why = guard_.refuses(wish.prefix)) {
+            result.refused.push_back({wish.prefix, *why});
+            continue;
+        }
+        result.added++;
+        if (wish.prefix.is_host()) {
+            hosts.push_back(wish);
+        } else {
+            networks = add_network(hand, wish, origin) || networks;
+        }
+    }
+    const HandState before = hand_;
+    if (networks) {
+        if (auto done = change(config_, std::move(hand)); !done) {
+            return done.error();
+        }
+    }
+    if (auto done = ban_hosts(hosts, origin); !done) {
+        if (networks) {
+            (void)change(config_, before);
+        }
+        return done.error();
+    }
+    bans_changed_ = true;
+    next_sweep_ns_ = 0;
+    return result;
+}
+
+Result<BanResult> Controller::ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin)
+{
+    const std::lock_guard lock(mutex_);
+    auto result = ban_locked(wishes, origin);
+    if (result && result->added > 0) {
+        const BanWish& first = wishes.front();
+        note("ban",
+             fmt::format("{} by {}, {}{}",
+                         wishes.size() == 1 ? to_string(first.prefix)
+                                            : fmt::format("{} entries", result->added),
+                         origin == XDPCTL_BAN_OPERATOR ? "the operator" : ban_origin_name(origin),
+                         first.ttl_ns ? "for " + format_duration(*first.ttl_ns) : "permanent",
+                         first.reason.empty() ? "" : ": " + BanReasons::clean(first.reason)));
+    }
+    return result;
+}
+
+Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes)
+{
+    const std::lock_guard lock(mutex_);
+    HandState hand = hand_;
+    std::vector<Address> hosts;
+    for (const Prefix& prefix : prefixes) {
+        if (prefix.is_host()) {
+            hosts.push_back(prefix.address);
+        }
+        std::erase_if(hand.prefix_bans,
+                      [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
+    }
+    auto removed = plane_.unban(hosts);
+    if (!removed) {
+        return removed.error();
+    }
+    bans_changed_ = bans_changed_ || *removed > 0;
+    const size_t networks = hand_.prefix_bans.size() - hand.prefix_bans.size();
+    if (networks > 0) {
+        if (auto done = change(config_, std::move(hand)); !done) {
+            return done.error();
+        }
+    }
+    next_sweep_ns_ = 0;
+    const size_t total = *removed + networks;
+    if (total == 0) {
+        return failure(ErrorKind::not_found, "none of these is banned by hand or heuristic");
+    }
+    note("unban", fmt::format("{} by the operator", total == 1 ? to_string(prefixes.front())
+                                                               : fmt::format("{} entries", total)));
+    return total;
+}
+
+} // namespace xdpctl

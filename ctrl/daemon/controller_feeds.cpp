@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controller's part for block lists of others.
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/controller.h"
+
+namespace xdpctl
+{
+
+// Of feeds that are not configured any more nothing stays in force.
+void Controller::configure_feeds()
+{
+    for (const uint16_t list : feeds_.configure(config_.feeds, hand_.lists, plane_.now_ns())) {
+        const ListContent nothing{list, XDPCTL_PREFIX_BLOCK, {}};
+        if (auto done = plane_.set_lists({&nothing, 1}); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+    std::erase_if(feed_prefixes_,
+                  [this](const auto& feed) { return feeds_.find(feed.first) == nullptr; });
+}
+
+// Servers may be out of reach, above all during an attack.
+void Controller::load_feed_copies()
+{
+    for (const FeedConfig& config : config_.feeds) {
+        auto copy = feed_copies_.load(config.name);
+        if (!copy) {
+            note("feed", copy.error().message);
+            continue;
+        }
+        if (!*copy || (*copy)->url != config.url) {
+            continue;
+        }
+        const FeedText text = parse_feed((*copy)->text);
+        const auto guard = feed_guard();
+        auto taken = guard ? take_feed(text, config, *guard) : Result<FeedTaken>(guard.error());
+        if (taken) {
+            if (auto done = set_feed(config.name, taken->prefixes); !done) {
+                taken = done.error();
+            }
+        }
+        if (!taken) {
+            note("feed",
+                 fmt::format("{}: its copy is not used: {}", config.name, taken.error().message));
+            continue;
+        }
+        feeds_.taken(config.name, text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
+    }
+}
+
+Result<BanGuard> Controller::feed_guard() const
+{
+    std::vector<Prefix> allow = config_.allow;
+    allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
+    return make_feed_guard(host_, allow);
+}
+
+// The host has other addresses than when the feeds were taken: nothing of them may
+// touch those either.
+void Controller::spare_host()
+{
+    const auto guard = feed_guard();
+    if (!guard) {
+        log::error("{}", guard.error().message);
+        return;
+    }
+    for (auto& [name, prefixes] : feed_prefixes_) {
+        std::vector<Prefix> kept;
+        std::copy_if(prefixes.begin(), prefixes.end(), std::back_inserter(kept),
+                     [&guard](const Prefix& prefix) { return !guard->refuses(prefix); });
+        const size_t spared = prefixes.size() - kept.size();
+        if (spared == 0) {
+            continue;
+        }
+        feeds_.forget_validators(name); // all of it is asked for again
+        if (auto done = set_feed(name, kept); !done) {
+            log::error("{}", done.error().message);
+            return;
+        }
+        note("feed", fmt::format("{}: {} entries are not in force any more: they would hurt what "
+                                 "this host is now",
+                                 name, spared));
+    }
+}
+
+Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>& prefixes)
+{
+    ListContent content{feeds_.list_of(name).value_or(0), XDPCTL_PREFIX_BLOCK, {}};
+    content.prefixes.reserve(prefixes.size());
+    for (const Prefix& prefix : prefixes) {
+        content.prefixes.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    auto done = plane_.set_lists({&content, 1});
+    if (done) {
+        feed_prefixes_.insert_or_assign(name, prefixes);
+    }
+    return done;
+}
+
+std::optional<FeedJob> Controller::due_feed()
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_.due(plane_.now_ns());
+}
+
+uint64_t Controller::feed_wait_ns()
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_.wait_ns(plane_.now_ns());
+}
+
+void Controller::feed_failed(const FeedJob& job, const Error& error)
+{
+    const std::lock_guard lock(mutex_);
+    if (feeds_.failed(job, error.message, plane_.now_ns())) {
+        note("feed",
+             fmt::format("{}: the last good copy stays: {}", job.config.name, error.message));
+    }
+}
+
+// Reading a large list takes its time: not under the lock.
+void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
+{
+    const std::string& name = job.config.name;
+    const uint64_t fetched_s = unix_s();
+    if (fetched.unchanged) {
+        const std::lock_guard lock(mutex_);
+        feeds_.fetched(job, false, plane_.now_ns(), fetched_s);
+        return;
+    }
+    const uint64_t begin = steady_ns();
+    const FeedText text = parse_feed(fetched.text);
+    std::unique_lock guarding(mutex_);
+    const auto guard = feed_guard();
+    guarding.unlock();
+    const auto taken =
+        guard ? take_feed(text, job.config, *guard) : Result<FeedTaken>(guard.error());
+    const uint64_t read = steady_ns();
+    std::optional<Error> problem;
+    {
+        const std::lock_guard lock(mutex_);
+        const FeedConfig* config = feeds_.find(name);
+        if (config == nullptr || !(*config == job.config)) {
+            return; // configured away meanwhile
+        }
+        const std::vector<Prefix>& before = feed_prefixes_[name];
+        auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
+        if (done && !job.force) {
+            done = accept_change(before, taken->prefixes, config->max_change);
+        }
+        const size_t count_before = before.size();
+        const uint64_t apply = steady_ns();
+        if (done) {
+            done = set_feed(name, taken->prefixes);
+        }
+        if (done) {
+            feeds_.took(name, read - begin, steady_ns() - apply);
+            feeds_.taken(name, text, *taken, fetched.validators, fetched_s);
+            feeds_.fetched(job, true, plane_.now_ns(), fetched_s);
+            if (auto saved = state_file_.save(hand_); !saved) { // its list's number
+                log::error("{}", saved.error().message);
+            }
+            note("feed",
+                 fmt::format(
+                     "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
+                     text.faults > 0
+                         ? fmt::format("; {} lines not understood, the first is "
+                                       "line {}: '{}'",
+                                       text.faults, text.first_fault.line, text.first_fault.text)
+                         : "",
+                     taken->first_refused.text.empty()
+                         ? ""
+                         : fmt::format("; {} refused, the first is {}: {}",
+                                       taken->too_wide + taken->protected_here,
+                                       taken->first_refused.text, taken->first_refused.why)));
+        } else {
+            problem = done.error();
+        }
+    }
+    if (problem) {
+        feed_failed(job, *problem);
+        return;
+    }
+    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(fetched.text)};
+    if (auto saved = feed_copies_.save(name, copy); !saved) {
+        log::error("{}: its copy is not saved: {}", name, saved.error().message);
+    }
+}
+
+std::vector<FeedStatus> Controller::feeds_locked()
+{
+    std::vector<FeedStatus> all = feeds_.status(plane_.now_ns(), unix_s());
+    if (const auto usage = plane_.lists()) {
+        for (FeedStatus& feed : all) {
+            for (const ListUsage& list : *usage) {
+                if (list.list == feed.list) {
+                    feed.met = list.met;
+                }
+            }
+        }
+    }
+    return all;
+}
+
+std::vector<FeedStatus> Controller::feeds()
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_locked();
+}
+
+Result<> Controller::refresh_feed(const std::string& name, bool force)
+{
+    const std::lock_guard lock(mutex_);
+    return feeds_.refresh(name, force, plane_.now_ns())
+               ? Result<>(Done{})
+               : failure(ErrorKind::not_found, "no feed is called {}", name);
+}
+
+} // namespace xdpctl
