@@ -22,15 +22,19 @@ template <typename Bits> struct PrefixItem {
     Bits address{}; // no bit beyond length is set
     uint8_t length = 0;
     uint16_t leaf = 0;
+    uint8_t list = UINT8_MAX; // that it is of; the highest begins a search
 
-    // A prefix before those inside it. Of equal ones the lowest leaf comes last, and
-    // so wins.
+    // A prefix before those inside it. Of equal ones the lowest list comes last, and so
+    // wins.
     bool operator<(const PrefixItem& other) const
     {
         if (address != other.address) {
             return address < other.address;
         }
-        return length != other.length ? length < other.length : leaf > other.leaf;
+        if (length != other.length) {
+            return length < other.length;
+        }
+        return list != other.list ? list > other.list : leaf > other.leaf;
     }
     bool operator==(const PrefixItem&) const = default;
 };

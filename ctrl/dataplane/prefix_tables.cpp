@@ -30,7 +30,7 @@ template <typename... Calls> struct Overloaded : Calls... {
 
 template <typename Bits> constexpr bool is_ipv4 = sizeof(Bits) == 4;
 
-template <typename Bits> PrefixItem<Bits> item_of(const Prefix& prefix, uint16_t leaf)
+template <typename Bits> PrefixItem<Bits> item_of(const Prefix& prefix, uint16_t list)
 {
     constexpr size_t bytes = sizeof(Bits);
     Bits address = 0;
@@ -38,7 +38,8 @@ template <typename Bits> PrefixItem<Bits> item_of(const Prefix& prefix, uint16_t
         address = static_cast<Bits>(address << 8 | prefix.address.bytes[i]);
     }
     const auto length = static_cast<uint8_t>(prefix.length - (is_ipv4<Bits> ? 96 : 0));
-    return {address, length, leaf};
+    static_assert(XDPCTL_LIST_SLOTS - 1 <= UINT8_MAX);
+    return {address, length, 0, static_cast<uint8_t>(list)};
 }
 
 template <typename Bits> Prefix prefix_of(const PrefixItem<Bits>& item)
@@ -308,7 +309,7 @@ PrefixTables::Changes<Bits> PrefixTables::difference(const ListContent& list)
     std::vector<Entry> wanted;
     for (const ListEntry& entry : list.prefixes) {
         if (entry.prefix.is_ipv4() == is_ipv4<Bits>) {
-            wanted.push_back({item_of<Bits>(entry.prefix, 0), &entry});
+            wanted.push_back({item_of<Bits>(entry.prefix, list.list), &entry});
         }
     }
     // Of duplicates the one that holds longest comes first, and stays.
