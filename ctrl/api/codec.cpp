@@ -210,6 +210,26 @@ json feeds_to_json(const std::vector<FeedStatus>& feeds)
     return versioned({{"feeds", rows}});
 }
 
+namespace
+{
+
+json crowdsec_json(const CrowdSecStatus& status)
+{
+    return {{"url", status.url},
+            {"answered", status.answered_unix_s ? json(*status.answered_unix_s) : json()},
+            {"stale", status.stale},
+            {"problem", status.problem},
+            {"bans", status.decisions},
+            {"refused", status.refused},
+            {"passed_over", status.passed_over},
+            {"not_understood", status.faults},
+            {"first_not_understood", status.first_fault},
+            {"answers", status.answers},
+            {"failures", status.failures}};
+}
+
+} // namespace
+
 json to_json(const Status& status)
 {
     const Snapshot& snapshot = *status.snapshot;
@@ -240,6 +260,7 @@ json to_json(const Status& status)
          {"guards", guards_to_json(snapshot)["guards"]},
          {"limits", limits_json(status.limits, status.peaks)},
          {"feeds", feeds_to_json(status.feeds)["feeds"]},
+         {"crowdsec", status.crowdsec ? crowdsec_json(*status.crowdsec) : json()},
          {"lists", lists_json(status.lists)},
          {"list_bytes", status.list_bytes},
          {"allow_prefixes", status.allow_prefixes},

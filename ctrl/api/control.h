@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/crowdsec_status.h"
 #include "api/feed_status.h"
 #include "core/config.h"
 #include "core/frame.h"
@@ -44,6 +45,7 @@ struct Status {
     size_t block_prefixes = 0;
     uint32_t max_bans = 0;
     std::vector<FeedStatus> feeds;
+    std::optional<CrowdSecStatus> crowdsec; // none: not configured
     std::vector<ListStatus> lists;
     uint64_t list_bytes = 0; // memory of all lists, here and in the kernel
     std::vector<std::string> warnings;

@@ -505,6 +505,16 @@ std::string show_feeds(const std::vector<FeedConfig>& feeds)
     return "[" + text + "]";
 }
 
+Result<> read_api_url(const toml::node& node, std::string& out)
+{
+    const auto url = node.value_exact<std::string>();
+    if (!url || !(url->empty() || url->starts_with("https://") || url->starts_with("http://"))) {
+        return failure("must be an https or http URL, or \"\" for none");
+    }
+    out = *url;
+    return Done{};
+}
+
 Result<> read_paths(const toml::node& node, std::vector<std::string>& out)
 {
     out.clear();
@@ -675,6 +685,13 @@ const std::vector<Key>& keys()
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.udp_services, ", ")); }},
         {"feeds", [](const toml::node& n, Config& c) { return read_feeds(n, c.feeds); },
          [](const Config& c) { return show_feeds(c.feeds); }},
+        {"crowdsec.url",
+         [](const toml::node& n, Config& c) { return read_api_url(n, c.crowdsec.url); },
+         [](const Config& c) { return c.crowdsec.url; }},
+        nested("crowdsec.key_file", &Config::crowdsec, &CrowdSecConfig::key_file),
+        {"crowdsec.interval",
+         [](const toml::node& n, Config& c) { return read_duration(n, c.crowdsec.interval_ns); },
+         [](const Config& c) { return format_duration(c.crowdsec.interval_ns); }},
         {"geo.databases",
          [](const toml::node& n, Config& c) { return read_paths(n, c.geo.databases); },
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.geo.databases, ", ")); }},
@@ -770,6 +787,9 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     constexpr uint32_t headroom_most = 1000;
     if (config.limits.headroom == 0 || config.limits.headroom > headroom_most) {
         return fault("limits.headroom", fmt::format("must be from 1 to {}", headroom_most));
+    }
+    if (config.crowdsec.interval_ns < ns_per_s) {
+        return fault("crowdsec.interval", "must be at least 1s");
     }
     if (!config.geo.services.empty() && config.geo.databases.empty()) {
         return fault("geo.services", "needs geo.databases");

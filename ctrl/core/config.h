@@ -71,6 +71,15 @@ struct FeedConfig {
     bool operator==(const FeedConfig&) const = default;
 };
 
+// A CrowdSec local API whose decisions become bans.
+struct CrowdSecConfig {
+    std::string url;                                   // of the API; empty: none is asked
+    std::string key_file = "/etc/xdpctl/crowdsec.key"; // `cscli bouncers add xdpctl`
+    uint64_t interval_ns = 10 * ns_per_s;
+
+    bool operator==(const CrowdSecConfig&) const = default;
+};
+
 struct MapsConfig {
     uint32_t bans = 0; // 0: the default of <xdpctl/abi/maps.h>
     uint32_t clients = 0;
@@ -98,6 +107,7 @@ struct Config {
     std::set<uint16_t> udp_services; // ports without a socket that are served all the same
     std::vector<FeedConfig> feeds;
     GeoConfig geo;
+    CrowdSecConfig crowdsec;
     MapsConfig maps;
     std::string metrics_listen = "127.0.0.1:9417"; // "": no exporter
     std::string socket_path = "/run/xdpctl/xdpctl.sock";

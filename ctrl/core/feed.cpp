@@ -74,6 +74,16 @@ Result<std::string> word_of(std::string_view line)
 
 } // namespace
 
+std::string shown_url(const std::string& url)
+{
+    const size_t scheme = url.find("://");
+    const size_t host = scheme == std::string::npos ? std::string::npos : scheme + 3;
+    const size_t end = host == std::string::npos ? 0 : url.find_first_of("/?#", host);
+    const size_t at = host == std::string::npos ? host : url.substr(0, end).rfind('@');
+    return at == std::string::npos || at < host ? url
+                                                : url.substr(0, host) + "...@" + url.substr(at + 1);
+}
+
 FeedText parse_feed(std::string_view text)
 {
     FeedText feed;

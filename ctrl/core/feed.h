@@ -28,6 +28,9 @@ struct FeedText {
     FeedFault first_fault;
 };
 
+// Without the password that it may have.
+std::string shown_url(const std::string& url);
+
 // A prefix or address on each line, as plain lists and FireHOL's netsets have them; what
 // follows is a comment. Also Spamhaus DROP as text ("PREFIX ; SBL") and as JSON lines
 // ({"cidr":...}), and `ipset save` ("add SET PREFIX ..."). # and ; begin comments.

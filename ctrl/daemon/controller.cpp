@@ -187,6 +187,7 @@ Result<> Controller::change(Config config, HandState hand)
     hand_ = std::move(hand);
     rebuild_guard();
     configure_feeds();
+    configure_bouncer();
     // A failure to save does not undo what is in force; but it must be known.
     const auto saved = state_file_.save(hand_);
     state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
@@ -589,6 +590,7 @@ Status Controller::status()
                                   (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
     }
     status.feeds = feeds_locked();
+    status.crowdsec = crowdsec_status();
     status.lists = list_statuses();
     status.list_bytes = plane_.list_bytes();
     status.snapshot = snapshot_;

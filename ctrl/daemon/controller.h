@@ -9,6 +9,7 @@
 #include <set>
 
 #include "api/control.h"
+#include "daemon/bouncer.h"
 #include "daemon/feeds.h"
 #include "daemon/geo_sets.h"
 #include "daemon/guards.h"
@@ -93,6 +94,11 @@ class Controller final : public Control
     // For the thread that reads databases: where they are other ones.
     void follow_geo();
 
+    // For the thread that asks CrowdSec.
+    std::optional<BouncerJob> due_decisions();
+    void decisions_fetched(const BouncerJob& job, const Decisions& decisions);
+    void decisions_failed(const BouncerJob& job, const Error& error);
+
     // For the thread that writes: where anything changed.
     void save_bans();
 
@@ -142,6 +148,10 @@ class Controller final : public Control
     void run_heuristics(const std::vector<ClientSample>& clients);
     void publish(const std::vector<ClientSample>& clients);
     void drain_locked();
+    void configure_bouncer();
+    size_t lift_but(const std::set<Prefix>& kept);
+    size_t lift_own(const std::vector<Prefix>& prefixes);
+    std::optional<CrowdSecStatus> crowdsec_status() const;
     void configure_feeds();
     void load_feed_copies();
     void load_bans();
@@ -170,6 +180,7 @@ class Controller final : public Control
     Guards guards_;
     KernelSettings kernel_;
     Feeds feeds_;
+    Bouncer bouncer_;
     GeoSets geo_;
     bool geo_in_work_ = false; // its databases are being read again
     FeedCopies feed_copies_;

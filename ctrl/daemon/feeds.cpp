@@ -218,7 +218,7 @@ std::vector<FeedStatus> Feeds::status(uint64_t now_ns, uint64_t unix_s) const
     for (const auto& [name, feed] : feeds_) {
         FeedStatus& status = all.emplace_back(feed.status);
         status.name = name;
-        status.url = feed.config.url;
+        status.url = shown_url(feed.config.url);
         status.due_in_ns = feed.due_ns > now_ns ? feed.due_ns - now_ns : 0;
         const uint64_t overdue_s = stale_tries * feed.config.refresh_ns / ns_per_s;
         status.stale = !status.fetched_unix_s || unix_s > *status.fetched_unix_s + overdue_s;

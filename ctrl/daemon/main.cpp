@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/ban_saver.h"
+#include "daemon/bouncer_worker.h"
 #include "daemon/controller.h"
 #include "daemon/feed_workers.h"
 #include "daemon/loop.h"
@@ -233,11 +234,13 @@ Result<> run(const Options& options)
     }
     auto saver = std::make_unique<BanSaver>(controller);
     auto feeds = std::make_unique<FeedWorkers>(controller);
+    auto bouncer = std::make_unique<BouncerWorker>(controller);
     controller.tick();
     log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),
               controller.status().attachments.size());
     auto ended = run_loop(controller, (*plane)->events_epoll_fd());
 
+    bouncer.reset();
     feeds.reset();
     saver.reset();
     api->reset(); // nobody changes anything any more

@@ -272,6 +272,25 @@ void add_feeds(std::vector<MetricFamily>& out, const Status& status)
     }
 }
 
+void add_crowdsec(std::vector<MetricFamily>& out, const Status& status)
+{
+    if (!status.crowdsec) {
+        return;
+    }
+    Family answered("xdpctl_crowdsec_last_success_timestamp_seconds",
+                    "When CrowdSec last answered.", MetricType::Gauge);
+    Family stale("xdpctl_crowdsec_stale", "1 where answers are overdue.", MetricType::Gauge);
+    Family asked("xdpctl_crowdsec_requests_total", "Times that CrowdSec was asked.",
+                 MetricType::Counter);
+    answered.add(static_cast<double>(status.crowdsec->answered_unix_s.value_or(0)), {});
+    stale.add(status.crowdsec->stale ? 1 : 0, {});
+    asked.add(static_cast<double>(status.crowdsec->answers), {{"result", "answered"}});
+    asked.add(static_cast<double>(status.crowdsec->failures), {{"result", "failed"}});
+    for (Family* family : {&answered, &stale, &asked}) {
+        out.push_back(family->take());
+    }
+}
+
 class StatusCollector final : public prometheus::Collectable
 {
   public:
@@ -293,6 +312,7 @@ std::vector<MetricFamily> metrics_of(const Status& status)
     add_maps(families, *status.snapshot);
     add_lists(families, status);
     add_feeds(families, status);
+    add_crowdsec(families, status);
     add_state(families, status);
     return families;
 }

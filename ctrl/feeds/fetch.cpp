@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "core/feed.h"
 
 namespace xdpctl
 {
@@ -103,35 +104,36 @@ Result<Fetched> fetch_file(const std::string& path, const Validators& known, siz
     return fetched;
 }
 
-void limit_transfer(CURL* curl, const FetchLimits& limits)
+void limit_transfer(CURL* curl, const FetchOptions& options)
 {
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); // we are a thread
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, limits.redirects_most);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, limits.connect_seconds);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, options.redirects_most);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, options.connect_seconds);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 100L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, limits.stall_seconds);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, limits.total_seconds);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, options.stall_seconds);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, options.total_seconds);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "xdpctl");
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "xdpctl/" XDPCTL_VERSION);
 }
 
 } // namespace
 
-Result<Fetched> fetch(const std::string& url, const Validators& known, const FetchLimits& limits,
+Result<Fetched> fetch(const std::string& url, const Validators& known, const FetchOptions& options,
                       const std::atomic<bool>& stop)
 {
     if (url.starts_with('/')) {
-        return fetch_file(url, known, limits.bytes_most);
+        return fetch_file(url, known, options.bytes_most);
     }
+    const std::string shown = shown_url(url);
     const Curl curl(curl_easy_init(), curl_easy_cleanup);
     if (!curl) {
-        return failure("{}: no memory for a request", url);
+        return failure("{}: no memory for a request", shown);
     }
     Fetched fetched;
-    Transfer transfer{&fetched, limits.bytes_most, false, &stop};
+    Transfer transfer{&fetched, options.bytes_most, false, &stop};
     Headers headers(nullptr, curl_slist_free_all);
     if (!known.etag.empty()) {
         add_header(headers, "If-None-Match: " + known.etag);
@@ -139,7 +141,10 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
     if (!known.last_modified.empty()) {
         add_header(headers, "If-Modified-Since: " + known.last_modified);
     }
-    limit_transfer(curl.get(), limits);
+    for (const std::string& header : options.headers) {
+        add_header(headers, header);
+    }
+    limit_transfer(curl.get(), options);
     // Nobody on the way may turn a list that was asked for safely into one that is not.
     curl_easy_setopt(curl.get(), CURLOPT_REDIR_PROTOCOLS_STR,
                      url.starts_with("https:") ? "https" : "http,https");
@@ -157,17 +162,17 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
     long status = 0;
     curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
     if (transfer.too_large) {
-        return failure("{}: larger than {} bytes", url, limits.bytes_most);
+        return failure("{}: larger than {} bytes", shown, options.bytes_most);
     }
     if (code != CURLE_OK) {
-        return failure("{}: {}{}", url, curl_easy_strerror(code),
+        return failure("{}: {}{}", shown, curl_easy_strerror(code),
                        status >= 400 ? fmt::format(" ({})", status) : "");
     }
     constexpr long not_modified = 304;
     constexpr long success = 200;
     fetched.unchanged = status == not_modified;
     if ((status != success && !fetched.unchanged) || (fetched.unchanged && known == Validators{})) {
-        return failure("{}: answered with status {}", url, status);
+        return failure("{}: answered with status {}", shown, status);
     }
     return fetched;
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -24,17 +25,18 @@ struct Fetched {
     Validators validators;
 };
 
-struct FetchLimits {
+struct FetchOptions {
     size_t bytes_most = 256UL << 20;
     long connect_seconds = 15;
     long stall_seconds = 30; // with less than 100 bytes/s
     long total_seconds = 300;
     long redirects_most = 5;
+    std::vector<std::string> headers; // more lines of the request; not to be shared with others
 };
 
 // `url`: http, https, or an absolute path. Blocks; gives up where `stop` is set.
-// Errors name the URL.
-Result<Fetched> fetch(const std::string& url, const Validators& known, const FetchLimits& limits,
+// Errors name the URL without its password.
+Result<Fetched> fetch(const std::string& url, const Validators& known, const FetchOptions& options,
                       const std::atomic<bool>& stop);
 
 } // namespace xdpctl

@@ -93,6 +93,10 @@ max_entries = 6
 widest_ipv4 = 7
 widest_ipv6 = 8
 max_change = 9
+[crowdsec]
+url = "http://127.0.0.1:1"
+key_file = "/key"
+interval = "20s"
 [geo]
 databases = ["/var/lib/GeoIP/a.mmdb"]
 [[geo.services]]
@@ -149,6 +153,7 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
     CHECK(config->feeds == std::vector<FeedConfig>{{"drop", "https://www.example/drop.txt",
                                                     7200 * ns_per_s, 5, 6, 7, 8, 9}});
+    CHECK(config->crowdsec == CrowdSecConfig{"http://127.0.0.1:1", "/key", 20 * ns_per_s});
     const GeoRule narrow{{"CN", "AS4134"}, {"US"}};
     CHECK(config->geo == GeoConfig{{"/var/lib/GeoIP/a.mmdb"}, {{80, narrow}, {443, narrow}}});
     CHECK(config->tunnels == (1U << XDPCTL_TUNNEL_GRE | 1U << XDPCTL_TUNNEL_VXLAN));
@@ -218,6 +223,7 @@ TEST_CASE("errors name the line, the key and the cause")
                Catch::Contains("port 80 has two rules"));
     CHECK_THAT(error_of("[[geo.services]]\nports = [80]\nonly = [\"CN\"]"),
                Catch::Contains("needs geo.databases"));
+    CHECK_THAT(error_of("[crowdsec]\nurl = \"/x\""), Catch::Contains("https or http"));
     CHECK_THAT(error_of("[geo]\ndatabases = [\"a\"]"), Catch::Contains("absolute path"));
     CHECK_THAT(error_of("[reasons]\nmonitor = [\"passed\"]"),
                Catch::Contains("not a reason to drop"));

@@ -153,6 +153,23 @@ void print_lists(const json& status)
     }
 }
 
+void print_crowdsec(const json& crowdsec)
+{
+    if (crowdsec.is_null()) {
+        return;
+    }
+    const std::string problem = crowdsec["problem"];
+    const std::string text = fmt::format(
+        "crowdsec    {} bans; {} refused, {} of other kinds, {} not understood{}{}",
+        crowdsec["bans"].get<uint64_t>(), crowdsec["refused"].get<uint64_t>(),
+        crowdsec["passed_over"].get<uint64_t>(), crowdsec["not_understood"].get<uint64_t>(),
+        crowdsec["stale"].get<bool>() ? "; STALE" : "", problem.empty() ? "" : ": " + problem);
+    fmt::print("{}\n", paint(crowdsec["stale"].get<bool>() ? Color::red
+                             : !problem.empty()            ? Color::yellow
+                                                           : Color::none,
+                             text));
+}
+
 void print_status(const json& status)
 {
     const bool enforcing = status["mode"] == "enforce";
@@ -191,6 +208,7 @@ void print_status(const json& status)
     }
     fmt::print("services    {}\n", services.empty() ? "none found" : services);
     print_lists(status);
+    print_crowdsec(status["crowdsec"]);
     print_limits(status["limits"]);
     print_attacks(status["guards"]);
     fmt::print(

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/crowdsec.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "core/bans.h"
+#include "core/units.h"
+
+namespace xdpctl
+{
+namespace
+{
+
+using nlohmann::json;
+
+// An entry of others that is wider is a mistake or an attack.
+constexpr unsigned widest_ipv4 = 8;
+constexpr unsigned widest_ipv6 = 19;
+
+std::string lower(std::string text)
+{
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+std::string member(const json& row, const char* name)
+{
+    const auto found = row.find(name);
+    return found != row.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+bool is_ban_of_addresses(const json& row)
+{
+    const std::string scope = lower(member(row, "scope"));
+    return lower(member(row, "type")) == "ban" && (scope == "ip" || scope == "range");
+}
+
+Result<Prefix> prefix_of(const json& row)
+{
+    auto network = parse_network(member(row, "value")); // host bits may be set
+    if (!network) {
+        return network.error();
+    }
+    const Prefix& prefix = network->first;
+    const unsigned widest = prefix.is_ipv4() ? 96 + widest_ipv4 : widest_ipv6;
+    return prefix.length < widest
+               ? Result<Prefix>(
+                     failure("wider than /{}", prefix.is_ipv4() ? widest_ipv4 : widest_ipv6))
+               : prefix;
+}
+
+// null where there is nothing; take(row, prefix) for each ban of addresses.
+template <typename Take>
+Result<> read_rows(const json& answer, const char* name, Decisions& out, Take take)
+{
+    const auto rows = answer.find(name);
+    if (rows == answer.end() || !(rows->is_null() || rows->is_array())) {
+        return failure("'{}' is neither a list nor null", name);
+    }
+    for (const json& row : *rows) {
+        if (row.is_object() && !is_ban_of_addresses(row)) {
+            out.passed_over++;
+            continue;
+        }
+        const auto prefix =
+            row.is_object() ? prefix_of(row) : Result<Prefix>(failure("not an object"));
+        const auto taken = prefix ? take(row, *prefix) : Result<>(prefix.error());
+        if (!taken) {
+            out.faults++;
+            if (out.first_fault.empty()) {
+                out.first_fault =
+                    BanReasons::clean((row.is_object() ? member(row, "value") : row.dump()) + ": " +
+                                      taken.error().message);
+            }
+        }
+    }
+    return Done{};
+}
+
+} // namespace
+
+Result<std::optional<uint64_t>> parse_go_duration(std::string_view text)
+{
+    const std::string whole(text);
+    const bool negative = text.starts_with('-');
+    text.remove_prefix(negative ? 1 : 0);
+    constexpr double longest_ns = 1e18; // three decades
+    constexpr std::array<std::pair<std::string_view, double>, 7> units = {{{"ms", 1e6},
+                                                                           {"us", 1e3},
+                                                                           {"\xc2\xb5s", 1e3},
+                                                                           {"ns", 1},
+                                                                           {"h", 3600e9},
+                                                                           {"m", 60e9},
+                                                                           {"s", 1e9}}};
+    double sum = 0;
+    const bool empty = text.empty();
+    while (!text.empty()) {
+        double number = 0;
+        const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number,
+                                                    std::chars_format::fixed);
+        text.remove_prefix(static_cast<size_t>(end - text.data()));
+        const auto* unit = std::find_if(units.begin(), units.end(), [&text](const auto& u) {
+            return text.starts_with(u.first);
+        });
+        if (problem != std::errc() || number < 0 || unit == units.end()) {
+            return failure("'{}' is not a duration", BanReasons::clean(whole));
+        }
+        sum += number * unit->second;
+        text.remove_prefix(unit->first.size());
+    }
+    if (empty || !(sum <= longest_ns)) {
+        return failure("'{}' is not a duration", BanReasons::clean(whole));
+    }
+    return negative || sum < 1 ? std::optional<uint64_t>()
+                               : std::optional(static_cast<uint64_t>(sum));
+}
+
+Result<Decisions> parse_decisions(std::string_view text)
+{
+    const json answer = json::parse(text, nullptr, false);
+    if (!answer.is_object()) {
+        return failure("not an answer of CrowdSec's local API: '{}'", BanReasons::clean(text));
+    }
+    Decisions out;
+    auto done = read_rows(answer, "new", out, [&out](const json& row, const Prefix& prefix) {
+        const auto ttl = parse_go_duration(member(row, "duration"));
+        if (!ttl) {
+            return Result<>(ttl.error());
+        }
+        if (*ttl) {
+            out.fresh.push_back({prefix, **ttl, member(row, "scenario")});
+        }
+        return Result<>(Done{});
+    });
+    if (done) {
+        done = read_rows(answer, "deleted", out, [&out](const json&, const Prefix& prefix) {
+            out.gone.push_back(prefix);
+            return Result<>(Done{});
+        });
+    }
+    return done ? Result<Decisions>(std::move(out)) : done.error();
+}
+
+} // namespace xdpctl

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/crowdsec.h"
+#include "host/facts.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
+{
+    const std::string text(reinterpret_cast<const char*>(data), size);
+    (void)xdpctl::parse_decisions(text);
+    (void)xdpctl::parse_go_duration(text);
+    (void)xdpctl::parse_geo_code(text);
+    (void)xdpctl::parse_ssh_ports(text);
+    return 0;
+}
