@@ -2,6 +2,7 @@
 #include "core/policy.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <xdpctl/abi/maps.h>
 
@@ -105,6 +106,7 @@ PolicySpec policy_of(const Config& config)
 CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
 {
     CompiledPolicy compiled{};
+    std::memset(&compiled.policy, 0, sizeof(compiled.policy)); // compared as bytes, with its gaps
     ListContent allow{XDPCTL_LIST_ALLOW, XDPCTL_PREFIX_ALLOW, {}};
     for (const Prefix& prefix : spec.allow) {
         allow.prefixes.push_back({prefix, XDPCTL_NO_DEADLINE});

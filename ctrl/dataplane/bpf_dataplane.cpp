@@ -263,9 +263,15 @@ Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
     if (!done) {
         return done.error();
     }
-    const uint32_t slot = 1 - control_->active_slot;
+    xdpctl_policy& active = policies_[control_->active_slot];
     xdpctl_policy policy = compiled.policy;
-    policy.generation = generation() + 1;
+    policy.generation = active.generation;
+    if (std::memcmp(&policy, &active, sizeof(policy)) == 0) { // only lists changed
+        __atomic_store_n(&active.generation, policy.generation + 1, __ATOMIC_SEQ_CST);
+        return active.generation;
+    }
+    policy.generation++;
+    const uint32_t slot = 1 - control_->active_slot;
     if (bpf_map_update_elem(object_.map("policies"), &slot, &policy, BPF_ANY) != 0) {
         return system_failure(errno, "writing the policy");
     }

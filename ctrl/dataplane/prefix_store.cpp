@@ -148,6 +148,7 @@ uint32_t PrefixStore::take_page(const Leaves& leaves)
         page = next_page_++;
     } else {
         full_ = true;
+        missing_pages_++;
         return 0;
     }
     pages_++;

@@ -40,13 +40,12 @@ class PrefixStore
     bool is_full() const { return full_; }
     size_t nodes() const { return nodes_; }
     size_t pages() const { return pages_; }
+    // How many pages there was no room for.
+    size_t missing_pages() const { return missing_pages_; }
     // What the data path may still read is not used again before this is called,
     // after a grace period.
     void reuse();
-    bool has_unused() const
-    {
-        return !old_nodes_.empty() || !old_pages_.empty() || !old_blocks_.empty();
-    }
+    size_t unused() const { return old_nodes_.size() + old_pages_.size() + old_blocks_.size(); }
     // For so many more nodes there is room, most probably.
     bool has_room(size_t nodes) const;
 
@@ -81,6 +80,7 @@ class PrefixStore
     Memory memory_;
     size_t nodes_ = 0;
     size_t pages_ = 0;
+    size_t missing_pages_ = 0;
     uint32_t next_page_ = 1;
     std::vector<uint32_t> free_pages_;
     std::vector<uint32_t> old_pages_;

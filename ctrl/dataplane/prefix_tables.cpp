@@ -20,6 +20,7 @@ namespace
 constexpr uint32_t grace_key = XDPCTL_PREFIX_TABLES - 1;
 constexpr size_t in_place_least = 10000; // so few changes are always made in place
 constexpr int build_tries = 8;
+constexpr size_t unused_most = 1000; // nodes, pages and leaves that wait to be used again
 // All of a list may be replaced at once, and what is replaced is free only later.
 constexpr size_t combinations_most = 2048;
 constexpr size_t own_leaves_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2 - combinations_most;
@@ -85,6 +86,15 @@ uint64_t digest_of(const ListContent& list)
         hash = mix(mix(hash, entry.deadline_ns), entry.codes);
     }
     return mix(hash, list.prefixes.size());
+}
+
+uint64_t rank_of(uint8_t verdict, uint64_t deadline_ns)
+{
+    return verdict == XDPCTL_PREFIX_NONE       ? 0
+           : verdict == XDPCTL_PREFIX_ALLOW    ? rank_allow
+           : verdict == XDPCTL_PREFIX_GEO      ? rank_geo
+           : deadline_ns == XDPCTL_NO_DEADLINE ? rank_forever
+                                               : std::min(deadline_ns, rank_forever - 1);
 }
 
 // As xdpctl_prefix_set says it.
@@ -183,18 +193,15 @@ template <> PrefixIndex<Bits128>& PrefixTables::index()
 void PrefixTables::set_leaf(uint16_t leaf, const ListContent& list, const ListEntry& entry)
 {
     xdpctl_leaf& where = shared_.leaves[leaf];
+    touched_.emplace_back(leaf, where);
     where.list = list.list;
     where.verdict = list.verdict;
     where.codes = entry.codes;
     __atomic_store_n(&where.deadline_ns, entry.deadline_ns, __ATOMIC_RELEASE);
-    ranks_[leaf] = list.verdict == XDPCTL_PREFIX_ALLOW ? rank_allow
-                   : list.verdict == XDPCTL_PREFIX_GEO ? rank_geo
-                   : entry.deadline_ns == XDPCTL_NO_DEADLINE
-                       ? rank_forever
-                       : std::min(entry.deadline_ns, rank_forever - 1);
+    ranks_[leaf] = rank_of(list.verdict, entry.deadline_ns);
 }
 
-// has_leaves() has seen that one is free.
+// make_leaves() has seen that one is free.
 uint16_t PrefixTables::take_leaf(const ListContent& list, const ListEntry& entry)
 {
     const uint16_t leaf = free_leaves_.front();
@@ -246,7 +253,7 @@ void PrefixTables::drop_combinations(const ListContent& list)
 }
 
 // For all that these lists may need.
-Result<> PrefixTables::has_leaves(std::span<const ListContent> lists) const
+Result<> PrefixTables::make_leaves(std::span<const ListContent> lists)
 {
     size_t wanted = 0;
     for (const ListContent& list : lists) {
@@ -274,7 +281,10 @@ Result<> PrefixTables::has_leaves(std::span<const ListContent> lists) const
             wanted += codes.size();
         }
     }
-    if (wanted > free_leaves_.size()) { // after updates that failed
+    if (wanted > free_leaves_.size()) {
+        settle();
+    }
+    if (wanted > free_leaves_.size()) {
         return failure("no leaf is free for the networks that shall be banned");
     }
     return Done{};
@@ -406,9 +416,11 @@ Result<> PrefixTables::replace(std::span<const ListContent> lists)
         all.remove.insert(all.remove.end(), more.remove.begin(), more.remove.end());
         all.repaint.insert(all.repaint.end(), more.repaint.begin(), more.repaint.end());
     };
-    if (auto enough = has_leaves(lists); !enough) {
+    if (auto enough = make_leaves(lists); !enough) {
         return enough;
     }
+    Before before{combinations_, lists_, free_leaves_, released_leaves_};
+    touched_.clear();
     for (const ListContent& list : lists) {
         const uint64_t digest = digest_of(list);
         if (lists_.contains(list.list) && lists_[list.list].digest == digest) {
@@ -427,7 +439,33 @@ Result<> PrefixTables::replace(std::span<const ListContent> lists)
     }
     apply(ipv4);
     apply(ipv6);
-    return published_ ? update(ipv4, ipv6) : Result<>(Done{});
+    if (!published_) {
+        return Done{};
+    }
+    auto done = update(ipv4, ipv6);
+    if (!done) {
+        put_back(std::move(before), std::move(ipv4), std::move(ipv6));
+    }
+    return done;
+}
+
+void PrefixTables::put_back(Before before, Changes<uint32_t> ipv4, Changes<Bits128> ipv6)
+{
+    std::swap(ipv4.add, ipv4.remove);
+    std::swap(ipv6.add, ipv6.remove);
+    apply(ipv4);
+    apply(ipv6);
+    for (auto at = touched_.rbegin(); at != touched_.rend(); at++) {
+        const auto& [leaf, was] = *at;
+        shared_.leaves[leaf] = was;
+        ranks_[leaf] = rank_of(was.verdict, was.deadline_ns);
+    }
+    combinations_ = std::move(before.combinations);
+    lists_ = std::move(before.lists);
+    free_leaves_ = std::move(before.free_leaves);
+    released_leaves_ = std::move(before.released_leaves);
+    // Where a part of it was painted before there was no room, that goes too.
+    dirty_ = dirty_ && !paint_in_place(ipv4, ipv6);
 }
 
 Result<> PrefixTables::publish()
@@ -439,21 +477,22 @@ Result<> PrefixTables::publish()
     return rebuild();
 }
 
-template <typename Bits> void PrefixTables::paint_region(const PrefixItem<Bits>& region)
+template <typename Bits>
+void PrefixTables::paint_region(PrefixStore& store, const PrefixItem<Bits>& region) const
 {
     using Index = PrefixIndex<Bits>;
     const Index& all = index<Bits>();
     const unsigned top = Index::octet_of(region.length);
     const auto paint = [&](Bits prefix, OctetValues& values) {
         if constexpr (is_ipv4<Bits>) {
-            store_->paint_ipv4(prefix, values);
+            store.paint_ipv4(prefix, values);
         } else {
             // Of the top octet only a part was looked at.
             values.ends_here |= values.octet == top && all.ends_at(prefix, top);
             if (values.octet == top && !values.ends_here) {
-                store_->remove_ipv6(prefix, top);
+                store.remove_ipv6(prefix, top);
             } else {
-                store_->paint_ipv6(prefix, values);
+                store.paint_ipv6(prefix, values);
             }
         }
     };
@@ -475,7 +514,7 @@ template <typename Bits> void PrefixTables::paint_changes(const Changes<Bits>& c
         // Of IPv6 a node that is empty now is told by its own region only.
         const bool inside = painted && Index::last_of(region) <= *painted;
         if (!inside || !is_ipv4<Bits>) {
-            paint_region(region);
+            paint_region(*store_, region);
         }
         if (!inside) {
             painted = Index::last_of(region);
@@ -492,21 +531,16 @@ uint32_t PrefixTables::octets() const
     return octets;
 }
 
-Result<> PrefixTables::update(const Changes<uint32_t>& ipv4, const Changes<Bits128>& ipv6)
+// False where there was no room for all of it.
+bool PrefixTables::paint_in_place(const Changes<uint32_t>& ipv4, const Changes<Bits128>& ipv6)
 {
-    const size_t all = ipv4_.items().size() + ipv6_.items().size();
-    const size_t changed = ipv4.size() + ipv6.size();
-    const bool small = changed <= std::max(in_place_least, all / 8);
-    const bool fits =
-        store_ && store_->has_room(changed) && (ipv4.empty() || maps_->fd(XDPCTL_TABLE_WHOLE) >= 0);
-    dirty_ = true;
-    if (!small || !fits) {
-        return rebuild();
+    if (!store_) {
+        return false;
     }
     paint_changes(ipv4);
     paint_changes(ipv6);
     if (store_->is_full()) {
-        return rebuild();
+        return false;
     }
     for (const auto& item : ipv6.add) {
         octets_ |= 1U << PrefixIndex<Bits128>::octet_of(item.length);
@@ -514,18 +548,48 @@ Result<> PrefixTables::update(const Changes<uint32_t>& ipv4, const Changes<Bits1
     octets_ = ipv6_.items().size() > 0 ? octets_ : 0; // a family without prefixes costs nothing
     __atomic_store_n(&shared_.control->prefix_sets[shared_.control->prefix_set].octets,
                      pack_octets(octets_), __ATOMIC_RELEASE);
-    dirty_ = false;
-    if (store_->has_unused() || !released_leaves_.empty()) {
-        if (auto done = wait_for_readers(); !done) {
-            return done;
-        }
+    return true;
+}
+
+Result<> PrefixTables::update(const Changes<uint32_t>& ipv4, const Changes<Bits128>& ipv6)
+{
+    const size_t all = ipv4_.items().size() + ipv6_.items().size();
+    const size_t changed = ipv4.size() + ipv6.size();
+    const bool small = changed <= std::max(in_place_least, all / 8);
+    const bool has_tables =
+        store_ && !dirty_ && (ipv4.empty() || maps_->fd(XDPCTL_TABLE_WHOLE) >= 0);
+    if (!small || !has_tables) {
+        return rebuild();
+    }
+    // Leaves of what goes now are still read.
+    if (!store_->has_room(changed) && store_->unused() > 0 && wait_for_readers()) {
         store_->reuse();
-        release_leaves();
+    }
+    if (!store_->has_room(changed)) {
+        return rebuild();
+    }
+    dirty_ = true;
+    if (!paint_in_place(ipv4, ipv6)) {
+        return rebuild();
+    }
+    dirty_ = false;
+    // Waiting costs more than all of this: not for a few.
+    if (store_->unused() + released_leaves_.size() > unused_most) {
+        settle();
     }
     return Done{};
 }
 
-Result<std::unique_ptr<PrefixMaps>> PrefixTables::build(uint32_t set, uint64_t seed, size_t pages)
+// What no packet reads any more is free. Where the kernel does not say so now, later.
+void PrefixTables::settle()
+{
+    if (store_ && !dirty_ && store_->unused() + released_leaves_.size() > 0 && wait_for_readers()) {
+        store_->reuse();
+        release_leaves();
+    }
+}
+
+Result<PrefixTables::Built> PrefixTables::build(uint32_t set, uint64_t seed, size_t pages)
 {
     const size_t nodes = count_nodes(ipv4_.items()) + count_nodes(ipv6_.items());
     const uint32_t tag_lines = PrefixStore::tag_lines_for(nodes);
@@ -548,47 +612,46 @@ Result<std::unique_ptr<PrefixMaps>> PrefixTables::build(uint32_t set, uint64_t s
         shared_.filter.subspan(size_t{set} * XDPCTL_FILTER_WORDS, XDPCTL_FILTER_WORDS);
     std::fill(kinds.begin(), kinds.end(), 0); // nobody reads this set
     std::fill(filter.begin(), filter.end(), 0);
-    store_.emplace(PrefixStore::Memory{
-        kinds, maps->lines(XDPCTL_TABLE_WHOLE), filter, maps->lines(XDPCTL_TABLE_TAGS),
-        maps->lines(XDPCTL_TABLE_NODES), maps->lines(XDPCTL_TABLE_PAGES), seed});
+    PrefixStore store({kinds, maps->lines(XDPCTL_TABLE_WHOLE), filter,
+                       maps->lines(XDPCTL_TABLE_TAGS), maps->lines(XDPCTL_TABLE_NODES),
+                       maps->lines(XDPCTL_TABLE_PAGES), seed});
     if (has_ipv4) {
-        paint_region<uint32_t>({});
+        paint_region<uint32_t>(store, {});
     }
     if (ipv6_.items().size() > 0) {
-        paint_region<Bits128>({});
+        paint_region<Bits128>(store, {});
     }
-    return maps;
+    return Built{std::move(maps), std::move(store)};
 }
 
+// The active set stays as it is until the other one is whole.
 Result<> PrefixTables::rebuild()
 {
     const uint32_t set = 1 - shared_.control->prefix_set;
     constexpr size_t pages_least = 64;
     size_t pages = pages_least + (store_ ? store_->pages() * 2 : 0);
-    for (int i = 0; i < build_tries; i++, pages *= 4) {
+    for (int i = 0; i < build_tries; i++) {
         const uint64_t seed = mix(shared_.control->secret, static_cast<uint64_t>(i) + 1);
-        auto maps = build(set, seed, pages);
-        if (!maps) {
-            store_.reset(); // of the other set: the active one is out of reach now
-            return maps.error();
+        auto built = build(set, seed, pages);
+        if (!built) {
+            return built.error();
         }
-        if (!store_->is_full()) {
-            return install(std::move(*maps), set, seed);
+        if (!built->store.is_full()) {
+            return install(std::move(*built), set, seed);
         }
+        pages += built->store.missing_pages() + built->store.missing_pages() / 4;
     }
-    store_.reset();
     return failure("the prefix tables could not be built"); // needs 8 unlucky seeds
 }
 
-Result<> PrefixTables::install(std::unique_ptr<PrefixMaps> maps, uint32_t set, uint64_t seed)
+Result<> PrefixTables::install(Built built, uint32_t set, uint64_t seed)
 {
+    auto& maps = built.maps;
     for (uint32_t table = 0; table < XDPCTL_TABLE_COUNT; table++) {
         const uint32_t key = set * XDPCTL_TABLE_COUNT + table;
         const int fd = maps->fd(table);
         if (fd >= 0 && bpf_map_update_elem(shared_.outer, &key, &fd, BPF_ANY) != 0) {
-            const int code = errno;
-            store_.reset();
-            return system_failure(code, "installing the prefix tables");
+            return system_failure(errno, "installing the prefix tables");
         }
     }
     const auto tag_lines = static_cast<uint32_t>(maps->lines(XDPCTL_TABLE_TAGS).size());
@@ -601,16 +664,16 @@ Result<> PrefixTables::install(std::unique_ptr<PrefixMaps> maps, uint32_t set, u
     about.octets = pack_octets(octets_);
     __atomic_store_n(&shared_.control->prefix_set, set, __ATOMIC_SEQ_CST);
     dirty_ = false;
-    std::swap(maps_, maps); // the store speaks of these from now on
+    std::swap(maps_, maps); // the old ones stay mapped for as long as their store
+    store_.emplace(std::move(built.store));
     for (uint32_t table = 0; table < XDPCTL_TABLE_COUNT; table++) {
         const uint32_t key = (1 - set) * XDPCTL_TABLE_COUNT + table;
         bpf_map_delete_elem(shared_.outer, &key); // the kernel frees it by and by
     }
-    auto waited = wait_for_readers();
-    if (waited) {
+    if (wait_for_readers()) { // else they are released later
         release_leaves();
     }
-    return waited;
+    return Done{};
 }
 
 // The kernel waits for a grace period after it changed a map in a map

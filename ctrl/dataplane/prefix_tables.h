@@ -56,8 +56,7 @@ class PrefixTables
     explicit PrefixTables(const Shared& shared);
 
     // Replaces what these lists hold; others stay. The data path sees it from
-    // publish() on, then at once. On an error it keeps what it had; the next call tries
-    // again.
+    // publish() on, then at once. On an error everything stays as it was.
     Result<> replace(std::span<const ListContent> lists);
     Result<> publish();
 
@@ -84,16 +83,35 @@ class PrefixTables
     };
 
     template <typename Bits> PrefixIndex<Bits>& index();
+    template <typename Bits> const PrefixIndex<Bits>& index() const
+    {
+        return const_cast<PrefixTables*>(this)->index<Bits>();
+    }
     template <typename Bits> Changes<Bits> difference(const ListContent& list);
     template <typename Bits> void apply(const Changes<Bits>& changes);
     template <typename Bits> void paint_changes(const Changes<Bits>& changes);
-    template <typename Bits> void paint_region(const PrefixItem<Bits>& region);
+    template <typename Bits>
+    void paint_region(PrefixStore& store, const PrefixItem<Bits>& region) const;
+    // What a replacement that fails puts back.
+    struct Before {
+        std::map<uint64_t, uint16_t> combinations;
+        std::map<uint16_t, Wanted> lists;
+        std::deque<uint16_t> free_leaves;
+        std::vector<uint16_t> released_leaves;
+    };
     Result<> update(const Changes<uint32_t>& ipv4, const Changes<Bits128>& ipv6);
+    bool paint_in_place(const Changes<uint32_t>& ipv4, const Changes<Bits128>& ipv6);
+    void put_back(Before before, Changes<uint32_t> ipv4, Changes<Bits128> ipv6);
+    void settle();
     Result<> rebuild();
-    Result<> install(std::unique_ptr<PrefixMaps> maps, uint32_t set, uint64_t seed);
-    Result<std::unique_ptr<PrefixMaps>> build(uint32_t set, uint64_t seed, size_t pages);
+    struct Built {
+        std::unique_ptr<PrefixMaps> maps;
+        PrefixStore store;
+    };
+    Result<> install(Built built, uint32_t set, uint64_t seed);
+    Result<Built> build(uint32_t set, uint64_t seed, size_t pages);
     uint32_t octets() const; // bit: an IPv6 prefix ends at it
-    Result<> has_leaves(std::span<const ListContent> lists) const;
+    Result<> make_leaves(std::span<const ListContent> lists);
     uint16_t take_leaf(const ListContent& list, const ListEntry& entry);
     uint16_t shared_leaf(const ListContent& list, const ListEntry& entry);
     void set_leaf(uint16_t leaf, const ListContent& list, const ListEntry& entry);
@@ -108,8 +126,9 @@ class PrefixTables
     PrefixIndex<Bits128> ipv6_;
     LeafRanks ranks_;
     std::deque<uint16_t> free_leaves_;
-    std::vector<uint16_t> released_leaves_;     // free after the next grace period
-    std::map<uint64_t, uint16_t> combinations_; // leaves by the codes that they have
+    std::vector<uint16_t> released_leaves_;                 // free after the next grace period
+    std::vector<std::pair<uint16_t, xdpctl_leaf>> touched_; // leaves as they were before
+    std::map<uint64_t, uint16_t> combinations_;             // leaves by the codes that they have
     std::map<uint16_t, Wanted> lists_;
     std::unique_ptr<PrefixMaps> maps_; // of the active set
     std::optional<PrefixStore> store_;

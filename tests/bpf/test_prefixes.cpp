@@ -3,6 +3,8 @@
 // what the data path does.
 #include <catch2/catch.hpp>
 
+#include <sys/resource.h>
+
 #include <cstdlib>
 #include <random>
 
@@ -230,6 +232,90 @@ TEST_CASE("the edges of the address space, duplicates and mixed families")
     lists[7].prefixes.clear();
     engine.set(lists);
     CHECK(engine.verdict("192.0.2.9"_ip) == "blocked by 8");
+}
+
+// The kernel refuses new maps where no descriptor is left.
+class NoDescriptors
+{
+  public:
+    NoDescriptors()
+    {
+        REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+        const rlimit none{0, before_.rlim_max};
+        REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    }
+    ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    rlimit before_{};
+};
+
+TEST_CASE("lists that the kernel has no room for change nothing")
+{
+    const uint64_t seed = seed_of_this_run();
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    Engine engine;
+    Lists lists;
+    for (uint16_t list = 1; list <= 6; list++) {
+        lists[list] = {
+            list, static_cast<uint8_t>(list == 1 ? XDPCTL_PREFIX_ALLOW : XDPCTL_PREFIX_BLOCK), {}};
+        for (int i = 0; i < 40; i++) {
+            const uint64_t deadline =
+                i % 3 == 0 && list != 1 ? engine.now + random() % 5 * ns_per_s : XDPCTL_NO_DEADLINE;
+            lists[list].prefixes.push_back({random_prefix(random, i % 2 == 0), deadline});
+        }
+    }
+    engine.set(lists);
+    for (int round = 0; round < 20; round++) {
+        // So much that the tables must be built anew, and other times for what is there.
+        Lists wanted = lists;
+        for (auto& [list, content] : wanted) {
+            for (ListEntry& entry : content.prefixes) {
+                if (entry.deadline_ns != XDPCTL_NO_DEADLINE) {
+                    entry.deadline_ns += ns_per_s;
+                }
+            }
+            content.prefixes.resize(random() % content.prefixes.size());
+        }
+        for (uint32_t i = 0; i < 12000; i++) {
+            Address address = "10.0.0.0"_ip;
+            address.bytes[13] = static_cast<uint8_t>(i >> 8);
+            address.bytes[14] = static_cast<uint8_t>(i);
+            wanted[5].prefixes.push_back({{address, 128}});
+        }
+        std::vector<ListContent> contents;
+        for (const auto& [list, content] : wanted) {
+            contents.push_back(content);
+        }
+        Result<> refused = Done{};
+        {
+            const NoDescriptors none;
+            refused = engine.plane->set_lists(contents);
+        }
+        REQUIRE_FALSE(refused);
+        CHECK_THAT(refused.error().message, Catch::Contains("Too many open files"));
+        for (int probe = 0; probe < 200; probe++) {
+            const Address address =
+                random_probe(random, probe % 2 == 0 ? lists : wanted, probe % 4 < 2);
+            INFO(to_string(address));
+            REQUIRE(engine.verdict(address) == expected(speaker_of(lists, address), engine.now));
+        }
+        // What follows is not disturbed by it.
+        lists[6].prefixes.push_back({random_prefix(random, round % 2 == 0), XDPCTL_NO_DEADLINE});
+        engine.set({{6, lists[6]}});
+        for (int probe = 0; probe < 200; probe++) {
+            const Address address =
+                random_probe(random, probe % 2 == 0 ? lists : wanted, probe % 4 < 2);
+            INFO(to_string(address));
+            REQUIRE(engine.verdict(address) == expected(speaker_of(lists, address), engine.now));
+        }
+    }
+    engine.set(lists);
+    for (int probe = 0; probe < 500; probe++) {
+        const Address address = random_probe(random, lists, probe % 2 == 0);
+        REQUIRE(engine.verdict(address) == expected(speaker_of(lists, address), engine.now));
+    }
 }
 
 TEST_CASE("a packet counts for the list that spoke, and for no other")
