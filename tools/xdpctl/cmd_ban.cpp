@@ -6,6 +6,7 @@
 #include "core/prefix.h"
 #include "core/units.h"
 #include "output.h"
+#include "show.h"
 #include "verbs.h"
 
 namespace xdpctl::cli
@@ -119,18 +120,10 @@ Outcome remove(const Context& context, const char* path, const std::vector<std::
     return 0;
 }
 
-Outcome list_bans(const Context& context)
+void print_bans(const json& answer)
 {
-    auto answer = context.api().get("/v1/bans");
-    if (!answer) {
-        return answer.error();
-    }
-    if (context.json) {
-        print_json(*answer);
-        return 0;
-    }
     Table table({"PREFIX", "REMAINING", "ORIGIN", ">OFFENCES", ">HITS", "REASON"});
-    for (const json& row : (*answer)["bans"]) {
+    for (const json& row : answer["bans"]) {
         const json& remaining = row["remaining_seconds"];
         table.add({row["prefix"],
                    remaining.is_null()
@@ -141,25 +134,15 @@ Outcome list_bans(const Context& context)
                    row["reason"]});
     }
     table.print();
-    return 0;
 }
 
-Outcome list_allowed(const Context& context)
+void print_allowed(const json& answer)
 {
-    auto answer = context.api().get("/v1/allow");
-    if (!answer) {
-        return answer.error();
-    }
-    if (context.json) {
-        print_json(*answer);
-        return 0;
-    }
     Table table({"PREFIX", "ORIGIN"});
-    for (const json& row : (*answer)["allow"]) {
+    for (const json& row : answer["allow"]) {
         table.add({row["prefix"], row["origin"]});
     }
     table.print();
-    return 0;
 }
 
 Outcome import_bans(const Context& context, const ListOptions& options)
@@ -224,7 +207,7 @@ Action setup_ban(CLI::App& app)
         if (options->import_->parsed()) {
             return import_bans(context, *options);
         }
-        return list_bans(context);
+        return show(context, "/v1/bans", {}, print_bans);
     };
 }
 
@@ -238,7 +221,7 @@ Action setup_allow(CLI::App& app)
         if (options->del->parsed()) {
             return remove(context, "/v1/allow", options->prefixes);
         }
-        return list_allowed(context);
+        return show(context, "/v1/allow", {}, print_allowed);
     };
 }
 

@@ -5,6 +5,7 @@
 #include "api/codec.h"
 #include "core/units.h"
 #include "output.h"
+#include "show.h"
 #include "verbs.h"
 
 namespace xdpctl::cli
@@ -31,6 +32,10 @@ std::string age_of(const json& feed)
 
 void print_feeds(const json& answer)
 {
+    if (answer["feeds"].empty()) {
+        fmt::print("no feeds; [[feeds]] in the configuration adds some\n");
+        return;
+    }
     Table table({"FEED", ">IPV4", ">IPV6", ">AGE", ">NEXT", ">REFUSED", ">DROPPED", "STATE"});
     for (const json& feed : answer["feeds"]) {
         const std::string problem = feed["problem"];
@@ -54,22 +59,6 @@ void print_feeds(const json& answer)
     }
 }
 
-Outcome list(const Context& context)
-{
-    auto answer = context.api().get("/v1/feeds");
-    if (!answer) {
-        return answer.error();
-    }
-    if (context.json) {
-        print_json(*answer);
-    } else if ((*answer)["feeds"].empty()) {
-        fmt::print("no feeds; [[feeds]] in the configuration adds some\n");
-    } else {
-        print_feeds(*answer);
-    }
-    return 0;
-}
-
 Outcome refresh(const Context& context, const Options& options)
 {
     auto answer =
@@ -88,6 +77,7 @@ Outcome refresh(const Context& context, const Options& options)
 Action setup_feed(CLI::App& app)
 {
     const auto options = std::make_shared<Options>();
+    const auto watch = add_watch(app);
     app.require_subcommand(0, 1);
     app.footer("Without a verb: every feed. They are configured as [[feeds]].");
     app.add_subcommand("list", "entries, age, what was refused and dropped");
@@ -95,7 +85,8 @@ Action setup_feed(CLI::App& app)
     refresh_app->add_option("NAME", options->name, "of the feed")->required();
     refresh_app->add_flag("--force", options->force, "take it however much changes");
     return [=](const Context& context) -> Outcome {
-        return *refresh_app ? refresh(context, *options) : list(context);
+        return *refresh_app ? refresh(context, *options)
+                            : show(context, "/v1/feeds", *watch, print_feeds);
     };
 }
 

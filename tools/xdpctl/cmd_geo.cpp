@@ -5,6 +5,7 @@
 #include "api/codec.h"
 #include "core/units.h"
 #include "output.h"
+#include "show.h"
 #include "verbs.h"
 
 namespace xdpctl::cli
@@ -58,16 +59,6 @@ void print_geo(const json& answer)
     }
 }
 
-Outcome list(const Context& context)
-{
-    auto answer = context.api().get("/v1/geo");
-    if (!answer) {
-        return answer.error();
-    }
-    context.json ? print_json(*answer) : print_geo(*answer);
-    return 0;
-}
-
 Outcome set(const Context& context, const Options& options)
 {
     const bool codes = !options.only.empty() || !options.closed.empty();
@@ -96,6 +87,7 @@ Outcome set(const Context& context, const Options& options)
 Action setup_geo(CLI::App& app)
 {
     const auto options = std::make_shared<Options>();
+    const auto watch = add_watch(app);
     app.require_subcommand(0, 1);
     app.footer(
         "Without a verb: every rule, and the databases (geo.databases). Codes are countries\n"
@@ -111,7 +103,7 @@ Action setup_geo(CLI::App& app)
     set_app->add_flag("--open", options->open, "to all, whatever is configured");
     set_app->add_flag("--default", options->as_configured, "as configured");
     return [=](const Context& context) -> Outcome {
-        return *set_app ? set(context, *options) : list(context);
+        return *set_app ? set(context, *options) : show(context, "/v1/geo", *watch, print_geo);
     };
 }
 

@@ -3,6 +3,7 @@
 #include "api/codec.h"
 #include "core/units.h"
 #include "output.h"
+#include "show.h"
 #include "verbs.h"
 
 namespace xdpctl::cli
@@ -62,16 +63,6 @@ void print_guards(const json& answer)
                                          "listener has ROOM for; * set by hand"));
 }
 
-Outcome list(const Context& context)
-{
-    auto answer = context.api().get("/v1/guard");
-    if (!answer) {
-        return answer.error();
-    }
-    context.json ? print_json(*answer) : print_guards(*answer);
-    return 0;
-}
-
 Outcome put(const Context& context, const char* path, const json& body, const std::string& done)
 {
     auto answer = context.api().put(path, body);
@@ -120,6 +111,7 @@ std::string mode_help()
 Action setup_guard(CLI::App& app)
 {
     const auto options = std::make_shared<Options>();
+    const auto watch = add_watch(app);
     app.require_subcommand(0, 1);
     app.footer("Without a verb: the guard of every service.");
     app.add_subcommand("list", "the SYN guard of every service");
@@ -140,7 +132,7 @@ Action setup_guard(CLI::App& app)
     return [=](const Context& context) -> Outcome {
         return *set_app    ? set(context, *options)
                : *lock_app ? lockdown(context, *options)
-                           : list(context);
+                           : show(context, "/v1/guard", *watch, print_guards);
     };
 }
 
