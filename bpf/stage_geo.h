@@ -8,6 +8,18 @@
 
 #include "stage_lists.h"
 
+/* Not routed between sites: RFC 1918, 6598, 3927, 4193, 4291 (link-local). */
+static __always_inline bool is_private(const struct xdpctl_addr *addr)
+{
+	__u32 ipv4 = bpf_ntohl(ipv4_of(addr)), high = bpf_ntohl(addr->word[0]);
+
+	if (high || addr->word[1])
+		return (high & 0xfe000000) == 0xfc000000 || (high & 0xffc00000) == 0xfe800000;
+	return (ipv4 & 0xff000000) == 0x0a000000 || (ipv4 & 0xfff00000) == 0xac100000 ||
+	       (ipv4 & 0xffff0000) == 0xc0a80000 || (ipv4 & 0xffc00000) == 0x64400000 ||
+	       (ipv4 & 0xffff0000) == 0xa9fe0000;
+}
+
 static __always_inline const struct xdpctl_geo_rule *geo_rule_of(const struct packet *pkt)
 {
 	__u32 rule;
@@ -38,6 +50,8 @@ static __always_inline enum xdpctl_reason stage_geo(struct packet *pkt)
 		codes = leaf->codes;
 	}
 	if ((!rule->only || codes & rule->only) && !(codes & rule->closed))
+		return XDPCTL_NEXT;
+	if (!codes && is_private(&pkt->hdr.src)) /* in no country: the host's own networks */
 		return XDPCTL_NEXT;
 	pkt->stand.list = XDPCTL_LIST_GEO;
 	if (!pkt->dry_run)

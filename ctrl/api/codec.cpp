@@ -547,14 +547,15 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
         }
         request.ttl_ns = *parsed;
     }
-    const json origin = object->value("source", json("operator"));
-    const auto known =
-        origin.is_string() ? find_ban_origin(origin.get_ref<const std::string&>()) : std::nullopt;
-    if (!known) {
-        return failure(ErrorKind::usage, "source: must be one of {}",
-                       fmt::join(ban_origin_names, ", "));
+    if (const auto origin = object->find("source"); origin != object->end()) {
+        request.origin = origin->is_string()
+                             ? find_ban_origin(origin->get_ref<const std::string&>())
+                             : std::nullopt;
+        if (!request.origin) {
+            return failure(ErrorKind::usage, "source: must be one of {}",
+                           fmt::join(ban_origin_names, ", "));
+        }
     }
-    request.origin = *known;
     const json reason = object->value("reason", json(""));
     if (!reason.is_string() ||
         reason.get_ref<const std::string&>().size() > BanReasons::text_most) {

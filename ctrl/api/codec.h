@@ -41,7 +41,7 @@ int http_status(ErrorKind kind);
 struct PrefixRequest {
     std::vector<Prefix> prefixes;
     std::optional<uint64_t> ttl_ns;
-    xdpctl_ban_origin origin = XDPCTL_BAN_OPERATOR;
+    std::optional<xdpctl_ban_origin> origin;
     std::string reason;
     std::vector<BanWish> wishes() const;
 };

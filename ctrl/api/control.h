@@ -122,7 +122,9 @@ class Control
     virtual Result<std::vector<BanInfo>> bans() = 0;
     // Parts that the guard refuses are told, the rest is done.
     virtual Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) = 0;
-    virtual Result<size_t> unban(const std::vector<Prefix>& prefixes) = 0;
+    // origin: only what he banned; none: whoever did.
+    virtual Result<size_t> unban(const std::vector<Prefix>& prefixes,
+                                 std::optional<xdpctl_ban_origin> origin) = 0;
 
     struct AllowInfo {
         Prefix prefix;
@@ -157,7 +159,8 @@ class Control
 
     virtual GeoStatus geo() = 0;
     // Of the services on this port; none: as configured; one without codes: open to all.
-    virtual Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule) = 0;
+    // Refused where it would shut out who is connected by SSH, unless `force`.
+    virtual Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force) = 0;
 
     virtual Result<Explanation> explain(const Bytes& frame) = 0;
 };

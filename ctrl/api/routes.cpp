@@ -133,14 +133,15 @@ const std::vector<Route>& routes()
          R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.ban(p.wishes(), p.origin),
+                 return reply(c.ban(p.wishes(), p.origin.value_or(XDPCTL_BAN_OPERATOR)),
                               [](const BanResult& result) { return to_json(result); });
              });
          }},
-        {"DELETE", "/v1/bans", R"(lifts {"entries": [PREFIX...]})",
+        {"DELETE", "/v1/bans", R"(lifts {"entries": [PREFIX...], "source": NAME?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.unban(p.prefixes), [](size_t n) { return counted("removed", n); });
+                 return reply(c.unban(p.prefixes, p.origin),
+                              [](size_t n) { return counted("removed", n); });
              });
          }},
         {"GET", "/v1/allow", "the allow list",
@@ -220,12 +221,13 @@ const std::vector<Route>& routes()
         {"GET", "/v1/geo", "services that are for some countries or AS numbers only",
          [](Control& c, const ApiRequest&) { return reply(to_json(c.geo())); }},
         {"PUT", "/v1/geo",
-         R"(sets {"port": PORT, "rule": {"only": [CODE...], "closed": [CODE...]} or null})",
+         R"(sets {"port": PORT, "rule": {"only": [CODE...], "closed": [CODE...]} or null, "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) {
              const auto parsed = parse_geo_request(r.body);
-             return parsed ? reply(c.set_geo(parsed->port, parsed->rule),
-                                   [](Done) { return acknowledged(); })
-                           : reply(parsed.error());
+             return parsed
+                        ? reply(c.set_geo(parsed->port, parsed->rule, parse_flag(r.body, "force")),
+                                [](Done) { return acknowledged(); })
+                        : reply(parsed.error());
          }},
         {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},
     };

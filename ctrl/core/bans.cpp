@@ -83,22 +83,39 @@ std::string BanReasons::text_of(uint32_t number) const
     return number > 0 && number <= texts_.size() ? texts_[number - 1] : "";
 }
 
+namespace
+{
+
+Prefix neighbourhood_of(const Address& source)
+{
+    return network_of(source, source.is_ipv4() ? 96 + 24 : 64);
+}
+
+} // namespace
+
+void CrowdedNetworks::watch(const Address& source)
+{
+    networks_.try_emplace(neighbourhood_of(source));
+}
+
 void CrowdedNetworks::add(const Address& source, uint64_t deadline_ns)
 {
-    const Prefix prefix = network_of(source, source.is_ipv4() ? 96 + 24 : 64);
-    Network& network = networks_[prefix];
-    network.prefix = prefix;
-    network.hosts++;
-    network.deadline_ns = std::max(network.deadline_ns, deadline_ns);
+    if (const auto found = networks_.find(neighbourhood_of(source)); found != networks_.end()) {
+        found->second.push_back(deadline_ns);
+    }
 }
 
 std::vector<CrowdedNetworks::Network> CrowdedNetworks::above(uint32_t percent) const
 {
     std::vector<Network> crowded;
-    for (const auto& [prefix, network] : networks_) {
-        const size_t all = prefix.is_ipv4() ? 256 : 16;
-        if (network.hosts * 100 >= all * percent) {
-            crowded.push_back(network);
+    for (const auto& [prefix, deadlines] : networks_) {
+        const size_t all = prefix.is_ipv4() ? 256 : 64;
+        const size_t enough = std::max<size_t>((all * percent + 99) / 100, 1);
+        if (deadlines.size() >= enough) {
+            std::vector<uint64_t> latest = deadlines;
+            const auto last = latest.begin() + static_cast<std::ptrdiff_t>(enough - 1);
+            std::nth_element(latest.begin(), last, latest.end(), std::greater<>());
+            crowded.push_back({prefix, deadlines.size(), *last});
         }
     }
     return crowded;

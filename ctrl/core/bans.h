@@ -75,22 +75,24 @@ class BanReasons
 };
 
 // Which networks hold so many banned hosts that one ban of the network is due: of the
-// 256 addresses of a /24, or of a /64 that counts as 16, which is what one attacker
-// is given.
+// 256 addresses of a /24, or of a /64, which counts as 64: it is what one attacker is
+// given, but also what an office has.
 class CrowdedNetworks
 {
   public:
+    // Only networks of these count.
+    void watch(const Address& source);
     void add(const Address& source, uint64_t deadline_ns);
     struct Network {
         Prefix prefix;
         size_t hosts = 0;
-        uint64_t deadline_ns = 0; // the latest of its hosts
+        uint64_t deadline_ns = 0; // until then so many of its hosts are banned
     };
     // Of at least so many percent.
     std::vector<Network> above(uint32_t percent) const;
 
   private:
-    std::map<Prefix, Network> networks_;
+    std::map<Prefix, std::vector<uint64_t>> networks_; // deadlines of hosts
 };
 
 struct BanOrder {

@@ -13,6 +13,7 @@
 
 #include <xdpctl/abi/reflectors.h>
 
+#include "core/feed.h"
 #include "core/reasons.h"
 
 namespace xdpctl
@@ -497,10 +498,10 @@ std::string show_feeds(const std::vector<FeedConfig>& feeds)
 {
     std::string text;
     for (const FeedConfig& f : feeds) {
-        text +=
-            fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %)",
-                        text.empty() ? "" : ", ", f.name, f.url, format_duration(f.refresh_ns),
-                        f.min_entries, f.max_entries, f.widest_ipv4, f.widest_ipv6, f.max_change);
+        text += fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %)",
+                            text.empty() ? "" : ", ", f.name, shown_url(f.url),
+                            format_duration(f.refresh_ns), f.min_entries, f.max_entries,
+                            f.widest_ipv4, f.widest_ipv6, f.max_change);
     }
     return "[" + text + "]";
 }
@@ -687,7 +688,7 @@ const std::vector<Key>& keys()
          [](const Config& c) { return show_feeds(c.feeds); }},
         {"crowdsec.url",
          [](const toml::node& n, Config& c) { return read_api_url(n, c.crowdsec.url); },
-         [](const Config& c) { return c.crowdsec.url; }},
+         [](const Config& c) { return shown_url(c.crowdsec.url); }},
         nested("crowdsec.key_file", &Config::crowdsec, &CrowdSecConfig::key_file),
         {"crowdsec.interval",
          [](const toml::node& n, Config& c) { return read_duration(n, c.crowdsec.interval_ns); },

@@ -76,8 +76,8 @@ Result<> read_rows(const json& answer, const char* name, Decisions& out, Take ta
             out.faults++;
             if (out.first_fault.empty()) {
                 out.first_fault =
-                    BanReasons::clean((row.is_object() ? member(row, "value") : row.dump()) + ": " +
-                                      taken.error().message);
+                    BanReasons::clean((row.is_object() ? member(row, "value") : row.type_name()) +
+                                      ": " + taken.error().message);
             }
         }
     }

@@ -11,7 +11,7 @@ namespace
 {
 
 // What yielded to bans that are over by now is asked for again.
-constexpr uint64_t all_interval_ns = 3600 * ns_per_s;
+constexpr uint64_t all_interval_ns = 600 * ns_per_s;
 constexpr uint64_t retry_most_ns = 60 * ns_per_s;
 
 } // namespace

@@ -31,6 +31,8 @@ class Bouncer
     // What came of a job; false where another one is configured by now.
     bool taken(const BouncerJob& job, const Decisions& decisions, size_t refused, uint64_t now_ns,
                uint64_t unix_s);
+    // A problem beside a good answer.
+    void tell(const std::string& problem) { status_.problem = problem; }
     bool failed(const BouncerJob& job, const std::string& why, uint64_t now_ns);
     bool is_of(const BouncerJob& job) const { return job.config == config_; }
 

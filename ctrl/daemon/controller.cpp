@@ -185,6 +185,7 @@ Result<> Controller::change(Config config, HandState hand)
     }
     config_ = std::move(config);
     hand_ = std::move(hand);
+    hand_.geo_bits = geo_.in_force().bits;
     rebuild_guard();
     configure_feeds();
     configure_bouncer();
@@ -210,7 +211,8 @@ Result<> Controller::start()
     kernel_.adopt(hand->sysctls);
     baseline_ = Baseline(hand->peaks);
     refresh_attachments(); // what an earlier daemon left
-    const Clocks clocks{plane_.now_ns(), unix_s()};
+    // A clock that was not set yet would make every ban longer.
+    const Clocks clocks{plane_.now_ns(), std::max(unix_s(), hand->saved_unix_s)};
     for (HandBan& ban : hand->prefix_bans) {
         ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
                                            : uint64_t{XDPCTL_NO_DEADLINE};
@@ -231,7 +233,11 @@ Result<> Controller::start()
         load_bans();
     }
     started_ = true;
-    return change(config_, hand_);
+    auto done = change(config_, hand_);
+    if (done && config_.crowdsec.url.empty()) { // configured away while nobody ran
+        lift_but({});
+    }
+    return done;
 }
 
 Result<> Controller::attach_configured()
@@ -658,6 +664,13 @@ Result<size_t> Controller::disallow(const std::vector<Prefix>& prefixes)
                           : failure(ErrorKind::not_found, "{} is not on the allow list",
                                     to_string(prefix));
     }
+    const HandState before = std::exchange(hand_, hand); // who is shut out without it
+    std::vector<std::string> warnings;
+    const auto safe = check_geo_lockout(geo_wanted(config_, hand), config_.allow, warnings);
+    hand_ = before;
+    if (!safe) {
+        return safe.error();
+    }
     if (auto done = change(config_, std::move(hand)); !done) {
         return done.error();
     }
@@ -806,7 +819,8 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
             applied.warnings.push_back(fmt::format("lists.block: {}: {}", to_string(prefix), *why));
         }
     }
-    if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow); !safe) {
+    if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow, applied.warnings);
+        !safe) {
         return safe.error().in("nothing was changed");
     }
     const std::vector<std::string> before = config_.interfaces;

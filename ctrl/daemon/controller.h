@@ -66,7 +66,8 @@ class Controller final : public Control
     std::vector<LogEvent> events(uint64_t since) override;
     Result<std::vector<BanInfo>> bans() override;
     Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) override;
-    Result<size_t> unban(const std::vector<Prefix>& prefixes) override;
+    Result<size_t> unban(const std::vector<Prefix>& prefixes,
+                         std::optional<xdpctl_ban_origin> origin) override;
     std::vector<AllowInfo> allowed() override;
     Result<size_t> allow(const std::vector<Prefix>& prefixes) override;
     Result<size_t> disallow(const std::vector<Prefix>& prefixes) override;
@@ -90,7 +91,7 @@ class Controller final : public Control
     void feed_failed(const FeedJob& job, const Error& error);
 
     GeoStatus geo() override;
-    Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule) override;
+    Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force) override;
     // For the thread that reads databases: where they are other ones.
     void follow_geo();
 
@@ -118,8 +119,8 @@ class Controller final : public Control
     Result<BanResult> ban_locked(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
     Result<> ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin);
     bool add_network(HandState& hand, const BanWish& wish, xdpctl_ban_origin origin) const;
-    void ban_crowded_networks();
-    uint32_t number_of_reason(std::string_view text);
+    void ban_crowded_networks(const std::vector<BanOrder>& orders);
+    std::map<std::string, uint32_t> number_reasons(const std::set<std::string>& texts);
     Result<> make_room(size_t wanted);
     void note(const char* kind, std::string text);
     std::string list_name(uint16_t list) const;
@@ -150,7 +151,8 @@ class Controller final : public Control
     void drain_locked();
     void configure_bouncer();
     size_t lift_but(const std::set<Prefix>& kept);
-    size_t lift_own(const std::vector<Prefix>& prefixes);
+    size_t lift_own(const std::vector<Prefix>& prefixes, std::optional<xdpctl_ban_origin> origin);
+    std::string fit_decisions(std::vector<BanWish>& wishes) const;
     std::optional<CrowdSecStatus> crowdsec_status() const;
     void configure_feeds();
     void load_feed_copies();
@@ -161,7 +163,13 @@ class Controller final : public Control
     void suspend_geo_unless_readable();
     Result<> set_geo_networks(const GeoSets::Plan& plan);
     void keep_geo(GeoSets::Plan plan);
-    Result<> check_geo_lockout(const GeoConfig& wanted, std::vector<Prefix> allow);
+    struct Lockout {
+        std::string text;
+        bool certain = false;
+    };
+    std::optional<Lockout> geo_lockout(const GeoSets::Plan& plan, std::vector<Prefix> allow) const;
+    Result<> check_geo_lockout(const GeoConfig& wanted, const std::vector<Prefix>& allow,
+                               std::vector<std::string>& warnings);
     void spare_host();
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
     std::vector<FeedStatus> feeds_locked();

@@ -45,10 +45,15 @@ void Controller::load_bans()
         return is_forgotten(saved.entry.ban, now, config_.heuristics.strike_decay_ns) ||
                guard_.refuses({saved.entry.source, 128});
     });
+    std::set<std::string> texts;
+    for (const SavedBan& saved : *bans) {
+        texts.insert(saved.reason);
+    }
+    const auto reasons = number_reasons(texts);
     size_t restored = 0;
     Result<> done = Done{};
     for (auto saved = bans->begin(); saved != bans->end() && done; saved++) {
-        saved->entry.ban.reason = number_of_reason(saved->reason);
+        saved->entry.ban.reason = reasons.at(saved->reason);
         done = plane_.ban({&saved->entry, 1});
         restored += done ? 1 : 0;
     }
@@ -96,7 +101,7 @@ void Controller::run_heuristics(const std::vector<ClientSample>& clients)
     }
     bans_changed_ = bans_changed_ || !orders->empty();
     if (!orders->empty()) {
-        ban_crowded_networks();
+        ban_crowded_networks(*orders);
     }
     for (const BanOrder& order : *orders) {
         note("ban", fmt::format("{} for {}: {} packets/s on its own connections, {} allowed "
@@ -147,15 +152,20 @@ void Controller::sweep_bans()
     }
 }
 
-// Where so many neighbours abuse us that the network is theirs.
-void Controller::ban_crowded_networks()
+// Where so many neighbours of those who were banned now abuse us that the network is
+// theirs. What is banned with it has proven nothing: what feeds spare is spared here.
+void Controller::ban_crowded_networks(const std::vector<BanOrder>& orders)
 {
     const uint64_t now = plane_.now_ns();
     const uint32_t share = config_.heuristics.network_share;
-    if (share == 0 || mode_in_force() != XDPCTL_MODE_ENFORCE || plane_.bypass()) {
+    const auto guard = feed_guard();
+    if (share == 0 || mode_in_force() != XDPCTL_MODE_ENFORCE || plane_.bypass() || !guard) {
         return;
     }
     CrowdedNetworks networks;
+    for (const BanOrder& order : orders) {
+        networks.watch(order.source);
+    }
     plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
         if (ban.origin == XDPCTL_BAN_HEURISTIC && now < ban.deadline_ns) {
             networks.add(source, ban.deadline_ns);
@@ -163,12 +173,11 @@ void Controller::ban_crowded_networks()
     });
     std::vector<BanWish> wishes;
     for (const auto& network : networks.above(share)) {
-        const bool held = std::any_of(hand_.prefix_bans.begin(), hand_.prefix_bans.end(),
-                                      [&network](const HandBan& ban) {
-                                          return ban.prefix.contains(network.prefix) &&
-                                                 ban.deadline_ns >= network.deadline_ns;
-                                      });
-        if (!held) {
+        const auto why = guard->refuses(network.prefix);
+        if (why) {
+            note("ban", fmt::format("{} is not banned, though {} of its hosts are: {}",
+                                    to_string(network.prefix), network.hosts, *why));
+        } else {
             wishes.push_back({network.prefix, network.deadline_ns - now,
                               fmt::format("{} of its hosts are banned", network.hosts)});
         }
@@ -187,22 +196,31 @@ void Controller::ban_crowded_networks()
     }
 }
 
-// Its number, which also an adopted data path keeps.
-uint32_t Controller::number_of_reason(std::string_view text)
+// Their numbers, which also an adopted data path keeps.
+std::map<std::string, uint32_t> Controller::number_reasons(const std::set<std::string>& texts)
 {
     const BanReasons before = hand_.ban_reasons;
-    const uint32_t number = hand_.ban_reasons.number_of(text, [this] {
-        std::set<uint32_t> used;
-        plane_.visit_bans(
-            [&used](const Address&, const xdpctl_ban& ban) { used.insert(ban.reason); });
-        return used;
-    });
+    std::optional<std::set<uint32_t>> used; // where it is asked for: in the table, and of these
+    std::map<std::string, uint32_t> numbers;
+    for (const std::string& text : texts) {
+        numbers[text] = hand_.ban_reasons.number_of(text, [&] {
+            if (!used) {
+                used.emplace();
+                plane_.visit_bans(
+                    [&](const Address&, const xdpctl_ban& ban) { used->insert(ban.reason); });
+            }
+            for (const auto& [other, number] : numbers) {
+                used->insert(number);
+            }
+            return *used;
+        });
+    }
     if (!(hand_.ban_reasons == before)) {
         if (auto saved = state_file_.save(hand_); !saved) {
             log::error("{}", saved.error().message);
         }
     }
-    return number;
+    return numbers;
 }
 
 Result<std::vector<BanInfo>> Controller::bans()
@@ -261,31 +279,29 @@ Result<> Controller::make_room(size_t wanted)
 namespace
 {
 
-// A list of others does not put aside what was decided here.
-bool yields(xdpctl_ban_origin origin, uint32_t to)
+// No program puts aside what the operator decided, nor shortens what another one did.
+bool yields(xdpctl_ban_origin origin, uint64_t deadline_ns, uint32_t to, uint64_t its_deadline_ns)
 {
-    return origin == XDPCTL_BAN_CROWDSEC && to != XDPCTL_BAN_CROWDSEC;
+    return origin != XDPCTL_BAN_OPERATOR && origin != to &&
+           (to == XDPCTL_BAN_OPERATOR || its_deadline_ns >= deadline_ns);
 }
 
 } // namespace
 
 Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin)
 {
-    if (auto room = make_room(hosts.size()); !room) {
-        return room;
-    }
     const uint64_t now = plane_.now_ns();
     std::vector<Address> sources;
+    std::set<std::string> texts;
     for (const BanWish& host : hosts) {
         sources.push_back(host.prefix.address);
+        texts.insert(host.reason);
     }
     const BanTable before = plane_.find_bans(sources);
-    std::map<std::string, uint32_t> reasons;
-    for (const BanWish& host : hosts) {
-        if (const auto [at, fresh] = reasons.emplace(host.reason, 0); fresh) {
-            at->second = number_of_reason(host.reason);
-        }
+    if (auto room = make_room(hosts.size() - std::min(before.size(), hosts.size())); !room) {
+        return room;
     }
+    const auto reasons = number_reasons(texts);
     std::vector<BanEntry> entries;
     for (const BanWish& host : hosts) {
         xdpctl_ban ban = {.deadline_ns = host.ttl_ns ? now + *host.ttl_ns : XDPCTL_NO_DEADLINE,
@@ -296,7 +312,8 @@ Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_ori
                           .reason = reasons.at(host.reason),
                           .unused = 0};
         if (const auto known = before.find(host.prefix.address); known != before.end()) {
-            if (now < known->second.deadline_ns && yields(origin, known->second.origin)) {
+            if (now < known->second.deadline_ns &&
+                yields(origin, ban.deadline_ns, known->second.origin, known->second.deadline_ns)) {
                 continue;
             }
             ban.hits = known->second.hits;
@@ -311,15 +328,6 @@ Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_ori
 bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_origin origin) const
 {
     const uint64_t now = plane_.now_ns();
-    const auto known =
-        std::find_if(hand.prefix_bans.begin(), hand.prefix_bans.end(),
-                     [&wish](const HandBan& ban) { return ban.prefix == wish.prefix; });
-    if (known != hand.prefix_bans.end()) {
-        if (now < known->deadline_ns && yields(origin, known->origin)) {
-            return false;
-        }
-        hand.prefix_bans.erase(known);
-    }
     HandBan ban;
     ban.prefix = wish.prefix;
     ban.origin = origin;
@@ -328,7 +336,18 @@ bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_or
         ban.until_unix_s = unix_s() + std::max<uint64_t>(*wish.ttl_ns / ns_per_s, 1);
         ban.deadline_ns = now + *wish.ttl_ns;
     }
-    hand.prefix_bans.push_back(std::move(ban));
+    const auto known =
+        std::find_if(hand.prefix_bans.begin(), hand.prefix_bans.end(),
+                     [&wish](const HandBan& other) { return other.prefix == wish.prefix; });
+    if (known == hand.prefix_bans.end()) {
+        hand.prefix_bans.push_back(std::move(ban));
+        return true;
+    }
+    if (now < known->deadline_ns &&
+        yields(origin, ban.deadline_ns, known->origin, known->deadline_ns)) {
+        return false;
+    }
+    *known = std::move(ban);
     return true;
 }
 
@@ -386,36 +405,68 @@ Result<BanResult> Controller::ban(const std::vector<BanWish>& wishes, xdpctl_ban
     return result;
 }
 
-Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes)
+// What of these may be lifted by whom: nothing, or what he banned himself.
+size_t Controller::lift_own(const std::vector<Prefix>& prefixes,
+                            std::optional<xdpctl_ban_origin> origin)
 {
-    const std::lock_guard lock(mutex_);
-    HandState hand = hand_;
+    const uint64_t now = plane_.now_ns();
     std::vector<Address> hosts;
+    std::set<Prefix> networks;
     for (const Prefix& prefix : prefixes) {
         if (prefix.is_host()) {
             hosts.push_back(prefix.address);
+        } else {
+            networks.insert(prefix);
         }
-        std::erase_if(hand.prefix_bans,
-                      [&prefix](const HandBan& ban) { return ban.prefix == prefix; });
     }
-    auto removed = plane_.unban(hosts);
-    if (!removed) {
-        return removed.error();
+    std::vector<Address> forgotten;
+    std::vector<BanEntry> over;
+    size_t count = 0;
+    for (const auto& [source, ban] : plane_.find_bans(hosts)) {
+        if (origin && ban.origin != *origin) {
+            continue;
+        }
+        count += now < ban.deadline_ns ? 1 : 0;
+        if (origin && ban.strikes > 0) { // the daemon remembers them
+            over.push_back({source, ban});
+            over.back().ban.deadline_ns = std::min<uint64_t>(now, ban.deadline_ns);
+        } else {
+            forgotten.push_back(source);
+        }
     }
-    bans_changed_ = bans_changed_ || *removed > 0;
-    const size_t networks = hand_.prefix_bans.size() - hand.prefix_bans.size();
-    if (networks > 0) {
+    const auto removed = plane_.unban(forgotten);
+    const auto ended = plane_.ban(over);
+    if (!removed || !ended) {
+        log::error("{}", !removed ? removed.error().message : ended.error().message);
+    }
+    HandState hand = hand_;
+    const size_t lifted = std::erase_if(hand.prefix_bans, [&](const HandBan& ban) {
+        return networks.contains(ban.prefix) && (!origin || ban.origin == *origin);
+    });
+    if (lifted > 0) {
         if (auto done = change(config_, std::move(hand)); !done) {
-            return done.error();
+            log::error("{}", done.error().message);
+            return count;
         }
     }
+    bans_changed_ = bans_changed_ || !forgotten.empty() || !over.empty();
     next_sweep_ns_ = 0;
-    const size_t total = *removed + networks;
+    return count + lifted;
+}
+
+Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes,
+                                 std::optional<xdpctl_ban_origin> origin)
+{
+    const std::lock_guard lock(mutex_);
+    const size_t total = lift_own(prefixes, origin);
     if (total == 0) {
-        return failure(ErrorKind::not_found, "none of these is banned by hand or heuristic");
+        return failure(ErrorKind::not_found, "none of these is banned by {}",
+                       origin ? ban_origin_name(*origin) : "hand or heuristic");
     }
-    note("unban", fmt::format("{} by the operator", total == 1 ? to_string(prefixes.front())
-                                                               : fmt::format("{} entries", total)));
+    note("unban",
+         fmt::format("{} by {}",
+                     total == 1 ? to_string(prefixes.front()) : fmt::format("{} entries", total),
+                     origin ? ban_origin_name(*origin) : "the operator"));
     return total;
 }
 

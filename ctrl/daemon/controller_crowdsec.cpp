@@ -51,42 +51,32 @@ size_t Controller::lift_but(const std::set<Prefix>& kept)
             over.push_back(ban.prefix);
         }
     }
-    return lift_own(over);
+    return lift_own(over, XDPCTL_BAN_CROWDSEC);
 }
 
-// Of these the bans that are CrowdSec's; how many they were.
-size_t Controller::lift_own(const std::vector<Prefix>& prefixes)
+// Takes out what does not fit beside the bans of others, for whom an eighth is kept; says
+// so.
+std::string Controller::fit_decisions(std::vector<BanWish>& wishes) const
 {
-    std::vector<Address> hosts;
-    std::set<Prefix> networks;
-    for (const Prefix& prefix : prefixes) {
-        if (prefix.is_host()) {
-            hosts.push_back(prefix.address);
-        } else {
-            networks.insert(prefix);
-        }
-    }
-    const BanTable known = plane_.find_bans(hosts);
-    std::erase_if(hosts, [&](const Address& host) {
-        const auto ban = known.find(host);
-        return ban == known.end() || ban->second.origin != XDPCTL_BAN_CROWDSEC;
+    size_t others = 0;
+    plane_.visit_bans([&](const Address&, const xdpctl_ban& ban) {
+        others += ban.origin != XDPCTL_BAN_CROWDSEC && plane_.now_ns() < ban.deadline_ns ? 1 : 0;
     });
-    const auto lifted = plane_.unban(hosts);
-    if (!lifted) {
-        log::error("{}", lifted.error().message);
-    }
-    HandState hand = hand_;
-    const size_t count = std::erase_if(hand.prefix_bans, [&networks](const HandBan& ban) {
-        return ban.origin == XDPCTL_BAN_CROWDSEC && networks.contains(ban.prefix);
-    });
-    if (count > 0) {
-        if (auto done = change(config_, std::move(hand)); !done) {
-            log::error("{}", done.error().message);
+    const size_t share = plane_.max_bans() / 8 * 7;
+    constexpr size_t networks_most = 20000;
+    size_t hosts_left = share - std::min(share, others);
+    size_t networks_left = networks_most;
+    const size_t left_out = std::erase_if(wishes, [&](const BanWish& wish) {
+        size_t& left = wish.prefix.is_host() ? hosts_left : networks_left;
+        if (left == 0) {
+            return true;
         }
-    }
-    bans_changed_ = bans_changed_ || !hosts.empty();
-    next_sweep_ns_ = 0;
-    return count + (lifted ? *lifted : 0);
+        left--;
+        return false;
+    });
+    return left_out == 0 ? ""
+                         : fmt::format("{} decisions do not fit: raise maps.bans (now {})",
+                                       left_out, plane_.max_bans());
 }
 
 void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decisions)
@@ -95,17 +85,23 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
     if (!bouncer_.is_of(job)) {
         return; // configured away meanwhile
     }
-    const auto guard = feed_guard();
-    if (!guard) {
+    // A host was decided on for what it did here; a network may hold somebody else.
+    const bool networks = std::any_of(decisions.fresh.begin(), decisions.fresh.end(),
+                                      [](const Decision& d) { return !d.prefix.is_host(); });
+    const auto strict = networks ? feed_guard() : Result<BanGuard>(guard_);
+    if (!strict) {
         lock.unlock();
-        decisions_failed(job, guard.error());
+        decisions_failed(job, strict.error());
         return;
     }
     std::vector<BanWish> wishes;
+    std::set<Prefix> kept; // also what is refused now: it may have been banned before
     size_t refused = 0;
     std::string first_refused;
     for (const Decision& decision : decisions.fresh) {
-        if (const auto why = guard->refuses(decision.prefix)) {
+        kept.insert(decision.prefix);
+        const BanGuard& guard = decision.prefix.is_host() ? guard_ : *strict;
+        if (const auto why = guard.refuses(decision.prefix)) {
             refused++;
             first_refused = first_refused.empty()
                                 ? fmt::format("{}: {}", to_string(decision.prefix), *why)
@@ -114,15 +110,12 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
             wishes.push_back({decision.prefix, decision.ttl_ns, decision.reason});
         }
     }
+    const std::string left_out = fit_decisions(wishes);
     size_t lifted = 0;
     if (job.all) {
-        std::set<Prefix> kept;
-        for (const BanWish& wish : wishes) {
-            kept.insert(wish.prefix);
-        }
         lifted = lift_but(kept);
     } else {
-        lifted = lift_own(decisions.gone);
+        lifted = lift_own(decisions.gone, XDPCTL_BAN_CROWDSEC);
     }
     const auto banned = ban_locked(wishes, XDPCTL_BAN_CROWDSEC);
     if (!banned) {
@@ -131,6 +124,10 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
         return;
     }
     bouncer_.taken(job, decisions, refused, plane_.now_ns(), unix_s());
+    if (!left_out.empty()) {
+        bouncer_.tell(left_out);
+        note("crowdsec", left_out);
+    }
     if (!wishes.empty() || lifted > 0 || refused > 0) {
         note("crowdsec",
              fmt::format(

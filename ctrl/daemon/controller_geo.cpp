@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The controller's part for services that are for some countries or AS numbers only.
+#include <algorithm>
+#include <new>
+
 #include "base/log.h"
 #include "daemon/controller.h"
+#include "host/ssh.h"
 
 namespace xdpctl
 {
@@ -20,10 +24,15 @@ GeoConfig Controller::geo_wanted(const Config& config, const HandState& hand)
 // A database that is missing must not keep the rest from its work.
 void Controller::suspend_geo_unless_readable()
 {
+    geo_.adopt(hand_.geo_bits); // what an adopted data path still reads
     const GeoConfig wanted = geo_wanted(config_, hand_);
-    if (auto plan = geo_.plan(wanted); !plan) {
-        note("geo", plan.error().message + "; no rule of geo is in force");
-        geo_.suspend(wanted, plan.error().message);
+    const auto plan = geo_.plan_leniently(wanted);
+    const auto done = plan ? set_geo_networks(*plan) : Result<>(plan.error());
+    if (!done) {
+        note("geo", done.error().message + "; no rule of geo is in force");
+        geo_.suspend(wanted, done.error().message);
+    } else if (!geo_.problem().empty()) {
+        note("geo", geo_.problem());
     }
 }
 
@@ -49,36 +58,61 @@ void Controller::keep_geo(GeoSets::Plan plan)
     geo_.keep(std::move(less));
 }
 
-// Who is logged in here must be able to log in again.
-Result<> Controller::check_geo_lockout(const GeoConfig& wanted, std::vector<Prefix> allow)
+// Who is logged in here must be able to log in again. Nothing where he is; a warning, not
+// an error, where nobody can tell him from those who try passwords.
+std::optional<Controller::Lockout> Controller::geo_lockout(const GeoSets::Plan& plan,
+                                                           std::vector<Prefix> allow) const
 {
-    if (wanted.services == geo_.in_force().wanted.services) {
-        return Done{};
+    const auto rules = plan.rules();
+    if (rules.empty()) {
+        return std::nullopt;
     }
-    const auto plan = geo_.plan(wanted);
-    const auto connections = ssh_connections();
-    if (!plan || !connections) {
-        return !plan ? plan.error() : connections.error();
+    const auto peers = ssh_peers();
+    if (!peers) {
+        log::error("{}", peers.error().message);
+        return std::nullopt;
     }
     allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
-    const auto rules = plan->rules();
-    for (const SocketInfo& socket : *connections) {
+    std::set<std::string> shut_out;
+    for (const SocketInfo& socket : peers->connections) {
         const auto rule = rules.find(socket.local_port);
-        const bool allowed =
-            std::any_of(allow.begin(), allow.end(),
-                        [&socket](const Prefix& prefix) { return prefix.contains(socket.peer); });
-        if (rule != rules.end() && !allowed &&
-            !admits(rule->second, codes_at(plan->data->networks, socket.peer))) {
-            return failure(ErrorKind::refused,
-                           "port {} would be closed for {}, connected by SSH now: `xdpctl allow "
-                           "add {}` first",
-                           socket.local_port, to_string(socket.peer), to_string(socket.peer));
+        const auto covers = [&socket](const Prefix& prefix) {
+            return prefix.contains(socket.peer);
+        };
+        if (rule != rules.end() && !std::any_of(allow.begin(), allow.end(), covers) &&
+            !is_private(socket.peer) &&
+            !admits(rule->second, codes_at(plan.data->networks, socket.peer))) {
+            shut_out.insert(fmt::format("{} (port {})", to_string(socket.peer), socket.local_port));
         }
+    }
+    if (shut_out.empty()) {
+        return std::nullopt;
+    }
+    return Lockout{fmt::format("SSH would be closed for who is {} now: {}; `xdpctl allow add` "
+                               "your own address first",
+                               peers->logged_in ? "logged in" : "connected (logged in or not)",
+                               fmt::join(shut_out, ", ")),
+                   peers->logged_in};
+}
+
+Result<> Controller::check_geo_lockout(const GeoConfig& wanted, const std::vector<Prefix>& allow,
+                                       std::vector<std::string>& warnings)
+{
+    const auto plan = geo_.plan(wanted);
+    if (!plan) {
+        return plan.error();
+    }
+    const auto lockout = geo_lockout(*plan, allow);
+    if (lockout && lockout->certain) {
+        return failure(ErrorKind::refused, "{}", lockout->text);
+    }
+    if (lockout) {
+        warnings.push_back(lockout->text);
     }
     return Done{};
 }
 
-Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule)
+Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force)
 {
     const std::lock_guard lock(mutex_);
     HandState hand = hand_;
@@ -87,8 +121,16 @@ Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule)
     } else {
         hand.geo.erase(port);
     }
-    if (auto safe = check_geo_lockout(geo_wanted(config_, hand), config_.allow); !safe) {
-        return safe;
+    std::vector<std::string> warnings;
+    auto safe = check_geo_lockout(geo_wanted(config_, hand), config_.allow, warnings);
+    if (safe && !warnings.empty()) {
+        safe = failure(ErrorKind::refused, "{}", warnings.front());
+    }
+    if (!safe && !(force && safe.error().kind == ErrorKind::refused)) {
+        return safe.error().kind == ErrorKind::refused
+                   ? Result<>(
+                         failure(ErrorKind::refused, "{}, or say --force", safe.error().message))
+                   : safe;
     }
     if (auto done = change(config_, std::move(hand)); !done) {
         return done;
@@ -109,7 +151,11 @@ void Controller::follow_geo()
     const GeoSets before = geo_;
     lock.unlock();
     const std::string stamp = before.stamp_now();
-    auto plan = before.read_again();
+    Result<GeoSets::Plan> plan = failure("no memory for the databases");
+    try {
+        plan = before.read_again();
+    } catch (const std::bad_alloc&) { // as said
+    }
     lock.lock();
     geo_in_work_ = false;
     const GeoConfig wanted = geo_wanted(config_, hand_);
@@ -124,8 +170,14 @@ void Controller::follow_geo()
     }
     const size_t networks = plan->data->networks.size();
     const bool was_suspended = geo_.is_suspended();
+    if (const auto lockout = geo_lockout(*plan, config_.allow); lockout && lockout->certain) {
+        geo_.failed("the databases are other ones: " + lockout->text, stamp);
+        note("geo", lockout->text + "; what was read before stays");
+        return;
+    }
     if (auto done = set_geo_networks(*plan); !done) {
-        log::error("{}", done.error().message);
+        geo_.failed(done.error().message, stamp);
+        note("geo", done.error().message + "; what was read before stays");
         return;
     }
     geo_.keep(std::move(*plan));

@@ -35,7 +35,11 @@ FeedWorkers::~FeedWorkers()
 void FeedWorkers::run()
 {
     while (!stop_) {
-        controller_.follow_geo();
+        try {
+            controller_.follow_geo();
+        } catch (const std::exception& problem) { // no memory for such a database
+            log::error("geo: {}", problem.what());
+        }
         if (const auto job = controller_.due_feed()) {
             work(*job);
             continue;
@@ -59,7 +63,7 @@ void FeedWorkers::work(const FeedJob& job)
     try { // what a library throws where there is no memory for such a list
         controller_.feed_fetched(job, std::move(*fetched));
     } catch (const std::exception& problem) {
-        controller_.feed_failed(job, failure("{}: {}", job.config.url, problem.what()));
+        controller_.feed_failed(job, failure("{}: {}", shown_url(job.config.url), problem.what()));
     }
 }
 

@@ -48,30 +48,55 @@ std::map<uint16_t, xdpctl_geo_rule> GeoSets::Plan::rules() const
     return compiled;
 }
 
-Result<GeoSets::Plan> GeoSets::read(const GeoConfig& wanted, const GeoBits& bits) const
+Result<GeoSets::Plan> GeoSets::read(const GeoConfig& wanted, const GeoBits& bits,
+                                    bool lenient) const
 {
-    Plan plan{wanted, false, bits, nullptr, source_.stamp(wanted.databases)};
+    Plan plan{wanted, false, bits, nullptr, source_.stamp(wanted.databases), ""};
     auto data = source_.read(wanted.databases, bits);
     if (!data) {
         return data.error();
     }
+    std::set<std::string> missing;
     for (const std::string& code : codes_of(wanted.services)) {
         if ((data->found >> bits.at(code) & 1) == 0) {
-            return failure(ErrorKind::not_found, "{} is nowhere in {}", code,
-                           fmt::join(wanted.databases, ", "));
+            missing.insert(code);
+        }
+    }
+    if (!missing.empty()) {
+        plan.missing =
+            fmt::format("{} {} nowhere in {}", fmt::join(missing, ", "),
+                        missing.size() == 1 ? "is" : "are", fmt::join(wanted.databases, ", "));
+        // A rule for nobody would shut its service.
+        const bool shut = std::any_of(
+            wanted.services.begin(), wanted.services.end(), [&missing](const auto& entry) {
+                const auto& only = entry.second.only;
+                return !only.empty() &&
+                       std::includes(missing.begin(), missing.end(), only.begin(), only.end());
+            });
+        if (!lenient || shut) {
+            return failure(ErrorKind::not_found, "{}", plan.missing);
         }
     }
     plan.data = std::make_shared<const GeoData>(std::move(*data));
     return plan;
 }
 
-Result<GeoSets::Plan> GeoSets::plan(const GeoConfig& wanted)
+Result<GeoSets::Plan> GeoSets::plan_leniently(const GeoConfig& wanted)
+{
+    auto planned = plan(wanted, true);
+    if (planned) {
+        problem_ = planned->missing;
+    }
+    return planned;
+}
+
+Result<GeoSets::Plan> GeoSets::plan(const GeoConfig& wanted, bool lenient)
 {
     if (suspended_ == wanted) {
-        return Plan{wanted, true, {}, std::make_shared<const GeoData>(), seen_};
+        return Plan{wanted, true, {}, std::make_shared<const GeoData>(), seen_, ""};
     }
     if (wanted.services.empty()) {
-        return Plan{wanted, false, current_.bits, current_.data, current_.stamp};
+        return Plan{wanted, false, current_.bits, current_.data, current_.stamp, ""};
     }
     if (auto checked = check_geo_rules(wanted.services); !checked) {
         return checked.error();
@@ -79,7 +104,7 @@ Result<GeoSets::Plan> GeoSets::plan(const GeoConfig& wanted)
     std::set<std::string> codes = codes_of(wanted.services);
     for (const Plan* known : {&current_, &last_}) {
         if (known->wanted.databases == wanted.databases && has_all(known->bits, codes) &&
-            !known->suspended) {
+            !known->suspended && !known->stamp.empty()) {
             Plan plan = *known;
             plan.wanted = wanted;
             return plan;
@@ -95,7 +120,7 @@ Result<GeoSets::Plan> GeoSets::plan(const GeoConfig& wanted)
     if (!bits) {
         return bits.error();
     }
-    auto plan = read(wanted, *bits);
+    auto plan = read(wanted, *bits, lenient);
     if (plan) {
         last_ = *plan;
     }
@@ -113,8 +138,8 @@ void GeoSets::keep(Plan plan)
 {
     if (!plan.suspended) {
         suspended_.reset();
-        if (plan.stamp != current_.stamp || current_.suspended) {
-            problem_.clear();
+        if (plan.data != current_.data || current_.suspended) { // else what failed since holds
+            problem_ = plan.missing;
             seen_ = plan.stamp;
         }
     }
@@ -150,7 +175,7 @@ Result<GeoSets::Plan> GeoSets::read_again() const
 {
     const GeoConfig& wanted = suspended_ ? *suspended_ : current_.wanted;
     const auto bits = assign_bits(current_.bits, codes_of(wanted.services));
-    return bits ? read(wanted, *bits) : bits.error();
+    return bits ? read(wanted, *bits, true) : bits.error();
 }
 
 std::string GeoSets::stamp_now() const

@@ -35,12 +35,18 @@ class GeoSets
         GeoBits bits;           // of these codes, and of those that are in force now
         std::shared_ptr<const GeoData> data = std::make_shared<const GeoData>();
         std::string stamp;
+        std::string missing; // codes that were passed over, as a sentence; else empty
 
         std::map<uint16_t, xdpctl_geo_rule> rules() const;
     };
     // Reads the databases where what is known does not suffice. An error where a code is
     // not in them.
-    Result<Plan> plan(const GeoConfig& wanted);
+    Result<Plan> plan(const GeoConfig& wanted) { return plan(wanted, false); }
+    // Codes that the databases do not know any more are passed over and told as the problem,
+    // where each rule still has one to go by.
+    Result<Plan> plan_leniently(const GeoConfig& wanted);
+    // The bits that codes had in an earlier run.
+    void adopt(const GeoBits& bits) { current_.bits = bits; }
     // These rules stay out of force, instead of an error, until the files change.
     void suspend(const GeoConfig& wanted, std::string why);
     // It is in force. What no rule names any more may be left out from now on.
@@ -61,7 +67,8 @@ class GeoSets
     bool is_suspended() const { return current_.suspended; }
 
   private:
-    Result<Plan> read(const GeoConfig& wanted, const GeoBits& bits) const;
+    Result<Plan> read(const GeoConfig& wanted, const GeoBits& bits, bool lenient) const;
+    Result<Plan> plan(const GeoConfig& wanted, bool lenient);
 
     Source source_;
     Plan current_;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/state.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 namespace xdpctl
@@ -178,6 +180,18 @@ Result<std::set<std::string>> codes_in(const json& rule, const char* member)
 
 Result<> decode_geo(const json& in, HandState& state)
 {
+    const json bits = in.value("geo_bits", json::object());
+    if (!bits.is_object()) {
+        return failure("geo_bits must be an object");
+    }
+    std::set<unsigned> taken;
+    for (const auto& [code, bit] : bits.items()) {
+        if (!parse_geo_code(code) || !bit.is_number_unsigned() || bit >= XDPCTL_GEO_CODES ||
+            !taken.insert(bit.get<unsigned>()).second) {
+            return failure("geo_bits: {} is not understood", code);
+        }
+        state.geo_bits[code] = bit.get<unsigned>();
+    }
     return decode_ports(in, "geo", state.geo, [](const json& value) -> Result<GeoRule> {
         if (!value.is_object()) {
             return failure("not an object");
@@ -194,7 +208,10 @@ Result<> decode_geo(const json& in, HandState& state)
 
 std::string encode_state(const HandState& state, const std::string& boot)
 {
-    json out = {{"version", 1}, {"allow", json::array()}, {"prefix_bans", json::array()}};
+    json out = {{"version", 1},
+                {"saved", state.saved_unix_s},
+                {"allow", json::array()},
+                {"prefix_bans", json::array()}};
     if (state.mode) {
         out["mode"] = to_string(*state.mode);
     }
@@ -221,6 +238,7 @@ std::string encode_state(const HandState& state, const std::string& boot)
     for (const auto& [port, rule] : state.geo) {
         out["geo"][std::to_string(port)] = {{"only", rule.only}, {"closed", rule.closed}};
     }
+    out["geo_bits"] = state.geo_bits;
     out["boot"] = boot;
     out["sysctls"] = json::object();
     for (const auto& [name, changed] : state.sysctls) {
@@ -242,6 +260,11 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         return failure("not a state file of version 1");
     }
     HandState state;
+    if (const json saved = in.value("saved", json(0U)); saved.is_number_unsigned()) {
+        state.saved_unix_s = saved.get<uint64_t>();
+    } else {
+        return failure("saved must be a time in seconds");
+    }
     if (const json mode = in.value("mode", json()); mode.is_string()) {
         auto parsed = parse_mode(mode.get_ref<const std::string&>());
         if (!parsed) {
@@ -302,7 +325,9 @@ Result<> StateFile::save(const HandState& state) const
     if (auto made = make_directories(directory_); !made) {
         return made;
     }
-    return write_file_atomic(path(), encode_state(state, boot_id()));
+    HandState saved = state;
+    saved.saved_unix_s = std::max(unix_s(), state.saved_unix_s);
+    return write_file_atomic(path(), encode_state(saved, boot_id()));
 }
 
 } // namespace xdpctl

@@ -27,6 +27,7 @@ struct HandBan {
 };
 
 struct HandState {
+    uint64_t saved_unix_s = 0; // when it was written
     std::optional<xdpctl_mode> mode;
     std::vector<Prefix> allow;
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
@@ -34,6 +35,7 @@ struct HandState {
     std::map<uint16_t, bool> lockdown;            // by port
     BanReasons ban_reasons;                       // the numbers in xdpctl_ban.reason
     GeoRules geo;                                 // by port; one without codes: open
+    GeoBits geo_bits;                             // that the data path goes by
     std::map<std::string, uint16_t> lists;        // numbers of feeds, by name
     // Not the operator's: the most that was seen in peacetime.
     Peaks peaks{};

@@ -4,9 +4,6 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -14,6 +11,7 @@
 #include "base/file.h"
 #include "core/frame.h"
 #include "host/netlink.h"
+#include "host/ssh.h"
 
 namespace xdpctl
 {
@@ -156,66 +154,14 @@ Result<BanGuard> make_feed_guard(const HostFacts& facts, const std::vector<Prefi
     for (const Prefix& network : facts.private_networks) {
         guard.protect(network, "a private network of this host");
     }
-    const auto sockets = ssh_connections();
-    if (!sockets) {
-        return sockets.error();
+    const auto peers = ssh_peers();
+    if (!peers) {
+        return peers.error();
     }
-    for (const SocketInfo& socket : *sockets) {
+    for (const SocketInfo& socket : peers->connections) {
         guard.protect({socket.peer, 128}, "connected by SSH now");
     }
     return guard;
-}
-
-std::set<uint16_t> parse_ssh_ports(const std::string& sshd_config)
-{
-    std::set<uint16_t> ports;
-    const auto add = [&ports](const std::string& text) {
-        uint16_t port = 0;
-        const char* end = text.data() + text.size();
-        if (std::from_chars(text.data(), end, port).ptr == end && port > 0) {
-            ports.insert(port);
-        }
-    };
-    std::istringstream lines(sshd_config);
-    for (std::string line; std::getline(lines, line);) {
-        // "Port 22", "Port=22", "ListenAddress [2001:db8::1]:22"; see sshd_config(5).
-        std::replace(line.begin(), line.end(), '=', ' ');
-        std::istringstream words(line);
-        std::string key;
-        std::string value;
-        words >> key >> value;
-        std::transform(key.begin(), key.end(), key.begin(),
-                       [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-        const size_t colon = value.rfind(':');
-        if (key == "port") {
-            add(value);
-        } else if (key == "listenaddress" && colon != std::string::npos &&
-                   (value.find(':') == colon || value[colon - 1] == ']')) {
-            add(value.substr(colon + 1));
-        }
-    }
-    return ports.empty() ? std::set<uint16_t>{22} : ports;
-}
-
-Result<std::vector<SocketInfo>> ssh_connections()
-{
-    const auto main = read_file("/etc/ssh/sshd_config");
-    std::string config = main ? *main : "";
-    std::error_code none;
-    for (const auto& part : std::filesystem::directory_iterator("/etc/ssh/sshd_config.d", none)) {
-        if (const auto text = read_file(part.path().string())) {
-            config += "\n" + *text;
-        }
-    }
-    const std::set<uint16_t> ports = parse_ssh_ports(config);
-    auto sockets = connected_tcp();
-    if (!sockets) {
-        return sockets.error().in("who is connected by SSH");
-    }
-    std::erase_if(*sockets, [&ports](const SocketInfo& socket) {
-        return !socket.established || !ports.contains(socket.local_port);
-    });
-    return sockets;
 }
 
 Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts)

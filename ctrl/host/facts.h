@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -50,12 +49,6 @@ BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
 // Of what no list of others may touch: besides, the private networks that the host is
 // part of, and who is connected by SSH.
 Result<BanGuard> make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
-
-// The ports that sshd(8) listens on by its configuration; 22 where that says nothing.
-std::set<uint16_t> parse_ssh_ports(const std::string& sshd_config);
-
-// Open connections to them.
-Result<std::vector<SocketInfo>> ssh_connections();
 
 // TCP connections to the host's services, open or closing.
 Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts);

@@ -29,8 +29,8 @@ struct GeoLab : Loaded {
         spec.geo[443] = {cn, as64500};
         spec.host.udp_services = {{false, 443}, {true, 443}, {false, 80}, {true, 80}};
         commit();
-        networks({{"10.1.0.0/16"_net, cn},
-                  {"10.1.2.0/24"_net, cn | as64500},
+        networks({{"11.1.0.0/16"_net, cn},
+                  {"11.1.2.0/24"_net, cn | as64500},
                   {"2001:db8:1::/48"_net, cn},
                   {"2001:db8:1:5::/64"_net, cn | as64500}});
     }
@@ -82,12 +82,23 @@ std::optional<std::string> make_database(const char* kind, const std::string& li
 TEST_CASE("a service is for some countries, and closed for an AS number")
 {
     GeoLab lab;
-    for (const auto& [source, inside] : {std::pair("10.1.1.1", true),
-                                         {"10.1.2.1", false},
-                                         {"10.2.1.1", false},
+    for (const auto& [source, inside] : {std::pair("11.1.1.1", true),
+                                         {"11.1.2.1", false},
+                                         {"11.2.1.1", false},
                                          {"2001:db8:1::1", true},
                                          {"2001:db8:1:5::1", false},
-                                         {"2001:db8:2::1", false}}) {
+                                         {"2001:db8:2::1", false},
+                                         // Of no country: networks of the host's own site.
+                                         {"10.2.1.1", true},
+                                         {"172.31.255.9", true},
+                                         {"192.168.7.7", true},
+                                         {"100.127.0.1", true},
+                                         {"172.32.0.1", false},
+                                         {"100.128.0.1", false},
+                                         {"fd00::1", true},
+                                         {"fe80::1", true},
+                                         {"fec0::1", false},
+                                         {"2001:db8::1", false}}) {
         INFO(source);
         CHECK(lab.tcp(source, 443) == (inside ? "passed" : "geo_refused"));
         CHECK(lab.udp(source, 443) == (inside ? "passed" : "geo_refused"));
@@ -102,7 +113,7 @@ TEST_CASE("a service is for some countries, and closed for an AS number")
         return list.list == XDPCTL_LIST_GEO;
     });
     REQUIRE(geo != usage->end());
-    CHECK(geo->met.packets == 8);
+    CHECK(geo->met.packets == 16);
     CHECK(geo->prefixes[0] == 2);
     CHECK(geo->prefixes[1] == 2);
 }
@@ -110,28 +121,28 @@ TEST_CASE("a service is for some countries, and closed for an AS number")
 TEST_CASE("allow and block lists speak before countries do")
 {
     GeoLab lab;
-    lab.spec.allow = {"10.2.3.0/24"_net, "2001:db8:2:1::/64"_net};
-    lab.spec.block = {{"10.1.7.0/24"_net}, {"2001:db8:1:7::/64"_net}};
-    lab.spec.bans = {{"10.1.8.0/24"_net, lab.now + ns_per_s},
+    lab.spec.allow = {"11.2.3.0/24"_net, "2001:db8:2:1::/64"_net};
+    lab.spec.block = {{"11.1.7.0/24"_net}, {"2001:db8:1:7::/64"_net}};
+    lab.spec.bans = {{"11.1.8.0/24"_net, lab.now + ns_per_s},
                      {"2001:db8:1:8::/64"_net, lab.now + ns_per_s},
-                     {"10.2.8.0/24"_net, lab.now + ns_per_s}};
+                     {"11.2.8.0/24"_net, lab.now + ns_per_s}};
     lab.commit();
-    CHECK(lab.tcp("10.2.3.1", 443) == "allowed");
+    CHECK(lab.tcp("11.2.3.1", 443) == "allowed");
     CHECK(lab.tcp("2001:db8:2:1::1", 443) == "allowed");
-    CHECK(lab.tcp("10.1.7.1", 443) == "blocked");
+    CHECK(lab.tcp("11.1.7.1", 443) == "blocked");
     CHECK(lab.tcp("2001:db8:1:7::1", 443) == "blocked");
-    CHECK(lab.tcp("10.1.9.1", 443) == "passed");
-    CHECK(lab.tcp("10.1.8.1", 443) == "blocked");
+    CHECK(lab.tcp("11.1.9.1", 443) == "passed");
+    CHECK(lab.tcp("11.1.8.1", 443) == "blocked");
     CHECK(lab.tcp("2001:db8:1:8::1", 443) == "blocked");
     // Where a ban is over and still in the tables nobody can tell: open, not shut.
     lab.advance(2 * ns_per_s);
-    CHECK(lab.tcp("10.1.8.1", 443) == "passed");
+    CHECK(lab.tcp("11.1.8.1", 443) == "passed");
     CHECK(lab.tcp("2001:db8:1:8::1", 443) == "passed");
-    CHECK(lab.tcp("10.2.8.1", 443) == "passed");
+    CHECK(lab.tcp("11.2.8.1", 443) == "passed");
     lab.spec.bans.clear();
     lab.commit();
-    CHECK(lab.tcp("10.1.8.1", 443) == "passed");
-    CHECK(lab.tcp("10.2.8.1", 443) == "geo_refused");
+    CHECK(lab.tcp("11.1.8.1", 443) == "passed");
+    CHECK(lab.tcp("11.2.8.1", 443) == "geo_refused");
 }
 
 TEST_CASE("an exchange of databases says the new, and combinations are given back")
@@ -141,18 +152,18 @@ TEST_CASE("an exchange of databases says the new, and combinations are given bac
     for (unsigned round = 0; round < 80; round++) {
         std::vector<GeoNetwork> networks;
         for (uint32_t i = 0; i < 1000; i++) {
-            Address address = "10.0.0.0"_ip;
+            Address address = "11.0.0.0"_ip;
             address.bytes[13] = static_cast<uint8_t>(i >> 8);
             address.bytes[14] = static_cast<uint8_t>(i);
             const uint64_t other = (uint64_t{round} << 10 | i) << 2; // no two the same
             networks.push_back({{address, 120}, (i % 2 == round % 2 ? cn : 0) | other});
         }
         lab.networks(networks);
-        CHECK(lab.tcp("10.0.2.9", 443) == (round % 2 == 0 ? "passed" : "geo_refused"));
-        CHECK(lab.tcp("10.0.3.9", 443) == (round % 2 == 1 ? "passed" : "geo_refused"));
+        CHECK(lab.tcp("11.0.2.9", 443) == (round % 2 == 0 ? "passed" : "geo_refused"));
+        CHECK(lab.tcp("11.0.3.9", 443) == (round % 2 == 1 ? "passed" : "geo_refused"));
     }
     lab.networks({});
-    CHECK(lab.tcp("10.0.2.9", 443) == "geo_refused");
+    CHECK(lab.tcp("11.0.2.9", 443) == "geo_refused");
 }
 
 TEST_CASE("countries and lists together mean what a plain reference says")
@@ -164,7 +175,7 @@ TEST_CASE("countries and lists together mean what a plain reference says")
     GeoLab lab;
     for (int round = 0; round < 60; round++) {
         const auto some = [&random](bool ipv4, unsigned bits) {
-            Address address = ipv4 ? "10.0.0.0"_ip : "2001:db8::"_ip;
+            Address address = ipv4 ? "11.0.0.0"_ip : "2001:db8::"_ip;
             address.bytes[14] = static_cast<uint8_t>(random() % 4);
             address.bytes[15] = static_cast<uint8_t>(random());
             return network_of(address, static_cast<uint8_t>(128 - random() % bits));

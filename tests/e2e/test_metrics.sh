@@ -5,7 +5,14 @@ set -euo pipefail
 need prometheus promtool curl jq tcpreplay nginx
 lab_up
 web_up
-write_config enforce
+# A feed and a CrowdSec that is not there, so that every rule has something to look at.
+echo 192.0.2.9 > "$DIR/list"
+write_config enforce "[[feeds]]
+name = \"local\"
+url = \"$DIR/list\"
+[crowdsec]
+url = \"http://127.0.0.1:9\"
+key_file = \"$DIR/none\""
 daemon_up
 check "promtool check metrics" bash -c "nsenter --net=/run/netns/$HOST curl -s http://127.0.0.1:9417/metrics | promtool check metrics"
 check "promtool check rules" promtool check rules "$ROOT/tools/prometheus/xdpctl.rules.yml"

@@ -121,11 +121,16 @@ TEST_CASE("reasons of bans keep their numbers, and give way when nobody uses the
 TEST_CASE("a network is banned where enough of its hosts are")
 {
     CrowdedNetworks networks;
+    networks.watch("192.0.2.9"_ip);
+    networks.watch("2001:db8::9"_ip);
+    networks.watch("2001:db8:0:1::9"_ip);
     for (int i = 0; i < 128; i++) {
         Address host = "192.0.2.0"_ip;
         host.bytes[15] = static_cast<uint8_t>(i);
-        networks.add(host, static_cast<uint64_t>(1000 + i));
-        if (i < 8) {
+        networks.add(host, static_cast<uint64_t>(i == 0 ? 1'000'000 : 1000 + i));
+        host.bytes[14] = 3; // nobody was banned there now
+        networks.add(host, 5);
+        if (i < 32) {
             Address near = "2001:db8::"_ip;
             near.bytes[15] = static_cast<uint8_t>(i);
             networks.add(near, 5);
@@ -133,12 +138,14 @@ TEST_CASE("a network is banned where enough of its hosts are")
             networks.add(near, 5);
         }
     }
-    networks.add("198.51.100.1"_ip, 7);
     const auto half = networks.above(50);
     REQUIRE(half.size() == 2);
     CHECK(half[0].prefix == "192.0.2.0/24"_net);
     CHECK(half[0].hosts == 128);
-    CHECK(half[0].deadline_ns == 1127);
+    CHECK(half[0].deadline_ns == 1001); // until so many of them are free
     CHECK(half[1].prefix == "2001:db8::/64"_net);
     CHECK(networks.above(51).empty());
+    const auto some = networks.above(10);
+    REQUIRE(some.size() == 2);
+    CHECK(some[0].deadline_ns == 1103); // 26 hosts hold longer than one that holds for ever
 }

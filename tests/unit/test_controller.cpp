@@ -144,9 +144,45 @@ TEST_CASE("bans: guarded in parts, listed, lifted")
     }
     house.restart({});
     CHECK(house.controller->bans()->at(0).reason == list->at(0).reason);
-    CHECK(*house.controller->unban({"203.0.113.7"_net, "2001:db8::/48"_net}) == 2);
+    CHECK(*house.controller->unban({"203.0.113.7"_net, "2001:db8::/48"_net}, {}) == 2);
     CHECK(house.controller->bans()->empty());
-    CHECK(house.controller->unban({"203.0.113.7"_net}).error().kind == ErrorKind::not_found);
+    CHECK(house.controller->unban({"203.0.113.7"_net}, {}).error().kind == ErrorKind::not_found);
+}
+
+TEST_CASE("no program puts aside what others decided")
+{
+    House house;
+    Controller& control = *house.controller;
+    const auto of = [&control](const char* prefix) {
+        for (const BanInfo& ban : *control.bans()) {
+            if (to_string(ban.prefix) == prefix) {
+                return fmt::format("{} {}", ban.origin, ban.remaining_ns.value_or(0) / ns_per_s);
+            }
+        }
+        return std::string("none");
+    };
+    for (const char* text : {"203.0.113.7", "2001:db8::/48"}) {
+        INFO(text);
+        const Prefix prefix = parse_prefix(text).value();
+        const auto ban = [&](uint64_t seconds, xdpctl_ban_origin origin) {
+            REQUIRE(control.ban({{prefix, seconds * ns_per_s, ""}}, origin));
+        };
+        ban(100, XDPCTL_BAN_CROWDSEC);
+        ban(10, XDPCTL_BAN_FAIL2BAN);
+        CHECK(of(text) == "crowdsec 100"); // not shortened
+        CHECK_FALSE(control.unban({prefix}, XDPCTL_BAN_FAIL2BAN));
+        ban(200, XDPCTL_BAN_FAIL2BAN);
+        CHECK(of(text) == "fail2ban 200");
+        ban(50, XDPCTL_BAN_FAIL2BAN);
+        CHECK(of(text) == "fail2ban 50"); // who banned may
+        ban(20, XDPCTL_BAN_OPERATOR);
+        CHECK(of(text) == "operator 20");
+        ban(500, XDPCTL_BAN_FAIL2BAN);
+        CHECK(of(text) == "operator 20");
+        CHECK_FALSE(control.unban({prefix}, XDPCTL_BAN_FAIL2BAN));
+        CHECK(control.unban({prefix}, {}));
+        CHECK(of(text) == "none");
+    }
 }
 
 TEST_CASE("a full table refuses the batch and keeps what it had")
@@ -208,13 +244,13 @@ TEST_CASE("where half of a network's hosts are banned, all of it is")
         std::erase_if(all, [](const BanInfo& ban) { return ban.prefix.is_host(); });
         return all;
     };
-    flood(14); // seven of each family
+    flood(62); // 31 of each family
     CHECK(networks().empty());
-    flood(16);
+    flood(64);
     REQUIRE(networks().size() == 1);
     CHECK(networks()[0].prefix == "2001:db8:7::/64"_net);
     CHECK(networks()[0].origin == "heuristic");
-    CHECK(networks()[0].reason == "8 of its hosts are banned");
+    CHECK(networks()[0].reason == "32 of its hosts are banned");
     flood(256);
     REQUIRE(networks().size() == 2);
     CHECK(networks()[0].prefix == "203.0.113.0/24"_net);

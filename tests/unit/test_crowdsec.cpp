@@ -65,6 +65,9 @@ TEST_CASE("decisions of CrowdSec")
     CHECK(decisions->passed_over == 2);
     CHECK(decisions->faults == 5);
     CHECK(decisions->first_fault == "0.0.0.0/0: wider than /8");
+    std::string deep = R"({"deleted":null,"new":[)" + std::string(300000, '[');
+    deep += std::string(300000, ']') + "]}";
+    CHECK(parse_decisions(deep)->faults == 1);
 
     CHECK(parse_decisions(R"({"deleted":null,"new":null})")->fresh.empty());
     for (const char* wrong :
@@ -115,11 +118,18 @@ TEST_CASE("when CrowdSec is asked, and for what")
         CHECK(bouncer.status(2000)->problem.empty());
         CHECK(bouncer.status(2000)->refused == 0);
     }
-    SECTION("all of it once an hour")
+    SECTION("all of it now and then")
     {
         CHECK(bouncer.taken(*job, {}, 1, 12 * ns_per_s, 1011));
         CHECK(bouncer.status(1011)->refused == 3);
-        CHECK_FALSE(bouncer.due(3000 * ns_per_s)->all);
+        job = bouncer.due(600 * ns_per_s);
+        CHECK_FALSE(job->all);
+        CHECK(bouncer.taken(*job, {}, 0, 600 * ns_per_s, 1600));
+        job = bouncer.due(611 * ns_per_s);
+        CHECK(job->all);
+        CHECK(bouncer.taken(*job, {}, 0, 611 * ns_per_s, 1611));
+        CHECK(bouncer.status(1611)->refused == 0);
+        CHECK_FALSE(bouncer.due(1200 * ns_per_s)->all);
         bouncer.configure(config_of("http://a/"), 0);
         CHECK(bouncer.due(0)->all);
     }

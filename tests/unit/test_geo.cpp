@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
+#include <utmp.h>
+
+#include <cstring>
 #include <random>
 
 #include "daemon/geo_sets.h"
 #include "harness/literals.h"
-#include "host/facts.h"
+#include "host/ssh.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
@@ -188,9 +191,30 @@ TEST_CASE("databases are read when a rule needs more than is known")
         CHECK_FALSE(sets.problem().empty());
         CHECK(codes_seen(sets.in_force(), "10.1.1.1"_ip) != 0);
         files.networks["CN"] = {"12.0.0.0/8"_net};
-        files.stamp = "3";
+        files.stamp = "1"; // the very file that was there before
+        CHECK(sets.is_stale());
         sets.keep(sets.read_again().value());
         CHECK(sets.problem().empty());
+        CHECK_FALSE(sets.is_stale());
+    }
+    SECTION("a code that vanishes is passed over where the rule has others")
+    {
+        const GeoConfig two = wanting({{443, {{"CN", "US"}, {}}}, {80, {{}, {"US"}}}});
+        sets.keep(sets.plan(two).value());
+        files.networks["US"].clear();
+        files.stamp = "2";
+        sets.keep(sets.read_again().value());
+        CHECK_THAT(sets.problem(), Catch::Contains("US is nowhere"));
+        CHECK_FALSE(sets.is_stale());
+        GeoSets later(files.source()); // after a restart
+        later.adopt(sets.in_force().bits);
+        CHECK_FALSE(later.plan(two));
+        const auto plan = later.plan_leniently(two);
+        REQUIRE(plan);
+        CHECK(plan->bits == sets.in_force().bits);
+        files.networks["CN"].clear(); // now it would be for nobody
+        files.stamp = "3";
+        CHECK_FALSE(GeoSets(files.source()).plan_leniently(two));
     }
 }
 
@@ -223,11 +247,32 @@ TEST_CASE("rules whose databases cannot be read are suspended until they can")
 
 TEST_CASE("the ports that sshd listens on")
 {
-    CHECK(parse_ssh_ports("") == std::set<uint16_t>{22});
+    using Ports = std::set<uint16_t>;
+    CHECK(parse_ssh_ports("") == Ports{22});
     CHECK(parse_ssh_ports("# Port 2222\nPort 22\nport=2200\n  PORT\t2201 # why\n") ==
-          std::set<uint16_t>{22, 2200, 2201});
-    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1:2222\nListenAddress [2001:db8::1]:2223\n"
-                          "ListenAddress 2001:db8::22\nListenAddress :\n") ==
-          std::set<uint16_t>{2222, 2223});
-    CHECK(parse_ssh_ports("Port 70000\nPort\nPort x") == std::set<uint16_t>{22});
+          Ports{22, 2200, 2201});
+    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1:2222\nListenAddress [2001:db8::1]:2223\n") ==
+          Ports{2222, 2223});
+    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1:2222\nListenAddress 2001:db8::22\n") ==
+          Ports{22, 2222});
+    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1\nListenAddress 192.0.2.2:2222\nPort 2200") ==
+          Ports{2200, 2222});
+    CHECK(parse_ssh_ports("Port 70000\nPort\nPort x\nListenAddress :\n") == Ports{22});
+}
+
+TEST_CASE("who is logged in")
+{
+    const auto entry = [](short type, const char* from) {
+        utmp one{};
+        one.ut_type = type;
+        const Address address = parse_address(from).value();
+        const size_t skip = address.is_ipv4() ? 12 : 0;
+        std::memcpy(one.ut_addr_v6, address.bytes.data() + skip, 16 - skip);
+        return std::string(reinterpret_cast<const char*>(&one), sizeof(one));
+    };
+    const std::string file = entry(USER_PROCESS, "192.0.2.1") + entry(DEAD_PROCESS, "192.0.2.2") +
+                             entry(USER_PROCESS, "2001:db8::1") + entry(USER_PROCESS, "0.0.0.0");
+    CHECK(parse_logins(file) == std::set<Address>{"192.0.2.1"_ip, "2001:db8::1"_ip});
+    CHECK(parse_logins(file.substr(0, sizeof(utmp) + 5)) == std::set<Address>{"192.0.2.1"_ip});
+    CHECK(parse_logins("").empty());
 }

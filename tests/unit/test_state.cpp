@@ -14,6 +14,7 @@ TEST_CASE("what was set by hand survives")
     state.allow = {"192.0.2.0/24"_net, "2001:db8::1"_net};
     state.prefix_bans = {{"198.51.100.0/24"_net, 1700000000},
                          {"2001:db8:1::/48"_net, std::nullopt, XDPCTL_BAN_CROWDSEC, "why"}};
+    state.geo_bits = {{"CN", 3}, {"AS4134", 0}};
     state.ban_reasons = BanReasons({"one", "two"});
     state.guards = {{443, XDPCTL_GUARD_ON}};
     state.lockdown = {{443, true}, {80, false}};
@@ -25,6 +26,7 @@ TEST_CASE("what was set by hand survives")
     CHECK(read->lockdown == state.lockdown);
     CHECK(read->geo == state.geo);
     CHECK(read->ban_reasons == state.ban_reasons);
+    CHECK(read->geo_bits == state.geo_bits);
     CHECK(read->prefix_bans[1].origin == XDPCTL_BAN_CROWDSEC);
     CHECK(read->prefix_bans[1].reason == "why");
     CHECK(read->sysctls == state.sysctls);
@@ -40,13 +42,23 @@ TEST_CASE("what was set by hand survives")
 TEST_CASE("a damaged state file is refused, not guessed at")
 {
     for (const char* text :
-         {"", "[]", "{}", R"({"version": 2})", R"({"version": 1, "allow": ["x"]})",
-          R"({"version": 1, "allow": [5]})", R"({"version": 1, "mode": "drop"})",
+         {"",
+          "[]",
+          "{}",
+          R"({"version": 2})",
+          R"({"version": 1, "allow": ["x"]})",
+          R"({"version": 1, "allow": [5]})",
+          R"({"version": 1, "mode": "drop"})",
           R"({"version": 1, "guards": {"443": "sometimes"}})",
-          R"({"version": 1, "guards": {"70000": "on"}})", R"({"version": 1, "guards": []})",
-          R"({"version": 1, "lockdown": {"443": 1}})", R"({"version": 1, "sysctls": {"a": 1}})",
+          R"({"version": 1, "guards": {"70000": "on"}})",
+          R"({"version": 1, "guards": []})",
+          R"({"version": 1, "lockdown": {"443": 1}})",
+          R"({"version": 1, "sysctls": {"a": 1}})",
           R"({"version": 1, "geo": {"443": {"only": ["CHN"]}}})",
-          R"({"version": 1, "geo": {"443": 5}})", R"({"version": 1, "prefix_bans": [7]})",
+          R"({"version": 1, "geo": {"443": 5}})",
+          R"({"version": 1, "geo_bits": {"CN": 64}})",
+          R"({"version": 1, "geo_bits": {"CN": 1, "US": 1}})",
+          R"({"version": 1, "prefix_bans": [7]})",
           R"({"version": 1, "ban_reasons": [7]})",
           R"({"version": 1, "prefix_bans": [{"prefix": "192.0.2.1", "origin": "x"}]})",
 

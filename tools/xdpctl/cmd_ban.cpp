@@ -20,6 +20,7 @@ struct ListOptions {
     std::vector<std::string> prefixes;
     std::string ttl = "1h";
     std::string source = "operator";
+    std::string lifted_source; // empty: whoever banned
     std::string reason;
     std::string file;
     CLI::App* add = nullptr;
@@ -103,12 +104,14 @@ Outcome ban(const Context& context, const ListOptions& options,
     return add(context, "/v1/bans", prefixes, body);
 }
 
-Outcome remove(const Context& context, const char* path, const std::vector<std::string>& prefixes)
+Outcome remove(const Context& context, const char* path, const std::vector<std::string>& prefixes,
+               json body)
 {
     if (auto checked = check_prefixes(prefixes); !checked) {
         return checked.error();
     }
-    auto answer = context.api().remove(path, {{"entries", prefixes}});
+    body["entries"] = prefixes;
+    auto answer = context.api().remove(path, body);
     if (!answer) {
         return answer.error();
     }
@@ -164,13 +167,17 @@ CLI::App* add_prefix_verb(CLI::App& app, const char* name, const char* summary, 
     return verb;
 }
 
+std::vector<std::string> sources()
+{
+    return {ban_origin_names.begin(), ban_origin_names.end()};
+}
+
 void add_ban_options(CLI::App& app, ListOptions& options)
 {
     app.add_option("-r,--reason", options.reason, "why, for whoever looks at it later");
     app.add_option("--source", options.source, "who bans")
         ->capture_default_str()
-        ->check(CLI::IsMember(
-            std::vector<std::string>(ban_origin_names.begin(), ban_origin_names.end())));
+        ->check(CLI::IsMember(sources()));
     app.add_option("-t,--ttl", options.ttl, "such as 90s, 10m, 1h, 7d, or permanent")
         ->capture_default_str();
 }
@@ -191,6 +198,8 @@ Action setup_ban(CLI::App& app)
 {
     const auto options = add_common(app);
     add_ban_options(*options->add, *options);
+    options->del->add_option("--source", options->lifted_source, "only what this one banned")
+        ->check(CLI::IsMember(sources()));
     options->import_ = app.add_subcommand("import", "add all of a file, in one go");
     options->import_->fallthrough();
     options->import_->add_option("FILE", options->file, "one prefix per line, - for standard input")
@@ -202,7 +211,10 @@ Action setup_ban(CLI::App& app)
             return ban(context, *options, options->prefixes);
         }
         if (options->del->parsed()) {
-            return remove(context, "/v1/bans", options->prefixes);
+            return remove(context, "/v1/bans", options->prefixes,
+                          options->lifted_source.empty()
+                              ? json::object()
+                              : json{{"source", options->lifted_source}});
         }
         if (options->import_->parsed()) {
             return import_bans(context, *options);
@@ -219,7 +231,7 @@ Action setup_allow(CLI::App& app)
             return add(context, "/v1/allow", options->prefixes, json::object());
         }
         if (options->del->parsed()) {
-            return remove(context, "/v1/allow", options->prefixes);
+            return remove(context, "/v1/allow", options->prefixes, json::object());
         }
         return show(context, "/v1/allow", {}, print_allowed);
     };

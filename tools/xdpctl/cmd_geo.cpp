@@ -21,6 +21,7 @@ struct Options {
     std::vector<std::string> closed;
     bool open = false;
     bool as_configured = false;
+    bool force = false;
 };
 
 std::string words(const json& codes)
@@ -72,7 +73,8 @@ Outcome set(const Context& context, const Options& options)
                        {options.closed.begin(), options.closed.end()}};
     const json body =
         options.as_configured ? json() : json{{"only", options.only}, {"closed", options.closed}};
-    auto answer = context.api().put("/v1/geo", {{"port", options.port}, {"rule", body}});
+    auto answer = context.api().put(
+        "/v1/geo", {{"port", options.port}, {"rule", body}, {"force", options.force}});
     if (!answer) {
         return answer.error();
     }
@@ -92,7 +94,8 @@ Action setup_geo(CLI::App& app)
     app.footer(
         "Without a verb: every rule, and the databases (geo.databases). Codes are countries\n"
         "(ISO 3166-1: CN) and AS numbers (AS4134). Who is connected by TCP stays connected;\n"
-        "new connections and UDP are asked. The allow list comes first.");
+        "new connections and UDP are asked. The allow list comes first; private addresses are in\n"
+        "no country and stay admitted.");
     app.add_subcommand("list", "whom services are for");
     CLI::App* set_app = app.add_subcommand("set", "narrow or close a service");
     set_app->add_option("PORT", options->port, "of TCP and UDP")
@@ -101,6 +104,7 @@ Action setup_geo(CLI::App& app)
     set_app->add_option("--only", options->only, "refuse all but these: CN,AS4134")->delimiter(',');
     set_app->add_option("--closed", options->closed, "refuse these")->delimiter(',');
     set_app->add_flag("--open", options->open, "to all, whatever is configured");
+    set_app->add_flag("--force", options->force, "also where it shuts out who is connected by SSH");
     set_app->add_flag("--default", options->as_configured, "as configured");
     return [=](const Context& context) -> Outcome {
         return *set_app ? set(context, *options) : show(context, "/v1/geo", *watch, print_geo);
