@@ -387,6 +387,11 @@ Result<> read_feed_name(const toml::node& node, std::string& out)
         name->find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != std::string::npos) {
         return failure("must be 1 to {} of a-z, 0-9, _ and -", name_most);
     }
+#define XDPCTL_LIST_WORD(id, word, text) name == word ||
+    if (XDPCTL_LISTS(XDPCTL_LIST_WORD) false) {
+        return failure("'{}' is the name of a list that is always there", *name);
+    }
+#undef XDPCTL_LIST_WORD
     out = *name;
     return Done{};
 }

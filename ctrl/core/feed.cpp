@@ -77,15 +77,24 @@ Result<std::string> word_of(std::string_view line)
 std::string shown_url(const std::string& url)
 {
     const size_t scheme = url.find("://");
-    const size_t host = scheme == std::string::npos ? std::string::npos : scheme + 3;
-    const size_t end = host == std::string::npos ? 0 : url.find_first_of("/?#", host);
-    const size_t at = host == std::string::npos ? host : url.substr(0, end).rfind('@');
-    return at == std::string::npos || at < host ? url
-                                                : url.substr(0, host) + "...@" + url.substr(at + 1);
+    if (scheme == std::string::npos) {
+        return url; // a path
+    }
+    const size_t host = scheme + 3;
+    const std::string before = url.substr(0, url.find('?')); // keys stand behind it, too
+    const size_t end = std::min(before.find('/', host), before.size());
+    const size_t at = before.substr(0, end).rfind('@');
+    return (at == std::string::npos || at < host
+                ? before
+                : before.substr(0, host) + "...@" + before.substr(at + 1)) +
+           (before.size() < url.size() ? "?..." : "");
 }
 
 FeedText parse_feed(std::string_view text)
 {
+    if (text.starts_with("\xef\xbb\xbf")) { // some editors' mark of UTF-8
+        text.remove_prefix(3);
+    }
     FeedText feed;
     size_t number = 0;
     const auto fault = [&](std::string_view line, std::string_view why) {

@@ -460,8 +460,13 @@ Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes,
     const std::lock_guard lock(mutex_);
     const size_t total = lift_own(prefixes, origin);
     if (total == 0) {
-        return failure(ErrorKind::not_found, "none of these is banned by {}",
-                       origin ? ban_origin_name(*origin) : "hand or heuristic");
+        std::string others;
+        for (const Explanation::Stand& stand : stands_of(prefixes.front().address)) {
+            others += fmt::format("; {} is on {}: {}", to_string(prefixes.front()), stand.list,
+                                  to_string(stand.prefix));
+        }
+        return failure(ErrorKind::not_found, "none of these is banned by {}{}",
+                       origin ? ban_origin_name(*origin) : "hand or heuristic", others);
     }
     note("unban",
          fmt::format("{} by {}",

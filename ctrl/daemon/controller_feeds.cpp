@@ -117,7 +117,10 @@ void Controller::feed_failed(const FeedJob& job, const Error& error)
     const std::lock_guard lock(mutex_);
     if (feeds_.failed(job, error.message, plane_.now_ns())) {
         note("feed",
-             fmt::format("{}: the last good copy stays: {}", job.config.name, error.message));
+             fmt::format("{}: {}: {}", job.config.name,
+                         feed_prefixes_.contains(job.config.name) ? "the last good copy stays"
+                                                                  : "nothing of it is in force",
+                         error.message));
     }
 }
 

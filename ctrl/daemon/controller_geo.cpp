@@ -170,10 +170,12 @@ void Controller::follow_geo()
     }
     const size_t networks = plan->data->networks.size();
     const bool was_suspended = geo_.is_suspended();
-    if (const auto lockout = geo_lockout(*plan, config_.allow); lockout && lockout->certain) {
-        geo_.failed("the databases are other ones: " + lockout->text, stamp);
-        note("geo", lockout->text + "; what was read before stays");
-        return;
+    if (const auto lockout = geo_lockout(*plan, config_.allow)) {
+        note("geo", "the databases are other ones: " + lockout->text);
+        if (lockout->certain) {
+            geo_.failed("the databases are other ones: " + lockout->text, stamp);
+            return; // what was read before stays
+        }
     }
     if (auto done = set_geo_networks(*plan); !done) {
         geo_.failed(done.error().message, stamp);

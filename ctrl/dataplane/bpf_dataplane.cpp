@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 #include <ctime>
 #include <limits>
 #include <random>
@@ -345,19 +346,25 @@ bool BpfDataplane::bypass() const
 // What was added before one did not fit is taken back.
 Result<> BpfDataplane::ban(std::span<const BanEntry> entries)
 {
-    std::vector<Address> fresh;
+    std::unordered_set<Address, AddressHash> fresh;
     for (const BanEntry& entry : entries) {
-        const bool known = bans_->find(entry.source).has_value();
-        const bool fits = known || ban_entries_ + fresh.size() < max_bans();
-        if (!fits || !bans_->put(entry.source, entry.ban)) {
-            (void)unban(fresh);
-            return failure(
-                "the map ban_slots is full: it has room for {} bans and holds {}, {} more "
-                "do not fit; raise maps.bans",
-                max_bans(), ban_entries_, entries.size());
+        if (!bans_->find(entry.source)) {
+            fresh.insert(entry.source);
         }
-        if (!known) {
-            fresh.push_back(entry.source);
+    }
+    const Error full = failure(
+        "there is room for {} bans of hosts (maps.bans) and {} are held: {} more do not fit, none "
+        "was added",
+        max_bans(), ban_entries_, fresh.size());
+    if (ban_entries_ + fresh.size() > max_bans()) {
+        return full;
+    }
+    for (const BanEntry& entry : entries) {
+        if (!bans_->put(entry.source, entry.ban)) { // both its buckets are, at half load
+            for (const Address& source : fresh) {
+                bans_->erase(source);
+            }
+            return full;
         }
     }
     ban_entries_ += fresh.size();

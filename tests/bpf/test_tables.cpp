@@ -96,7 +96,7 @@ TEST_CASE("a full ban table refuses the whole batch and names itself")
     const auto refused = loaded.plane->ban(entries);
     REQUIRE_FALSE(refused);
     CHECK_THAT(refused.error().message,
-               Catch::Contains("ban_slots is full") && Catch::Contains("maps.bans"));
+               Catch::Contains("maps.bans") && Catch::Contains("none was added"));
     CHECK(bans_in(*loaded.plane) == 0);
     entries.pop_back();
     CHECK(loaded.plane->ban(entries));
@@ -167,4 +167,44 @@ TEST_CASE("clients are counted by sampling, within the stated error")
             CHECK(static_cast<double>(sample.session_packets) == Approx(packets).epsilon(0.13));
         }
     }
+}
+
+TEST_CASE("the table of bans takes what it has room for, whatever was refused before")
+{
+    LoadOptions options;
+    options.maps.bans = 64;
+    Loaded loaded(options);
+    const uint32_t room = loaded.plane->max_bans();
+    const auto hosts = [](uint32_t from, uint32_t to) {
+        std::vector<BanEntry> entries;
+        for (uint32_t i = from; i < to; i++) {
+            Address source = i % 2 == 0 ? "203.0.113.0"_ip : "2001:db8::"_ip;
+            source.bytes[14] = static_cast<uint8_t>(i >> 8);
+            source.bytes[15] = static_cast<uint8_t>(i);
+            entries.push_back({source, {XDPCTL_NO_DEADLINE, 0, 0, XDPCTL_BAN_OPERATOR, 0}});
+        }
+        return entries;
+    };
+    const auto held = [&loaded] {
+        uint32_t count = 0;
+        loaded.plane->visit_bans([&count](const Address&, const xdpctl_ban&) { count++; });
+        return count;
+    };
+    REQUIRE(loaded.plane->ban(hosts(0, room - 10)));
+    for (int i = 0; i < 5; i++) {
+        const auto refused = loaded.plane->ban(hosts(room - 20, room + 1));
+        REQUIRE_FALSE(refused);
+        CHECK_THAT(refused.error().message,
+                   Catch::Contains(fmt::format("room for {} bans of hosts (maps.bans) and {} are "
+                                               "held: 11 more",
+                                               room, room - 10)));
+        CHECK(held() == room - 10);
+    }
+    REQUIRE(loaded.plane->ban(hosts(room - 20, room))); // those that are there need none
+    CHECK(held() == room);
+    CHECK_FALSE(loaded.plane->ban(hosts(room, room + 1)));
+    std::vector<Address> gone = {hosts(0, 1)[0].source};
+    CHECK(*loaded.plane->unban(gone) == 1);
+    CHECK(loaded.plane->ban(hosts(room, room + 1)));
+    CHECK(held() == room);
 }

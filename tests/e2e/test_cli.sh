@@ -58,7 +58,7 @@ check_equal "listed" "$(xdpctl -j ban | jq '.bans | length')" 100000
 check_code 2 "import, wrong line" xdpctl ban import - < <(printf '192.0.2.1\n192.0.2.300\n')
 check "named" grep -q "standard input:2: '192.0.2.300'" "$DIR/err"
 check_code 1 "import beyond the size" xdpctl ban import - < <(awk 'BEGIN { for (i = 0; i < 300000; i++) printf "11.%d.%d.%d\n", i / 65536, i / 256 % 256, i % 256 }')
-check "names the map" grep -q "ban_slots is full" "$DIR/err"
+check "names the key" grep -q "maps.bans" "$DIR/err"
 check_equal "nothing of it was added" "$(xdpctl -j ban | jq '.bans | length')" 100000
 check_code 2 "host bits" xdpctl ban add 192.0.2.7/24
 check_code 4 "lifting what is not banned" xdpctl ban del 192.0.2.77

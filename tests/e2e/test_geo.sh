@@ -80,8 +80,10 @@ nsenter --net=/run/netns/$CLIENT socat EXEC:"sleep 60" TCP:$WEB4:22 > /dev/null 
 EXTRA_PIDS="$EXTRA_PIDS $!"
 eventually "in_host ss -Htn state established '( sport = :22 )' | grep -q $CLIENT4"
 check_code 7 "SSH is not closed for who is logged in" xdpctl geo set 22 --only US
-check "and it is said who" grep -q "$CLIENT4, connected by SSH now" "$DIR/err"
+check "and it is said who" grep -q "$CLIENT4 (port 22)" "$DIR/err"
 check_code 0 "for others it may be" xdpctl geo set 22 --only CN
+check_code 0 "or with force" xdpctl geo set 22 --only US --force
+xdpctl geo set 22 --only CN
 check_code 4 "a country that no database knows" xdpctl geo set 80 --only ZZ
 check_code 2 "a code that is none" xdpctl geo set 80 --only CHINA
 xdpctl geo set 80 --default

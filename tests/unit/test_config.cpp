@@ -206,6 +206,8 @@ TEST_CASE("errors name the line, the key and the cause")
     CHECK_THAT(error_of("interfaces = \"eth0\""), Catch::Contains("array of strings"));
     CHECK_THAT(error_of("[[feeds]]\nname = \"a b\"\nurl = \"/x\""),
                Catch::Contains("line 2: name: must be"));
+    CHECK_THAT(error_of("[[feeds]]\nname = \"geo\"\nurl = \"/x\""),
+               Catch::Contains("'geo' is the name of a list"));
     CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"ftp://x\""),
                Catch::Contains("line 3: url: must be"));
     CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"/x\"\nsize = 1"),

@@ -143,11 +143,13 @@ TEST_CASE("when CrowdSec is asked, and for what")
     }
 }
 
-TEST_CASE("passwords in URLs are not shown")
+TEST_CASE("passwords and keys in URLs are not shown")
 {
-    CHECK(shown_url("https://user:secret@host/list?a=b@c") == "https://...@host/list?a=b@c");
+    CHECK(shown_url("https://user:secret@host/list?a=b@c") == "https://...@host/list?...");
     CHECK(shown_url("http://u:a@b@host") == "http://...@host");
-    for (const char* plain : {"https://host/a@b", "/etc/list@x", "http://host?x=a@b", ""}) {
+    CHECK(shown_url("http://host?key=x@y/z") == "http://host?...");
+    for (const char* plain :
+         {"https://host/a@b", "/etc/list@x?y", "http://[2001:db8::1]:80/", ""}) {
         CHECK(shown_url(plain) == plain);
     }
 }

@@ -25,7 +25,7 @@ FeedConfig config_of(const std::string& name)
 TEST_CASE("every format of lists is read")
 {
     const FeedText feed =
-        parse_feed("# FireHOL netset\n"
+        parse_feed("\xef\xbb\xbf# FireHOL netset\n"
                    "192.0.2.0/24\n"
                    "203.0.113.7\r\n"
                    "\n"

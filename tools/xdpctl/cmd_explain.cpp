@@ -126,13 +126,14 @@ void print_explanation(const json& answer)
         const bool decides = stand["list"] == answer["list"] || stand["list"] == answer["reason"];
         fmt::print("{} is on the list {}{}{}{}\n", stand["prefix"].get<std::string>(),
                    stand["list"].get<std::string>(), why.empty() ? "" : ", ", why,
-                   decides ? ", which decides" : "");
+                   !decides ? ""
+                   : answer.contains("remaining_seconds")
+                       ? fmt::format(", which decides for another {:.0f} s",
+                                     answer["remaining_seconds"].get<double>())
+                       : ", which decides");
     }
     if (const auto codes = answer["source_codes"].get<std::vector<std::string>>(); !codes.empty()) {
         fmt::print("geo.databases place the source in {}\n", fmt::join(codes, ", "));
-    }
-    if (answer.contains("remaining_seconds")) {
-        fmt::print("for another {:.0f} s\n", answer["remaining_seconds"].get<double>());
     }
 }
 

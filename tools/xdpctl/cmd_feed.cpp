@@ -79,11 +79,11 @@ Action setup_feed(CLI::App& app)
     const auto options = std::make_shared<Options>();
     const auto watch = add_watch(app);
     app.require_subcommand(0, 1);
-    app.footer("Without a verb: every feed. They are configured as [[feeds]].");
     app.add_subcommand("list", "entries, age, what was refused and dropped");
     CLI::App* refresh_app = app.add_subcommand("refresh", "fetch a feed now");
     refresh_app->add_option("NAME", options->name, "of the feed")->required();
     refresh_app->add_flag("--force", options->force, "take it however much changes");
+    app.footer("Without a verb: every feed. They are configured as [[feeds]].");
     return [=](const Context& context) -> Outcome {
         return *refresh_app ? refresh(context, *options)
                             : show(context, "/v1/feeds", *watch, print_feeds);

@@ -91,11 +91,6 @@ Action setup_geo(CLI::App& app)
     const auto options = std::make_shared<Options>();
     const auto watch = add_watch(app);
     app.require_subcommand(0, 1);
-    app.footer(
-        "Without a verb: every rule, and the databases (geo.databases). Codes are countries\n"
-        "(ISO 3166-1: CN) and AS numbers (AS4134). Who is connected by TCP stays connected;\n"
-        "new connections and UDP are asked. The allow list comes first; private addresses are in\n"
-        "no country and stay admitted.");
     app.add_subcommand("list", "whom services are for");
     CLI::App* set_app = app.add_subcommand("set", "narrow or close a service");
     set_app->add_option("PORT", options->port, "of TCP and UDP")
@@ -106,6 +101,11 @@ Action setup_geo(CLI::App& app)
     set_app->add_flag("--open", options->open, "to all, whatever is configured");
     set_app->add_flag("--force", options->force, "also where it shuts out who is connected by SSH");
     set_app->add_flag("--default", options->as_configured, "as configured");
+    app.footer(
+        "Without a verb: every rule, and the databases (geo.databases). Codes are countries\n"
+        "(ISO 3166-1: CN) and AS numbers (AS4134). Who is connected by TCP stays connected;\n"
+        "new connections and UDP are asked. The allow list comes first; private addresses are in\n"
+        "no country and stay admitted.");
     return [=](const Context& context) -> Outcome {
         return *set_app ? set(context, *options) : show(context, "/v1/geo", *watch, print_geo);
     };

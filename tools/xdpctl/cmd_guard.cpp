@@ -113,7 +113,6 @@ Action setup_guard(CLI::App& app)
     const auto options = std::make_shared<Options>();
     const auto watch = add_watch(app);
     app.require_subcommand(0, 1);
-    app.footer("Without a verb: the guard of every service.");
     app.add_subcommand("list", "the SYN guard of every service");
     CLI::App* set_app = app.add_subcommand("set", "what the guard of a service may do");
     set_app->add_option("PORT", options->port, "TCP port")->required()->check(CLI::Range(1, 65535));
@@ -129,6 +128,7 @@ Action setup_guard(CLI::App& app)
     lock_app->add_option("WORD", options->word, "on, off or default")
         ->required()
         ->check(CLI::IsMember({"on", "off", "default"}));
+    app.footer("Without a verb: the guard of every service.");
     return [=](const Context& context) -> Outcome {
         return *set_app    ? set(context, *options)
                : *lock_app ? lockdown(context, *options)
