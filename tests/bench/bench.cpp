@@ -187,6 +187,36 @@ template <typename Add> void measure_volumetric(BpfDataplane& plane, std::mt1993
     both("UDP to a service, its source limited", drop, 5000, service, 30);
 }
 
+// A service that is for some only: of the country, of another, of none that is known.
+template <typename Add> void measure_geo(BpfDataplane& plane, std::mt19937_64& random,
+                                         const Fd& pass, const Fd& drop, Add add)
+{
+    PolicySpec spec = policy_with(0, random);
+    spec.geo[80] = {1, 0};
+    spec.host.services.front().guard = XDPCTL_GUARD_OFF;
+    ListContent countries{XDPCTL_LIST_GEO, XDPCTL_PREFIX_GEO, {}};
+    for (const auto& [text, codes] : {std::pair("203.0.113.0/24", 1U),
+                                      {"198.18.0.0/15", 2U},
+                                      {"2001:db8:9::/48", 1U},
+                                      {"2001:db8:8::/48", 2U}}) {
+        countries.prefixes.push_back({must(parse_prefix(text)), XDPCTL_NO_DEADLINE, codes});
+    }
+    const auto both = [&](const std::string& name, const Fd& bare, const char* ipv4,
+                          const char* ipv6) {
+        add(name + ", IPv4", bare, tcp(ipv4, "198.51.100.2", tcp_syn), 0);
+        add(name + ", IPv6", bare, tcp(ipv6, "2001:db8::2", tcp_syn), 0);
+    };
+    must(plane.set_lists({&countries, 1}));
+    PolicySpec without = spec;
+    without.geo.clear();
+    must(plane.commit(compile_policy(without, 1)));
+    both("SYN to a service without a rule", pass, "203.0.113.9", "2001:db8:9::9");
+    must(plane.commit(compile_policy(spec, 1)));
+    both("SYN of the country that the service is for", pass, "203.0.113.9", "2001:db8:9::9");
+    both("SYN of another country", drop, "198.18.0.9", "2001:db8:8::9");
+    both("SYN of no country that is named", drop, "192.0.2.9", "2001:db8:7::9");
+}
+
 std::vector<Row> measure_stages(BpfObject& object, BpfDataplane& plane, std::mt19937_64& random)
 {
     const Fd pass = bare_program(2);
@@ -228,6 +258,7 @@ std::vector<Row> measure_stages(BpfObject& object, BpfDataplane& plane, std::mt1
         15);
     add("banned source, no prefixes, IPv6", drop, tcp("2001:db8::66", "2001:db8::2", tcp_ack), 15);
     add("TCP without flags (sanity)", drop, null4);
+    measure_geo(plane, random, pass, drop, add);
     measure_volumetric(plane, random, pass, drop, add);
     return rows;
 }

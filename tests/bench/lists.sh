@@ -3,7 +3,7 @@
 # that are all on the list, on one core; rates as ratios to a bare XDP_DROP, and what
 # loading, memory and one more entry under the flood cost. Sources are scattered hosts of
 # 10.0.0.0/8, and of 2001:db8::/32, each in a /64 of its own.
-# usage: tests/bench/lists.sh [SECONDS EACH, default 4] [FILE.json]; SIZES="1000 ..."
+# usage: tests/bench/lists.sh [SECONDS EACH, default 4] [FILE.json]; SIZES="1000 ..." PEERS="bare xdpctl ..."
 set -euo pipefail
 . "$(dirname "$0")/../harness/lab.sh"
 seconds=${1:-4}
@@ -160,7 +160,7 @@ for size in $sizes; do
     "$BUILD/bin/flood" - - - --list --source $NET4 --spread "$size" > "$DIR/ipv4-$size"
     "$BUILD/bin/flood" - - - --list --source $NET6 --spread "$size" > "$DIR/ipv6-$size"
     for family in ipv4 ipv6; do
-        for peer in bare xdpctl lpm_trie xdp_filter nft_set nft_interval ipset_ip ipset_net; do
+        for peer in ${PEERS:-bare xdpctl lpm_trie xdp_filter nft_set nft_interval ipset_ip ipset_net}; do
             try $peer $family "$size"
         done
     done

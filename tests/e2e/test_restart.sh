@@ -78,3 +78,22 @@ sed -i '2s/operator/somebody/' "$DIR/state/bans"
 daemon_up
 check "a damaged file of bans is refused, and said" grep -q "state/bans: not used: line 2" "$DIR/daemon.log"
 check_not "and not used in part" grep -q "$ATTACKER6" <(xdpctl ban)
+
+# Killed at any moment, also while it writes: the file of bans is the old or the new one.
+awk 'BEGIN { for (i = 0; i < 50000; i++) printf "10.1.%d.%d\n", i / 256, i % 256 }' > "$DIR/many"
+RANDOM=20261122
+echo "moments: RANDOM=$RANDOM after seed 20261122"
+for round in 1 2 3 4 5 6; do
+    xdpctl ban import "$DIR/many" --ttl 1h --reason "round $round" > /dev/null
+    # The saver rests for two seconds: most of these meet a write.
+    [ $round = 6 ] && eventually 'grep -q "round 6" "$DIR/state/bans"'
+    sleep $((RANDOM % 2)).$((RANDOM % 10))
+    daemon_kill KILL
+    in_host ip link set cli0 xdp off
+    in_host ip link set atk0 xdp off
+    rm -rf "$PINS"
+    daemon_up
+    held=$(xdpctl -j status | jq .bans.active)
+done
+check_equal "no file of bans was torn" "$(grep -c 'not used' "$DIR/daemon.log")" 1 # the one above
+check_equal "and what was written is in force" "$held" 50000

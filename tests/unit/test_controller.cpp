@@ -185,6 +185,66 @@ TEST_CASE("no program puts aside what others decided")
     }
 }
 
+TEST_CASE("decisions of CrowdSec become bans, and no more than there is room for")
+{
+    Config config;
+    config.crowdsec.url = "http://192.0.2.1";
+    House house(config);
+    house.plane.room = 80;
+    Controller& control = *house.controller;
+    const auto answer = [&](const Decisions& decisions) {
+        std::optional<BouncerJob> job;
+        while (!(job = control.due_decisions())) {
+            house.plane.now += ns_per_s;
+        }
+        control.decisions_fetched(*job, decisions);
+        control.tick(); // which counts
+        return job->all;
+    };
+    const auto banned = [&control] {
+        std::vector<std::string> all;
+        for (const BanInfo& ban : *control.bans()) {
+            all.push_back(fmt::format("{} {}", to_string(ban.prefix), ban.origin));
+        }
+        return all;
+    };
+    using Names = std::vector<std::string>;
+    Decisions first;
+    first.fresh = {{"203.0.113.7"_net, 60 * ns_per_s, "a"},
+                   {"2001:db8::/48"_net, 60 * ns_per_s, "b"},
+                   {"198.51.100.1"_net, 60 * ns_per_s, "our own address"}};
+    CHECK(answer(first));
+    CHECK(banned() == Names{"203.0.113.7 crowdsec", "2001:db8::/48 crowdsec"});
+    CHECK(control.status().crowdsec->refused == 1);
+    CHECK(control.status().crowdsec->decisions == 2);
+
+    REQUIRE(control.ban({{"203.0.113.8"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
+    Decisions then;
+    then.gone = {"203.0.113.7"_net, "203.0.113.8"_net, "203.0.113.9"_net};
+    CHECK_FALSE(answer(then));
+    CHECK(banned() == Names{"203.0.113.8 operator", "2001:db8::/48 crowdsec"});
+
+    Decisions many;
+    for (uint8_t i = 0; i < 200; i++) {
+        Address source = "192.0.2.0"_ip;
+        source.bytes[15] = i;
+        many.fresh.push_back({{source, 128}, 6000 * ns_per_s, "many"});
+    }
+    answer(many);
+    CHECK(house.plane.table.size() == 70); // an eighth is kept for others
+    CHECK_THAT(control.status().crowdsec->problem, Catch::Contains("131 decisions do not fit"));
+    CHECK(control.ban({{"203.0.113.9"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
+
+    while (!answer({})) { // until all is told: there is nothing any more
+    }
+    CHECK(banned() == Names{"203.0.113.8 operator", "203.0.113.9 operator"});
+    CHECK(control.status().crowdsec->problem.empty());
+
+    answer(first);
+    house.restart({}); // without CrowdSec
+    CHECK(house.controller->bans()->size() == 2);
+}
+
 TEST_CASE("a full table refuses the batch and keeps what it had")
 {
     House house;
