@@ -114,6 +114,15 @@ static __always_inline bool is_icmp(const struct headers *hdr)
 	return hdr->protocol == (hdr->family == XDPCTL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
+/* An index below XDPCTL_PORTS. */
+static __always_inline __u32 port_index(__be16 port)
+{
+	__u32 index = bpf_ntohs(port);
+
+	barrier_var(index); /* the verifier of 6.1 forgets bounds when bytes are swapped */
+	return index & (XDPCTL_PORTS - 1);
+}
+
 static __always_inline __be32 ipv4_of(const struct xdpctl_addr *addr)
 {
 	return addr->word[3];

@@ -29,7 +29,7 @@ static __always_inline const struct xdpctl_geo_rule *geo_rule_of(const struct pa
 	if (pkt->hdr.protocol == IPPROTO_TCP &&
 	    (pkt->hdr.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return NULL;
-	rule = pkt->policy->geo_rule_of_port[bpf_ntohs(pkt->hdr.dport)];
+	rule = pkt->policy->geo_rule_of_port[port_index(pkt->hdr.dport)];
 	return rule ? &pkt->policy->geo_rules[rule] : NULL;
 }
 

@@ -233,10 +233,7 @@ static __always_inline enum xdpctl_reason accept_cookie(const struct packet *pkt
 /* The slot of the service at the packet's port; 0: nobody listens there. */
 static __always_inline __u32 slot_of_port(const struct packet *pkt)
 {
-	__u32 port = bpf_ntohs(pkt->hdr.dport);
-
-	barrier_var(port); /* the verifier of 6.1 forgets bounds when bytes are swapped */
-	return pkt->policy->service_of_port[port & (XDPCTL_PORTS - 1)];
+	return pkt->policy->service_of_port[port_index(pkt->hdr.dport)];
 }
 
 /* The kernel has a handshake of this source now: its SYN may come again. */

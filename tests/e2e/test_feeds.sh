@@ -118,24 +118,25 @@ check "a damaged copy is not used, and said" grep -q "good.feed: it is damaged" 
 # A large list comes and goes under a flood, of which every packet is on it.
 million() { seq -f '%.0f' "$1" "$2" | awk '{printf "10.%d.%d.%d\n", $1 / 65536 % 256, $1 / 256 % 256, $1 % 256}'; }
 { echo 203.0.112.0/23; echo 203.0.113.77; } > "$DIR/always.list"
-million 0 400000 > "$DIR/large.list"
+million 0 999999 > "$DIR/large.list"
 echo 203.0.113.77 >> "$DIR/large.list"
 write_config enforce "$(feed always "$DIR/always.list"
     feed large "$DIR/large.list" 'max_change = 100000')"
 kill -HUP $DAEMON_PID
-eventually '[ "$(of large .ipv4)" = 400002 ]'
+eventually '[ "$(of large .ipv4)" = 1000001 ]'
 before=$(dropped blocked)
-flood 60000 203.0.113.77 $TARGET4 ack 8000 &
+flood 100000 203.0.113.77 $TARGET4 ack 8000 &
 sender=$!
 EXTRA_PIDS="$EXTRA_PIDS $sender"
 turns=0
 while kill -0 $sender 2> /dev/null; do
-    million $((turns % 2 * 1000000)) $((turns % 2 * 1000000 + 400000)) > "$DIR/large.list"
+    million $((turns % 2 * 1000000)) $((turns % 2 * 1000000 + 999999)) > "$DIR/large.list"
     echo 203.0.113.77 >> "$DIR/large.list"
     xdpctl feed refresh large > /dev/null
-    sleep 0.5
+    sleep 1
     turns=$((turns + 1))
 done
 wait $sender
-eventually "[ \$(dropped blocked) = $((before + 60000)) ]"
-echo "ok: 60000 of 60000 dropped while 400,000 entries changed $turns times"
+eventually "[ \$(dropped blocked) = $((before + 100000)) ]"
+check "the list was exchanged while the flood went on ($turns times)" test $turns -ge 3
+echo "ok: 100000 of 100000 dropped while a million entries changed $turns times"
