@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/crowdsec.h"
+#include "core/geo.h"
 #include "host/ssh.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
