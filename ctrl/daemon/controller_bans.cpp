@@ -158,8 +158,7 @@ void Controller::ban_crowded_networks(const std::vector<BanOrder>& orders)
 {
     const uint64_t now = plane_.now_ns();
     const uint32_t share = config_.heuristics.network_share;
-    const auto guard = feed_guard();
-    if (share == 0 || mode_in_force() != XDPCTL_MODE_ENFORCE || plane_.bypass() || !guard) {
+    if (share == 0 || mode_in_force() != XDPCTL_MODE_ENFORCE || plane_.bypass()) {
         return;
     }
     CrowdedNetworks networks;
@@ -171,8 +170,17 @@ void Controller::ban_crowded_networks(const std::vector<BanOrder>& orders)
             networks.add(source, ban.deadline_ns);
         }
     });
+    const auto crowded = networks.above(share);
+    if (crowded.empty()) {
+        return; // before all connections of the host are asked for
+    }
+    const auto guard = feed_guard();
+    if (!guard) {
+        log::error("{}", guard.error().message);
+        return;
+    }
     std::vector<BanWish> wishes;
-    for (const auto& network : networks.above(share)) {
+    for (const auto& network : crowded) {
         const auto why = guard->refuses(network.prefix);
         if (why) {
             note("ban", fmt::format("{} is not banned, though {} of its hosts are: {}",
@@ -356,6 +364,9 @@ Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
                                          xdpctl_ban_origin origin)
 {
     BanResult result;
+    if (wishes.empty()) {
+        return result; // nothing to write either
+    }
     std::vector<BanWish> hosts;
     HandState hand = hand_;
     bool networks = false;
@@ -405,10 +416,13 @@ Result<BanResult> Controller::ban(const std::vector<BanWish>& wishes, xdpctl_ban
     return result;
 }
 
-// What of these may be lifted by whom: nothing, or what he banned himself.
+// Of these, where an origin is given, only what it banned itself; how many they were.
 size_t Controller::lift_own(const std::vector<Prefix>& prefixes,
                             std::optional<xdpctl_ban_origin> origin)
 {
+    if (prefixes.empty()) {
+        return 0;
+    }
     const uint64_t now = plane_.now_ns();
     std::vector<Address> hosts;
     std::set<Prefix> networks;

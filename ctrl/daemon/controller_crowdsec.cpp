@@ -58,6 +58,9 @@ size_t Controller::lift_but(const std::set<Prefix>& kept)
 // so.
 std::string Controller::fit_decisions(std::vector<BanWish>& wishes) const
 {
+    if (wishes.empty()) {
+        return "";
+    }
     size_t others = 0;
     plane_.visit_bans([&](const Address&, const xdpctl_ban& ban) {
         others += ban.origin != XDPCTL_BAN_CROWDSEC && plane_.now_ns() < ban.deadline_ns ? 1 : 0;

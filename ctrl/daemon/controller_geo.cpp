@@ -121,16 +121,12 @@ Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule, 
     } else {
         hand.geo.erase(port);
     }
-    std::vector<std::string> warnings;
-    auto safe = check_geo_lockout(geo_wanted(config_, hand), config_.allow, warnings);
-    if (safe && !warnings.empty()) {
-        safe = failure(ErrorKind::refused, "{}", warnings.front());
+    const auto plan = geo_.plan(geo_wanted(config_, hand));
+    if (!plan) {
+        return plan.error();
     }
-    if (!safe && !(force && safe.error().kind == ErrorKind::refused)) {
-        return safe.error().kind == ErrorKind::refused
-                   ? Result<>(
-                         failure(ErrorKind::refused, "{}, or say --force", safe.error().message))
-                   : safe;
+    if (const auto lockout = geo_lockout(*plan, config_.allow); lockout && !force) {
+        return failure(ErrorKind::refused, "{}, or say --force", lockout->text);
     }
     if (auto done = change(config_, std::move(hand)); !done) {
         return done;
