@@ -7,6 +7,7 @@
 #ifndef XDPCTL_BPF_CLIENTS_H
 #define XDPCTL_BPF_CLIENTS_H
 
+#include "accepted.h"
 #include "guard_state.h"
 #include "peers.h"
 
@@ -54,24 +55,10 @@ static __always_inline void client_opened(const struct xdpctl_addr *addr)
 	}
 }
 
-static __always_inline const struct xdpctl_policy *active_policy(const struct xdpctl_control *words)
+static __always_inline bool is_own_namespace(struct bpf_sock_ops *ops,
+					     const struct xdpctl_control *words)
 {
-	__u32 slot = active_policy_slot(words);
-
-	return bpf_map_lookup_elem(&policies, &slot);
-}
-
-/* The service of this port here; 0 where the socket is of another namespace. */
-static __always_inline __u32 service_of(struct bpf_sock_ops *ops,
-					const struct xdpctl_control *words,
-					const struct xdpctl_policy *policy)
-{
-	__u32 port = OPS_WORD(ops, local_port);
-
-	if (port >= XDPCTL_PORTS ||
-	    (words->netns_cookie && bpf_get_netns_cookie(ops) != words->netns_cookie))
-		return 0;
-	return policy->service_of_port[port] & (XDPCTL_SERVICES - 1);
+	return !words->netns_cookie || bpf_get_netns_cookie(ops) == words->netns_cookie;
 }
 
 static __always_inline void remember_client(const struct xdpctl_addr *addr, __u64 now)
@@ -86,35 +73,82 @@ static __always_inline void remember_client(const struct xdpctl_addr *addr, __u6
 		bpf_map_update_elem(&known_clients, &key, &fresh, BPF_NOEXIST);
 }
 
-/* A handshake became a socket: the guard's proof, and in peace a known client. */
+/* Did it come by a cookie of ours? One such connection proves that they work. */
+static __always_inline bool came_by_cookie(struct bpf_sock_ops *ops, const struct xdpctl_addr *addr,
+					   __u64 secret, __u64 now)
+{
+	__be16 remote_port = OPS_WORD(ops, remote_port) >> 16; /* it is in the upper half */
+	__be16 local_port = bpf_htons(OPS_WORD(ops, local_port));
+	/* All are read before one is chosen, else the compiler chooses a context pointer. */
+	__u32 ip4 = OPS_WORD(ops, local_ip4);
+	struct xdpctl_addr local = {.word = {
+					    OPS_WORD(ops, local_ip6[0]),
+					    OPS_WORD(ops, local_ip6[1]),
+					    OPS_WORD(ops, local_ip6[2]),
+					    OPS_WORD(ops, local_ip6[3]),
+				    }};
+
+	barrier_var(ip4);
+	if (ops->family == AF_INET) {
+		local = (struct xdpctl_addr){};
+		local.word[2] = bpf_htonl(0xffff);
+		local.word[3] = ip4;
+	}
+	return was_accepted(connection_hash(addr, remote_port, &local, local_port, secret), now,
+			    NS_PER_S);
+}
+
+/* `own`: the listener is of our namespace, so that its port names a service. */
+static __always_inline void service_connected(struct bpf_sock_ops *ops,
+					      const struct xdpctl_control *words,
+					      const struct xdpctl_policy *policy,
+					      const struct xdpctl_addr *addr, bool own, __u64 now)
+{
+	__u32 port = own ? OPS_WORD(ops, local_port) : 0, slot;
+	struct xdpctl_service_counters *here;
+	struct xdpctl_guard *guard;
+
+	/* Connections of the host to itself came past no guard. */
+	if (port >= XDPCTL_PORTS || bpf_map_lookup_elem(&own_addresses, addr))
+		return;
+	slot = policy->service_of_port[port] & (XDPCTL_SERVICES - 1);
+	guard = bpf_map_lookup_elem(&guards, &slot);
+	here = bpf_map_lookup_elem(&service_counters, &slot);
+	if (!guard || !here)
+		return;
+	if (slot) {
+		here->established++;
+		syn_completed(guard);
+		if (came_by_cookie(ops, addr, words->secret, now))
+			note_proven(guard, now);
+	}
+	barrier_var(slot); /* its bounds are lost on the stack */
+	if (!is_attacked(guard, now) || policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown)
+		remember_client(addr, now);
+}
+
+/*
+ * The program is called for every namespace of the machine. Clients are those of our own,
+ * and of containers whose SYNs came in by our interfaces, which the filter of peers tells.
+ */
 static __always_inline void handshake_completed(struct bpf_sock_ops *ops,
 						const struct xdpctl_addr *addr)
 {
 	const __u32 zero = 0;
 	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
 	const struct xdpctl_policy *policy = words ? active_policy(words) : NULL;
-	struct xdpctl_service_counters *here;
-	struct xdpctl_guard *guard;
 	__u64 now = kernel_now_ns();
-	__u32 slot;
+	bool own;
 
 	if (!policy)
 		return;
-	peer_opened(addr, words->secret);
-	slot = service_of(ops, words, policy);
-	guard = bpf_map_lookup_elem(&guards, &slot);
-	here = bpf_map_lookup_elem(&service_counters, &slot);
-	if (!guard || !here)
+	own = is_own_namespace(ops, words);
+	if (!own && !may_be_connected(addr, words->secret, now))
 		return;
-	/* Connections of the host to itself came past no guard. */
-	if (slot && !bpf_map_lookup_elem(&own_addresses, addr)) {
-		here->established++;
-		syn_completed(guard);
-		note_established(guard, proof_bit(addr, words->secret));
-	}
-	barrier_var(slot); /* its bounds are lost on the stack */
-	if (!is_attacked(guard, now) || policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown)
-		remember_client(addr, now);
+	client_opened(addr);
+	peer_opened(addr, words->secret);
+	service_connected(ops, words, policy, addr, own, now);
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 static __always_inline void client_closed(const struct xdpctl_addr *addr)

@@ -38,20 +38,23 @@ extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 #define IPS_DST_NAT (1 << 5)
 #define CONNTRACK_REPLY 1 /* IP_CT_DIR_REPLY */
 #define CONNTRACK_NONE (-1)
+#define CONNTRACK_IS_REPLY (1 << 30) /* beside the status: it was asked from here */
 
-/* Its status bits, or CONNTRACK_NONE. */
-static __always_inline __s64 conntrack_status(struct xdp_md *ctx, const struct headers *hdr)
+/* Status bits of the connection that the packet belongs to, or CONNTRACK_NONE. Global, so
+ * that the verifier looks at the lookups once. */
+__noinline int xdpctl_conntrack_status(struct xdp_md *ctx, const struct headers *hdr)
 {
-	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = hdr->protocol};
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS};
 	struct bpf_sock_tuple tuple = {};
 	struct nf_conn *ct;
-	__u32 status;
+	int status;
 
-	if (xdpctl_replay)
+	if (!hdr || xdpctl_replay)
 		return CONNTRACK_NONE;
 	/* It was loaded after us and cannot be asked: then anything may be known. */
 	if (!xdpctl_conntrack)
 		return IPS_SEEN_REPLY;
+	opts.l4proto = hdr->protocol;
 	fill_tuple(hdr, &tuple);
 	if (hdr->family == XDPCTL_IPV4)
 		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
@@ -59,16 +62,23 @@ static __always_inline __s64 conntrack_status(struct xdp_md *ctx, const struct h
 		ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
 	if (!ct)
 		return CONNTRACK_NONE;
-	status = ct->status;
-	if (opts.dir == CONNTRACK_REPLY) /* it was asked from here: this is an answer */
-		status |= IPS_SEEN_REPLY;
+	status = ct->status & 0xffff;
+	if (opts.dir == CONNTRACK_REPLY) /* this is an answer */
+		status |= IPS_SEEN_REPLY | CONNTRACK_IS_REPLY;
 	bpf_ct_release(ct);
 	return status;
 }
 
 static __always_inline bool conntrack_knows(struct xdp_md *ctx, const struct headers *hdr)
 {
-	return conntrack_status(ctx, hdr) != CONNTRACK_NONE;
+	return xdpctl_conntrack_status(ctx, hdr) != CONNTRACK_NONE;
+}
+
+static __always_inline bool conntrack_is_reply(struct xdp_md *ctx, const struct headers *hdr)
+{
+	int status = xdpctl_conntrack_status(ctx, hdr);
+
+	return status != CONNTRACK_NONE && status & CONNTRACK_IS_REPLY;
 }
 
 #endif

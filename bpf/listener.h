@@ -8,6 +8,7 @@
 
 #include <bpf/bpf_core_read.h>
 
+#include "guard_state.h"
 #include "syn_ack.h"
 #include "tcp_options.h"
 
@@ -55,8 +56,17 @@ struct inet_sock {
 	__u8 tos;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct request_sock_queue {
+	atomic_t qlen;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 };
 
 struct tcp_options_received {
@@ -95,6 +105,20 @@ static __always_inline const struct netns_ipv4 *sysctls_of(const struct tcp_sock
 static __always_inline bool accept_queue_is_full(const struct tcp_sock *tcp)
 {
 	return sock_of(tcp)->sk_ack_backlog > sock_of(tcp)->sk_max_ack_backlog;
+}
+
+/* For judge_queue(): how full the queue of unfinished handshakes is (inet_csk_reqsk_queue_len). */
+static __always_inline int queue_of(const struct tcp_sock *tcp)
+{
+	__u32 length = tcp->inet_conn.icsk_accept_queue.qlen.counter;
+	__u32 most = sock_of(tcp)->sk_max_ack_backlog;
+	int queue = length & QUEUE_LENGTH;
+
+	if ((__u64)length * 100 >= (__u64)most * QUEUE_ALARM_PERCENT)
+		queue |= QUEUE_ALARM;
+	if (accept_queue_is_full(tcp))
+		queue |= QUEUE_OVERLOADED;
+	return queue;
 }
 
 /* Its peers sign their segments, which only the kernel can answer (BGP). */

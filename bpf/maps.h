@@ -46,4 +46,11 @@ struct {
 	__uint(max_entries, XDPCTL_EVENTS_BYTES);
 } events SEC(".maps");
 
+static __always_inline const struct xdpctl_policy *active_policy(const struct xdpctl_control *words)
+{
+	__u32 slot = active_policy_slot(words);
+
+	return bpf_map_lookup_elem(&policies, &slot);
+}
+
 #endif

@@ -3,7 +3,7 @@
 #ifndef XDPCTL_BPF_OWN_ADDRESS_H
 #define XDPCTL_BPF_OWN_ADDRESS_H
 
-#include "maps.h"
+#include "clock.h"
 
 /*
  * Sockets that are bound to every address answer for the host's own only, not for
@@ -14,21 +14,32 @@ static __always_inline bool is_own(const struct packet *pkt)
 {
 	struct xdpctl_counters *here = pkt->counters;
 	const struct xdpctl_addr *dst = &pkt->hdr.dst;
+	const struct xdpctl_own *own;
 
 	if (here->own_epoch == pkt->control->own_epoch && same_address(&here->own, dst))
 		return true;
-	if (!bpf_map_lookup_elem(&own_addresses, dst))
+	own = bpf_map_lookup_elem(&own_addresses, dst);
+	if (!own)
 		return false;
 	here->own = *dst;
+	here->own_since_tick = own->since_tick;
 	here->own_epoch = pkt->control->own_epoch;
 	return true;
 }
 
-/* fe80::/10: neighbours, whose sockets are bound to a device (RFC 4007). */
+/* Of a packet to one of the host's own addresses, after is_own(). */
+static __always_inline bool is_new_address(const struct packet *pkt)
+{
+	return !xdpctl_replay &&
+	       (__u32)(now_ns(pkt) / XDPCTL_PEER_TICK_NS) - pkt->counters->own_since_tick <
+		       XDPCTL_OWN_NEW_TICKS;
+}
+
+/* Between neighbours, whose sockets are bound to a device (RFC 4007). */
 static __always_inline bool is_link_local(const struct packet *pkt)
 {
-	return pkt->hdr.family == XDPCTL_IPV6 &&
-	       (pkt->hdr.src.word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+	return pkt->hdr.family == XDPCTL_IPV6 && xdpctl_is_link_local(&pkt->hdr.src) &&
+	       (xdpctl_is_link_local(&pkt->hdr.dst) || ipv6_multicast(&pkt->hdr.dst));
 }
 
 /* Multicast and the limited broadcast: no one's address. */

@@ -60,7 +60,7 @@ struct packet {
 	__u32 slot;
 	__u32 device;	   /* slot */
 	bool dry_run;	   /* judge only: leave no trace in any table */
-	bool suspect;	   /* looks like a reflector's: goes first when room gets short */
+	bool suspect;	   /* sent from a reflector's port; it is limited first */
 	bool inside;	   /* the headers are those of a packet in a tunnel */
 	__u32 limit_class; /* enum xdpctl_limit_class */
 
@@ -121,6 +121,14 @@ static __always_inline __u32 port_index(__be16 port)
 
 	barrier_var(index); /* the verifier of 6.1 forgets bounds when bytes are swapped */
 	return index & (XDPCTL_PORTS - 1);
+}
+
+static __always_inline bool has_port(const struct xdpctl_port_set *set, __be16 port)
+{
+	__u32 number = bpf_ntohs(port);
+
+	barrier_var(number); /* the verifier of 6.1 forgets bounds when bytes are swapped */
+	return set->word[number >> 6 & (XDPCTL_PORTS / 64 - 1)] >> (number & 63) & 1;
 }
 
 static __always_inline __be32 ipv4_of(const struct xdpctl_addr *addr)

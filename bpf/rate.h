@@ -10,6 +10,9 @@
 
 #define RATE_BURST_NS 1000000000ULL /* what a quiet second has saved */
 
+/* Different questions about one address must not share a slot of `syn_buckets`. */
+enum bucket_use { BUCKET_PREFIX = 1, BUCKET_KNOWN, BUCKET_PORT, BUCKET_ADMIT, BUCKET_STRAY };
+
 /* Takes one from the rate; false where none is left. */
 static __always_inline bool take_one(const struct packet *pkt, __u64 *due_ns, __u64 interval_ns,
 				     __u64 burst_ns)

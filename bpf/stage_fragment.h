@@ -7,7 +7,7 @@
 #define XDPCTL_BPF_STAGE_FRAGMENT_H
 
 #include "ban_table.h"
-#include "clock.h"
+#include "own_address.h"
 
 /* As long as the kernel keeps fragments (ipfrag_time, IPV6_FRAG_TIMEOUT). */
 #define DATAGRAM_NS (30 * NS_PER_S)
@@ -83,6 +83,10 @@ static __always_inline enum xdpctl_reason stage_fragment(struct packet *pkt)
 
 	if (!pkt->hdr.fragment_offset)
 		return XDPCTL_NEXT;
+	if (!is_own(pkt) && !is_group(pkt) && !(pkt->policy->host & XDPCTL_HOST_CONNTRACK)) {
+		pkt->limit_class = XDPCTL_LIMIT_FORWARDED; /* a router does not put it together */
+		return XDPCTL_NEXT;
+	}
 	datagram = find_datagram(pkt, datagram_tag(pkt));
 	if (!datagram) {
 		pkt->limit_class = XDPCTL_LIMIT_ORPHAN;

@@ -7,6 +7,7 @@
 #define XDPCTL_BPF_STAGE_GEO_H
 
 #include "stage_lists.h"
+#include "stage_udp.h"
 
 /* Not routed between sites: RFC 1918, 6598, 3927, 4193, 4291 (link-local). */
 static __always_inline bool is_private(const struct xdpctl_addr *addr)
@@ -33,6 +34,15 @@ static __always_inline const struct xdpctl_geo_rule *geo_rule_of(const struct pa
 	return rule ? &pkt->policy->geo_rules[rule] : NULL;
 }
 
+/* What this host asked is not a question to its service: a server may ask from its own
+ * port, too. */
+static __always_inline bool is_udp_answer(const struct packet *pkt)
+{
+	return xdpctl_udp_content(pkt->ctx, &pkt->hdr) == UDP_CONTENT_ANSWER ||
+	       xdpctl_session_of(pkt->ctx, &pkt->hdr) == XDPCTL_SESSION_ESTABLISHED ||
+	       (asks_conntrack(pkt) && conntrack_is_reply(pkt->ctx, &pkt->hdr));
+}
+
 static __always_inline enum xdpctl_reason stage_geo(struct packet *pkt)
 {
 	const struct xdpctl_geo_rule *rule = geo_rule_of(pkt);
@@ -52,6 +62,8 @@ static __always_inline enum xdpctl_reason stage_geo(struct packet *pkt)
 	if ((!rule->only || codes & rule->only) && !(codes & rule->closed))
 		return XDPCTL_NEXT;
 	if (!codes && is_private(&pkt->hdr.src)) /* in no country: the host's own networks */
+		return XDPCTL_NEXT;
+	if (pkt->hdr.protocol == IPPROTO_UDP && is_udp_answer(pkt))
 		return XDPCTL_NEXT;
 	pkt->stand.list = XDPCTL_LIST_GEO;
 	if (!pkt->dry_run)

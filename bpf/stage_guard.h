@@ -6,12 +6,15 @@
 #ifndef XDPCTL_BPF_STAGE_GUARD_H
 #define XDPCTL_BPF_STAGE_GUARD_H
 
+#include "accepted.h"
 #include "account.h"
 #include "conntrack.h"
 #include "guard_state.h"
 #include "known.h"
 #include "own_address.h"
 #include "rate.h"
+#include "route.h"
+#include "stray.h"
 #include "session.h"
 #include "syn_cookie.h"
 
@@ -51,9 +54,6 @@ static __always_inline bool is_active(const struct packet *pkt, const struct gua
 	       (on->service->guard == XDPCTL_GUARD_AUTO && !is_blind(pkt) &&
 		is_attacked(on->guard, on->now));
 }
-
-/* Different questions about one address must not share a bucket. */
-enum bucket_use { BUCKET_PREFIX = 1, BUCKET_KNOWN, BUCKET_PORT, BUCKET_ADMIT };
 
 static __always_inline bool take_from_bucket(const struct packet *pkt,
 					     const struct xdpctl_addr *address, enum bucket_use use,
@@ -111,21 +111,102 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 	       take_one(pkt, &on->guard->admit_due_ns, interval, RATE_BURST_NS);
 }
 
-static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pkt)
+static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pkt,
+							  const struct guarded *on)
 {
 	__u32 device = pkt->device & (XDPCTL_DEVICE_SLOTS - 1);
+	int route = xdpctl_find_route(&pkt->hdr, device);
+	__u32 mss = pkt->control->devices[device].mss[pkt->hdr.family & 1];
 	struct answer_setting setting = {
 		.now_ns = now_ns(pkt),
 		.secret = pkt->control->secret,
 		.device = device,
 		.look_only = pkt->dry_run,
 		.ask_always = is_blind(pkt),
-		.mss = pkt->control->devices[device].mss[pkt->hdr.family & 1],
+		.mss = mss > pkt->policy->mss_most ? pkt->policy->mss_most : mss,
 		.rmem_max = pkt->policy->rmem_max,
 		.now_ms = (now_ns(pkt) + pkt->control->monotonic_offset_ns) / NS_PER_MS,
+		.route = route,
 	};
 
+	if (route == ROUTE_ELSEWHERE) { /* the client would not get it, nor believe it */
+		if (!pkt->dry_run)
+			on->counters->misrouted++;
+		return XDPCTL_SYN_LIMITED;
+	}
 	return xdpctl_make_cookie(pkt->ctx, &pkt->hdr, &setting);
+}
+
+/* Cookies are off, or this SYN tries whether they work again. */
+static __always_inline bool may_challenge(const struct guarded *on)
+{
+	return !cookies_are_off(on->guard, on->now) ||
+	       !(on->counters->syns & (PROBE_SYNS - 1));
+}
+
+/* A client that had a connection here lately gets a cookie: will it come back? Global, so
+ * that the verifier looks at it once, as the next. */
+__noinline int xdpctl_note_challenged(const struct headers *hdr, __u32 slot, __u64 now)
+{
+	struct xdpctl_known_client *client;
+	struct xdpctl_guard *guard;
+	struct xdpctl_addr key;
+
+	if (!hdr)
+		return 0;
+	key = xdpctl_known_key(&hdr->src);
+	client = bpf_map_lookup_elem(&known_clients, &key);
+	slot &= XDPCTL_SERVICES - 1;
+	guard = bpf_map_lookup_elem(&guards, &slot);
+	if (client && guard)
+		note_challenged(guard, client, now);
+	return 0;
+}
+
+#define WATCH_ANSWERING 1 /* SYNs are answered here, so that the listener's queue says nothing */
+
+/* Measures a SYN to the service in this slot, and judges its cookies. */
+__noinline int xdpctl_watch_syn(struct xdp_md *ctx, const struct headers *hdr, __u32 slot,
+				__u32 flags, __u64 now)
+{
+	const __u32 zero = 0;
+	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
+	const struct xdpctl_policy *policy = words ? active_policy(words) : NULL;
+	struct xdpctl_service_counters *here;
+	struct xdpctl_guard *guard;
+	int queue = QUEUE_UNKNOWN;
+
+	slot &= XDPCTL_SERVICES - 1;
+	guard = bpf_map_lookup_elem(&guards, &slot);
+	here = bpf_map_lookup_elem(&service_counters, &slot);
+	if (!hdr || !policy || !guard || !here)
+		return 0;
+	barrier_var(slot);
+	if (measure_syn(&policy->services[slot & (XDPCTL_SERVICES - 1)], guard, here, now)) {
+		if (!(flags & WATCH_ANSWERING))
+			queue = xdpctl_listener_queue(ctx, hdr);
+		judge_queue(guard, queue, now);
+	}
+	judge_proof(guard, now);
+	return 0;
+}
+
+/* A right cookie: an answer has come back, and a connection should come to be. */
+__noinline int xdpctl_note_accepted(struct xdp_md *ctx, const struct headers *hdr, __u32 slot,
+				    __u64 now)
+{
+	const __u32 zero = 0;
+	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
+	struct xdpctl_guard *guard;
+
+	slot &= XDPCTL_SERVICES - 1;
+	guard = bpf_map_lookup_elem(&guards, &slot);
+	if (!hdr || !words || !guard)
+		return 0;
+	note_returned(guard);
+	if (xdpctl_segment_is_sound(ctx, hdr))
+		note_accepted(guard, proof_bit(&hdr->src, words->secret), now);
+	return 0;
 }
 
 /* A SYN that must be proven, and how. */
@@ -134,16 +215,37 @@ static __always_inline enum xdpctl_reason challenge(const struct packet *pkt,
 {
 	enum xdpctl_reason reason = XDPCTL_SYN_LIMITED;
 
-	if (!pkt->dry_run && !is_blind(pkt))
-		judge_proof(on->guard, on->now);
-	if (!cookies_are_off(on->guard, on->now))
-		reason = ask_for_cookie(pkt);
+	if (may_challenge(on))
+		reason = ask_for_cookie(pkt, on);
+	if (reason == XDPCTL_SYN_ANSWERED && !pkt->dry_run &&
+	    may_be_connected(&pkt->hdr.src, pkt->control->secret, on->now))
+		xdpctl_note_challenged(&pkt->hdr, on->slot, on->now);
 	if (reason != XDPCTL_PASSED && reason != XDPCTL_SYN_LIMITED)
 		return reason;
 	/* No cookie will prove it: lockdown admits it now or not at all. */
 	if (!is_admitted(pkt, on))
 		return XDPCTL_LOCKDOWN;
 	return reason == XDPCTL_PASSED ? XDPCTL_NEXT : limit_syn(pkt, on);
+}
+
+/* SYNs are answered here, so that the listener's queue says nothing. */
+static __always_inline bool answers_syns(const struct packet *pkt, const struct guarded *on)
+{
+	return is_active(pkt, on) && !cookies_are_off(on->guard, on->now) &&
+	       reason_enforced(pkt, XDPCTL_SYN_ANSWERED);
+}
+
+static __always_inline enum xdpctl_reason guard_service_syn(const struct packet *pkt,
+							     const struct guarded *on)
+{
+	if (on->service->guard == XDPCTL_GUARD_OFF && !on->service->lockdown)
+		return XDPCTL_NEXT;
+	if (!pkt->dry_run && !is_blind(pkt))
+		xdpctl_watch_syn(pkt->ctx, &pkt->hdr, on->slot,
+				 answers_syns(pkt, on) ? WATCH_ANSWERING : 0, on->now);
+	if (!is_active(pkt, on) && (!on->service->lockdown || is_known(&pkt->hdr.src)))
+		return XDPCTL_NEXT;
+	return challenge(pkt, on);
 }
 
 static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __u32 slot)
@@ -153,15 +255,9 @@ static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __
 
 	if (!is_own(pkt) || !find_guarded(pkt, slot, &on))
 		return XDPCTL_NEXT;
-	if (!on.slot)
-		return limit_syn(pkt, &on);
-	if (on.service->guard == XDPCTL_GUARD_OFF && !on.service->lockdown)
-		return XDPCTL_NEXT;
-	if (!pkt->dry_run && !is_blind(pkt))
-		measure_syn(on.service, on.guard, on.counters, on.now);
-	if (!is_active(pkt, &on) && (!on.service->lockdown || is_known(&pkt->hdr.src)))
-		return XDPCTL_NEXT;
-	reason = challenge(pkt, &on);
+	if (!on.slot && !pkt->dry_run)
+		on.counters->syns++;
+	reason = on.slot ? guard_service_syn(pkt, &on) : limit_syn(pkt, &on);
 	if (pkt->dry_run || !reason_enforced(pkt, reason))
 		return reason;
 	if (reason == XDPCTL_SYN_ANSWERED)
@@ -175,17 +271,9 @@ static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __
 
 static __always_inline __u64 connection_of(const struct packet *pkt)
 {
-	__u64 ports = (__u64)pkt->hdr.sport << 16 | pkt->hdr.dport;
+	const struct headers *hdr = &pkt->hdr;
 
-	return xdpctl_ban_hash(&pkt->hdr.src, pkt->control->secret ^ ports) ^
-	       xdpctl_ban_hash(&pkt->hdr.dst, ports);
-}
-
-static __always_inline struct xdpctl_accepted *accepted_slot(__u64 connection)
-{
-	__u32 slot = connection & (XDPCTL_ACCEPTED - 1);
-
-	return bpf_map_lookup_elem(&accepted, &slot);
+	return connection_hash(&hdr->src, hdr->sport, &hdr->dst, hdr->dport, pkt->control->secret);
 }
 
 /*
@@ -194,11 +282,7 @@ static __always_inline struct xdpctl_accepted *accepted_slot(__u64 connection)
  */
 static __always_inline bool was_just_accepted(const struct packet *pkt, const struct guarded *on)
 {
-	__u64 connection = connection_of(pkt);
-	const struct xdpctl_accepted *slot = accepted_slot(connection);
-
-	return slot && slot->connection == connection &&
-	       (__s64)(on->now - slot->time_ns) < (__s64)ACCEPTED_NS;
+	return was_accepted(connection_of(pkt), on->now, ACCEPTED_NS);
 }
 
 static __always_inline void remember_accepted(const struct packet *pkt, const struct guarded *on)
@@ -226,7 +310,7 @@ static __always_inline enum xdpctl_reason accept_cookie(const struct packet *pkt
 	remember_accepted(pkt, on);
 	on->counters->accepted++;
 	if (provable)
-		note_accepted(on->guard, proof_bit(&pkt->hdr.src, pkt->control->secret), on->now);
+		xdpctl_note_accepted(pkt->ctx, &pkt->hdr, on->slot, on->now);
 	return XDPCTL_COOKIE_ACCEPTED;
 }
 
@@ -236,78 +320,116 @@ static __always_inline __u32 slot_of_port(const struct packet *pkt)
 	return pkt->policy->service_of_port[port_index(pkt->hdr.dport)];
 }
 
-/* The kernel has a handshake of this source now: its SYN may come again. */
+/* The kernel has a handshake of this source now: its SYN may come again. Behind NAT the
+ * listener may be in another namespace. */
 static __always_inline void note_passed_syn(const struct packet *pkt)
 {
 	if (pkt->hdr.protocol == IPPROTO_TCP && pkt->hdr.has_ports && is_opening_syn(&pkt->hdr) &&
-	    slot_of_port(pkt))
+	    (slot_of_port(pkt) || pkt->policy->host & XDPCTL_HOST_CONNTRACK))
 		peer_asked(&pkt->hdr.src, pkt->control->secret, now_ns(pkt));
 }
 
-static __always_inline enum xdpctl_reason guard_rest(const struct packet *pkt, __u32 slot)
+/*
+ * A segment that no socket here belongs to. It may be somebody else's: known to
+ * connection tracking, or of a host or namespace that nothing here tells of.
+ */
+static __always_inline enum xdpctl_reason judge_stray(struct packet *pkt, enum xdpctl_reason reason)
 {
-	struct guarded on;
-	int check; /* enum cookie_check */
-
-	if (!find_guarded(pkt, slot, &on) || (!is_active(pkt, &on) && !on.service->lockdown) ||
-	    !is_own(pkt))
+	if (has_port(&pkt->policy->tcp_services, pkt->hdr.dport))
 		return XDPCTL_NEXT;
-	check = xdpctl_check_cookie(pkt->ctx, &pkt->hdr);
-	if (check == COOKIE_NOT_NEEDED || was_just_accepted(pkt, &on))
-		return XDPCTL_NEXT;
-	if (check == COOKIE_VALID || check == COOKIE_VALID_QUEUE_FULL)
-		return accept_cookie(pkt, &on, check == COOKIE_VALID);
 	if (pkt->policy->host & XDPCTL_HOST_CONNTRACK && conntrack_knows(pkt->ctx, &pkt->hdr))
 		return XDPCTL_NEXT;
-	/* Without cookies, handshakes may go on where nothing here can see them. */
-	if (cookies_are_off(on.guard, on.now) && !(pkt->policy->host & XDPCTL_HOST_CONNTRACK))
+	if (pkt->policy->host & XDPCTL_HOST_UNSEEN) {
+		pkt->limit_class = forget(pkt, XDPCTL_LIMIT_TCP_UNKNOWN);
 		return XDPCTL_NEXT;
-	if (!pkt->dry_run)
-		on.counters->rejected++;
-	return check == COOKIE_INVALID ? XDPCTL_COOKIE_REJECTED : XDPCTL_NO_SESSION;
+	}
+	return stray_passes(pkt, XDPCTL_STRAY_TCP) ? XDPCTL_NEXT : reason;
+}
+
+/* While the service is guarded, every segment is looked up. */
+static __always_inline enum xdpctl_reason guard_rest(struct packet *pkt, const struct guarded *on)
+{
+	enum xdpctl_reason reason;
+	int check; /* enum cookie_check */
+
+	check = xdpctl_check_cookie(pkt->ctx, &pkt->hdr);
+	if (check == COOKIE_NOT_NEEDED || was_just_accepted(pkt, on))
+		return XDPCTL_NEXT;
+	if (check == COOKIE_VALID || check == COOKIE_VALID_QUEUE_FULL)
+		return accept_cookie(pkt, on, check == COOKIE_VALID);
+	if (check == COOKIE_RESET) {
+		if (!pkt->dry_run)
+			syn_completed(on->guard); /* given up, not left open */
+		return XDPCTL_NEXT;
+	}
+	/* Without cookies, handshakes may go on where nothing here can see them. */
+	if (cookies_are_off(on->guard, on->now) && !(pkt->policy->host & XDPCTL_HOST_CONNTRACK))
+		return XDPCTL_NEXT;
+	reason = judge_stray(pkt,
+			     check == COOKIE_INVALID ? XDPCTL_COOKIE_REJECTED : XDPCTL_NO_SESSION);
+	if (reason != XDPCTL_NEXT && !pkt->dry_run)
+		on->counters->rejected++;
+	return reason;
 }
 
 #define STRAY_SAMPLE 32	       /* a power of two: one in so many is looked up in peace */
-#define STRAYS_PER_S 100       /* of a CPU: late FINs and the like, which the kernel answers */
-#define STRAY_HOLD_NS NS_PER_S /* after a stray every packet is looked up */
+#define STRAYS_MANY 4	       /* of the sample in a second: then every segment is looked up */
+#define STRAY_HOLD_NS NS_PER_S /* after the last of them */
+
+static __always_inline bool is_looked_up(struct xdpctl_service_counters *here, __u64 now)
+{
+	return now < here->strays_until_ns || !(here->strays_seen++ & (STRAY_SAMPLE - 1));
+}
+
+static __always_inline void note_stray(struct xdpctl_service_counters *here, __u64 now)
+{
+	if (now - here->strays_since_ns > NS_PER_S) {
+		here->strays_since_ns = now;
+		here->strays_met = 0;
+	}
+	if (++here->strays_met >= STRAYS_MANY)
+		here->strays_until_ns = now + STRAY_HOLD_NS;
+}
 
 /*
- * To ports that nobody serves comes what this host's own connections bring. Where a
- * sample shows what belongs to none (reflected SYN-ACKs, ACK floods), all are asked.
+ * In peace a sample is looked up. Where it shows many that belong to no connection
+ * (reflected SYN-ACKs, floods of ACK, RST, FIN), all are.
  */
-static __always_inline enum xdpctl_reason guard_stray(const struct packet *pkt)
+static __always_inline enum xdpctl_reason guard_sample(struct packet *pkt)
 {
 	const __u32 zero = 0;
 	struct xdpctl_service_counters *here = bpf_map_lookup_elem(&service_counters, &zero);
 	__u64 now = now_ns(pkt);
+	int check; /* enum cookie_check */
 
-	/* A socket that is bound to a device above this one would not be found. */
-	if (!here || pkt->policy->host & XDPCTL_HOST_STACKED || !is_own(pkt))
+	if (!here || (!pkt->dry_run && !is_looked_up(here, now)) || !is_own(pkt))
 		return XDPCTL_NEXT;
-	if (!pkt->dry_run && here->strays_seen++ & (STRAY_SAMPLE - 1) &&
-	    now >= here->strays_until_ns)
-		return XDPCTL_NEXT;
-	if (xdpctl_session_of(pkt->ctx, &pkt->hdr) != XDPCTL_SESSION_NONE)
-		return XDPCTL_NEXT;
-	if (pkt->policy->host & XDPCTL_HOST_CONNTRACK && conntrack_knows(pkt->ctx, &pkt->hdr))
+	check = xdpctl_check_cookie(pkt->ctx, &pkt->hdr);
+	if (check != COOKIE_INVALID && check != COOKIE_IMPOSSIBLE && check != COOKIE_NO_SOCKET)
 		return XDPCTL_NEXT;
 	if (!pkt->dry_run)
-		here->strays_until_ns = now + STRAY_HOLD_NS;
-	return take_one(pkt, &here->stray_due_ns, NS_PER_S / STRAYS_PER_S, NS_PER_S / 10)
-		       ? XDPCTL_NEXT
-		       : XDPCTL_NO_SESSION;
+		note_stray(here, now);
+	return judge_stray(pkt, XDPCTL_NO_SESSION);
 }
 
-static __always_inline enum xdpctl_reason stage_guard(const struct packet *pkt)
+static __always_inline enum xdpctl_reason guard_segment(struct packet *pkt, __u32 slot)
+{
+	struct guarded on;
+
+	if (slot && find_guarded(pkt, slot, &on) && is_own(pkt) &&
+	    (is_active(pkt, &on) || on.service->lockdown))
+		return guard_rest(pkt, &on);
+	return guard_sample(pkt);
+}
+
+static __always_inline enum xdpctl_reason stage_guard(struct packet *pkt)
 {
 	__u32 slot;
 
 	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports || is_link_local(pkt))
 		return XDPCTL_NEXT;
 	slot = slot_of_port(pkt);
-	if (is_opening_syn(&pkt->hdr))
-		return guard_syn(pkt, slot);
-	return slot ? guard_rest(pkt, slot) : guard_stray(pkt);
+	return is_opening_syn(&pkt->hdr) ? guard_syn(pkt, slot) : guard_segment(pkt, slot);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "conntrack.h"
 #include "own_address.h"
 #include "stage_parse.h"
+#include "stray.h"
 
 #define ICMP_ECHOREPLY 0 /* RFC 792 */
 #define ICMP_DEST_UNREACH 3
@@ -101,7 +102,7 @@ static __always_inline bool read_inner(const struct xdp_md *ctx, const struct he
 }
 
 /* An enum icmp_error. Global, so that the verifier looks at it once. */
-__noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers *hdr)
+__noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers *hdr, __u32 tracked)
 {
 	struct headers answer = {};
 	enum xdpctl_session session;
@@ -115,6 +116,9 @@ __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers 
 		return ICMP_ERROR_UNKNOWN;
 	session = look_up_session(ctx, &answer);
 	if (session == XDPCTL_SESSION_ESTABLISHED)
+		return ICMP_ERROR_KNOWN;
+	/* Of a container: translated or forwarded, so that the socket is not here. */
+	if (tracked && conntrack_knows(ctx, &answer))
 		return ICMP_ERROR_KNOWN;
 	/* A listener has sent nothing but answers to SYNs, which spoofed ones get too.
 	 * Tunnels send UDP from ports without a socket. */
@@ -131,17 +135,19 @@ static __always_inline bool may_be_unseen(const struct packet *pkt)
 	__u8 exceeded = pkt->hdr.family == XDPCTL_IPV4 ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEEDED;
 
 	return pkt->hdr.icmp_type == exceeded ||
-	       pkt->policy->host & (XDPCTL_HOST_CONNTRACK | XDPCTL_HOST_STACKED);
+	       pkt->policy->host & (XDPCTL_HOST_CONNTRACK | XDPCTL_HOST_UNSEEN);
 }
 
 static __always_inline enum xdpctl_reason judge_icmp_error(struct packet *pkt)
 {
-	int error = xdpctl_judge_icmp_error(pkt->ctx, &pkt->hdr); /* enum icmp_error */
+	__u32 tracked = pkt->policy->host & XDPCTL_HOST_CONNTRACK;
+	int error = xdpctl_judge_icmp_error(pkt->ctx, &pkt->hdr, tracked); /* enum icmp_error */
 
 	if (error == ICMP_ERROR_KNOWN)
 		return XDPCTL_PASSED;
 	if (error == ICMP_ERROR_STRANGE && !may_be_unseen(pkt))
-		return XDPCTL_ICMP_UNSOLICITED;
+		return stray_passes(pkt, XDPCTL_STRAY_ICMP) ? XDPCTL_NEXT
+							    : XDPCTL_ICMP_UNSOLICITED;
 	if (error != ICMP_ERROR_LIKELY)
 		pkt->limit_class = XDPCTL_LIMIT_ICMP_OTHER; /* easily forged */
 	return XDPCTL_NEXT;
@@ -171,6 +177,13 @@ static __always_inline enum xdpctl_reason stage_icmp(struct packet *pkt)
 	if (!ipv4 && type >= ICMPV6_NEIGHBOURS && type < ICMPV6_NEIGHBOURS_END &&
 	    came_through_router(pkt))
 		return XDPCTL_ICMP_HOPS;
+	if (!is_own(pkt) && !is_group(pkt)) {
+		/* A router passes on what it does not know. Neighbours of virtual
+		 * machines that are bridged here solicit, too. */
+		if (pkt->limit_class != XDPCTL_LIMIT_ICMP_CONTROL)
+			pkt->limit_class = XDPCTL_LIMIT_FORWARDED;
+		return XDPCTL_NEXT;
+	}
 	if (pkt->limit_class == XDPCTL_LIMIT_ICMP_ERROR)
 		return judge_icmp_error(pkt);
 	return XDPCTL_NEXT;

@@ -190,7 +190,12 @@ static __always_inline enum xdpctl_reason reason_of_class(__u32 limit_class,
 {
 	switch (limit_class) {
 	case XDPCTL_LIMIT_UDP:
+	case XDPCTL_LIMIT_FORWARDED:
 		return level;
+	case XDPCTL_LIMIT_REFLECTED:
+		return XDPCTL_REFLECTION;
+	case XDPCTL_LIMIT_TCP_UNKNOWN:
+		return XDPCTL_NO_SESSION;
 	case XDPCTL_LIMIT_UDP_UNKNOWN:
 		return XDPCTL_UDP_NO_SOCKET;
 	case XDPCTL_LIMIT_ORPHAN:
@@ -244,7 +249,8 @@ static __always_inline enum xdpctl_reason stage_limit(const struct packet *pkt)
 	};
 	enum xdpctl_reason level;
 
-	if (pkt->hdr.protocol == IPPROTO_TCP && pkt->limit_class != XDPCTL_LIMIT_ORPHAN)
+	if (pkt->hdr.protocol == IPPROTO_TCP && pkt->limit_class != XDPCTL_LIMIT_ORPHAN &&
+	    pkt->limit_class != XDPCTL_LIMIT_TCP_UNKNOWN)
 		return XDPCTL_NEXT;
 	if (!pkt->dry_run)
 		count_offered(pkt);

@@ -32,6 +32,13 @@ static __always_inline enum xdpctl_reason sanity_tcp_flags(__u8 flags)
 	return XDPCTL_TCP_FLAGS;
 }
 
+/* From the address that it goes to: an attack where that is the host's own, BFD's echo
+ * where the host is the router that sends it back (RFC 5881 section 5). */
+static __always_inline enum xdpctl_reason sanity_land(const struct headers *hdr)
+{
+	return bpf_map_lookup_elem(&own_addresses, &hdr->dst) ? XDPCTL_LAND : XDPCTL_NEXT;
+}
+
 /*
  * What the kernel's routing refuses too (net/ipv4/route.c,
  * ip_route_input_slow): multicast, broadcast, loopback, this network. It takes
@@ -49,7 +56,7 @@ static __always_inline enum xdpctl_reason sanity_ipv4(const struct headers *hdr)
 		return XDPCTL_MARTIAN_SOURCE;
 	if (dst >> 24 == 127 || dst >> 24 == 0)
 		return XDPCTL_MARTIAN_DESTINATION;
-	return src == dst ? XDPCTL_LAND : XDPCTL_NEXT;
+	return src == dst ? sanity_land(hdr) : XDPCTL_NEXT;
 }
 
 /* ::1 and ::ffff:0:0/96; the unspecified address is told apart by word 3. */
@@ -78,7 +85,7 @@ static __always_inline enum xdpctl_reason sanity_ipv6(const struct headers *hdr)
 		return XDPCTL_MARTIAN_DESTINATION;
 	if (src->word[0] == dst->word[0] && src->word[1] == dst->word[1] &&
 	    src->word[2] == dst->word[2] && src->word[3] == dst->word[3])
-		return XDPCTL_LAND;
+		return sanity_land(hdr);
 	return XDPCTL_NEXT;
 }
 

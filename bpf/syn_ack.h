@@ -3,6 +3,7 @@
 #ifndef XDPCTL_BPF_SYN_ACK_H
 #define XDPCTL_BPF_SYN_ACK_H
 
+#include "route.h"
 #include "stage_parse.h"
 
 #define ETHERNET_FRAME_MIN 60 /* without FCS; shorter ones are padded on the wire */
@@ -25,6 +26,7 @@ struct syn_answer {
 	__u8 with_ecn;
 	__u8 tos;
 	__u8 ttl;
+	__s32 route; /* of xdpctl_find_route */
 };
 
 /* The guard decides the answer, and it is sent once the packet was accounted. In
@@ -137,12 +139,15 @@ static __always_inline void write_ipv6(const struct headers *hdr, const struct s
 	__builtin_memcpy(&ip->daddr, &hdr->src, sizeof(ip->daddr));
 }
 
-static __always_inline void swap_ethernet(struct ethhdr *eth)
+/* `route`: names the next hop, or NULL for where the frame came from. */
+static __always_inline void turn_ethernet(struct ethhdr *eth, const struct xdpctl_route *route)
 {
 	__u8 mac[ETH_ALEN];
 
 	__builtin_memcpy(mac, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, eth->h_dest, ETH_ALEN);
+	if (route && route->has_next_hop)
+		__builtin_memcpy(mac, route->next_hop, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, mac, ETH_ALEN);
 }
 
@@ -179,12 +184,14 @@ static __always_inline bool copy_words(void *out, void *data_end, const struct t
 __noinline int xdpctl_send_syn_ack(struct xdp_md *ctx, const struct headers *hdr)
 {
 	const struct syn_answer *answer = answer_of_cpu();
+	const struct xdpctl_route *route;
 	__u32 ip_bytes, network;
 	struct tcp_words tcp;
 	void *data, *data_end;
 
 	if (!hdr || !answer)
 		return XDP_DROP;
+	route = route_at(answer->route);
 	network = hdr->network;
 	ip_bytes = hdr->family == XDPCTL_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	write_tcp(hdr, answer, &tcp);
@@ -197,7 +204,7 @@ __noinline int xdpctl_send_syn_ack(struct xdp_md *ctx, const struct headers *hdr
 	barrier_var(network);
 	if (data + sizeof(struct ethhdr) > data_end)
 		return XDP_DROP;
-	swap_ethernet(data);
+	turn_ethernet(data, route);
 	data += network;
 	if (data + sizeof(struct ipv6hdr) > data_end) /* IPv4 with its TCP is longer */
 		return XDP_DROP;

@@ -9,6 +9,7 @@
 
 #include "ban_table.h"
 #include "clock.h"
+#include "guard_state.h"
 #include "listener.h"
 #include "peers.h"
 #include "session.h"
@@ -144,7 +145,7 @@ struct answer_setting {
 	__u32 now_ms;	  /* CLOCK_MONOTONIC, which TCP's timestamps count */
 	__u32 look_only;  /* 1: leave no trace */
 	__u32 ask_always; /* 1: nobody tells who has a connection */
-	__u32 unused;
+	__s32 route;	  /* of xdpctl_find_route */
 };
 
 #define TERMS_SLOTS 512 /* a power of two */
@@ -276,6 +277,7 @@ static __always_inline enum xdpctl_reason answer_syn(struct xdp_md *ctx, const s
 	if (terms->user_mss && terms->user_mss < asked.mss)
 		asked.mss = terms->user_mss;
 	grant(hdr, &tcp, &asked, terms, answer);
+	answer->route = setting->route;
 	answer->peer_seq = tcp.seq;
 	answer->tsval = cookie_timestamp(answer, setting->now_ms, asked.wscale);
 	cookie = kernel_cookie(hdr, sk, tcp.seq, asked.mss);
@@ -346,10 +348,14 @@ enum cookie_check {
 	COOKIE_NOT_NEEDED, /* the packet belongs to a connection */
 	COOKIE_VALID,
 	COOKIE_VALID_QUEUE_FULL, /* but the kernel has no room for it now */
+	COOKIE_RESET,		 /* the client does not want the connection: a health check */
 	COOKIE_INVALID,
-	COOKIE_IMPOSSIBLE, /* no connection, and not an ACK that could carry one */
+	COOKIE_IMPOSSIBLE, /* a listener, and not an ACK that could carry one */
+	COOKIE_NO_SOCKET,
 };
 
+/* The cookie is in what the segment acknowledges, also where it is a RST, which the
+ * helper would refuse. */
 static __always_inline bool kernel_takes_cookie(struct xdp_md *ctx, const struct headers *hdr,
 						struct bpf_sock *sk)
 {
@@ -358,6 +364,7 @@ static __always_inline bool kernel_takes_cookie(struct xdp_md *ctx, const struct
 
 	if (!copy_tcp_header(ctx, hdr, &tcp))
 		return false;
+	tcp.rst = 0;
 	write_addresses(hdr, &ip);
 	if (hdr->family == XDPCTL_IPV4)
 		return !bpf_tcp_check_syncookie(sk, &ip, sizeof(ip.v4), &tcp, sizeof(tcp));
@@ -374,10 +381,12 @@ check_with_listener(struct xdp_md *ctx, const struct headers *hdr, struct bpf_so
 {
 	const struct tcp_sock *listener;
 
-	if (!is_ack(hdr))
+	if ((hdr->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_ACK)
 		return COOKIE_IMPOSSIBLE;
 	if (!kernel_takes_cookie(ctx, hdr, sk))
-		return COOKIE_INVALID;
+		return is_ack(hdr) ? COOKIE_INVALID : COOKIE_IMPOSSIBLE;
+	if (!is_ack(hdr))
+		return COOKIE_RESET;
 	listener = bpf_skc_to_tcp_sock(sk);
 	return listener && accept_queue_is_full(listener) ? COOKIE_VALID_QUEUE_FULL : COOKIE_VALID;
 }
@@ -391,6 +400,8 @@ static __always_inline enum cookie_check check_in_replay(const struct headers *h
 		return COOKIE_NOT_NEEDED;
 	if (session == XDPCTL_SESSION_HALF_OPEN)
 		return is_ack(hdr) ? COOKIE_VALID : COOKIE_NOT_NEEDED;
+	if (session == XDPCTL_SESSION_NONE)
+		return COOKIE_NO_SOCKET;
 	return is_ack(hdr) ? COOKIE_INVALID : COOKIE_IMPOSSIBLE;
 }
 
@@ -405,14 +416,112 @@ __noinline int xdpctl_check_cookie(struct xdp_md *ctx, const struct headers *hdr
 	if (xdpctl_replay)
 		return check_in_replay(hdr);
 	sk = find_tcp_socket(ctx, hdr);
-	/* Not even a listener: perhaps a socket that is bound to a device above
-	 * ours, which this lookup does not find. */
 	if (!sk)
-		return result;
+		return COOKIE_NO_SOCKET;
 	if (sk->state == BPF_TCP_LISTEN)
 		result = check_with_listener(ctx, hdr, sk);
 	bpf_sk_release(sk);
 	return result;
+}
+
+/*
+ * The listener's queues, for judge_queue(). With tcp_syncookies=2 the kernel itself
+ * keeps no unfinished handshakes, so that their number says nothing.
+ */
+__noinline int xdpctl_listener_queue(struct xdp_md *ctx, const struct headers *hdr)
+{
+	const struct tcp_sock *listener;
+	int result = QUEUE_UNKNOWN;
+	struct bpf_sock *sk;
+
+	if (!hdr || xdpctl_replay)
+		return result;
+	sk = find_tcp_socket(ctx, hdr);
+	if (!sk)
+		return result;
+	listener = sk->state == BPF_TCP_LISTEN ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (listener && sysctls_of(listener)->sysctl_tcp_syncookies != 2)
+		result = queue_of(listener);
+	bpf_sk_release(sk);
+	return result;
+}
+
+#define SEGMENT_BYTES_MAX 64 /* a TCP header with all its options, and a little */
+
+struct segment_words {
+	__be32 word[SEGMENT_BYTES_MAX / 4];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct segment_words);
+} segments SEC(".maps");
+
+/* The sum of so many bytes of the frame, which must be 1 to SEGMENT_BYTES_MAX; 0 where
+ * they cannot be read. */
+static __always_inline __u64 sum_bytes(struct xdp_md *ctx, __u32 offset, __u32 bytes)
+{
+	const __u32 zero = 0;
+	struct segment_words *copy = bpf_map_lookup_elem(&segments, &zero);
+	__u64 sum = 0;
+	int i;
+
+	if (!copy || !bytes || bytes > SEGMENT_BYTES_MAX || offset > HEADERS_BYTES_MAX)
+		return 0;
+	barrier_var(bytes);
+	bytes = ((bytes - 1) & (SEGMENT_BYTES_MAX - 1)) + 1; /* for the verifier of 6.1 */
+	__builtin_memset(copy, 0, sizeof(*copy));
+	if (bpf_xdp_load_bytes(ctx, offset, copy, bytes))
+		return 0;
+#pragma unroll
+	for (i = 0; i < SEGMENT_BYTES_MAX / 4; i++)
+		sum += copy->word[i];
+	return sum;
+}
+
+static __always_inline __u32 segment_bytes(const struct xdp_md *ctx, const struct headers *hdr)
+{
+	__u32 network = hdr->network, header = hdr->transport - hdr->network;
+	const void *data_end = (void *)(long)ctx->data_end;
+	const void *ip;
+
+	if (network > HEADERS_BYTES_MAX)
+		return 0;
+	barrier_var(network);
+	ip = (void *)(long)ctx->data + network;
+	if (ip + sizeof(struct ipv6hdr) > data_end)
+		return 0;
+	if (hdr->family == XDPCTL_IPV4)
+		return bpf_ntohs(((const struct iphdr *)ip)->tot_len) - header;
+	return bpf_ntohs(((const struct ipv6hdr *)ip)->payload_len) + sizeof(struct ipv6hdr) -
+	       header;
+}
+
+/*
+ * 1 where the kernel will take this segment: it is whole and its checksums are right.
+ * Only such is evidence: a right cookie can be sent in a segment that never arrives.
+ * Longer ones than an ACK are not summed, and are none.
+ */
+__noinline int xdpctl_segment_is_sound(struct xdp_md *ctx, const struct headers *hdr)
+{
+	__u32 bytes, header;
+	__u64 sum;
+
+	if (!hdr || hdr->fragment_bytes)
+		return 0;
+	if (xdpctl_replay) /* captures are cut short */
+		return 1;
+	header = hdr->transport - hdr->network;
+	bytes = segment_bytes(ctx, hdr);
+	if (hdr->family == XDPCTL_IPV4 && fold(sum_bytes(ctx, hdr->network, header)))
+		return 0;
+	sum = sum_bytes(ctx, hdr->transport, bytes);
+	if (!sum)
+		return 0;
+	sum += sum_address(hdr, &hdr->src) + sum_address(hdr, &hdr->dst);
+	return !fold(sum + bpf_htonl(IPPROTO_TCP << 16 | bytes));
 }
 
 #endif

@@ -124,10 +124,7 @@ int xdpctl_clients(struct bpf_sock_ops *ops)
 	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
 		if (!client_address(ops, &addr))
 			return 1;
-		client_opened(&addr);
 		handshake_completed(ops, &addr);
-		bpf_sock_ops_cb_flags_set(ops,
-					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	} else if (ops->op == BPF_SOCK_OPS_STATE_CB && ops->args[1] == BPF_TCP_CLOSE) {
 		if (client_address(ops, &addr))
 			client_closed(&addr);

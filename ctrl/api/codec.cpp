@@ -86,6 +86,8 @@ json guard_json(const GuardStatus& guard)
             {"attacked_seconds", seconds(guard.attacked_for_ns)},
             {"cookies_off_seconds",
              guard.cookies_off_ns ? json(seconds(*guard.cookies_off_ns)) : json()},
+            {"cookies_off_why", to_string(guard.doubt)},
+            {"overloaded", guard.overloaded},
             {"capacity", guard.capacity},
             {"pending", guard.pending},
             {"attacks", guard.attacks},
@@ -94,6 +96,7 @@ json guard_json(const GuardStatus& guard)
             {"cookies_accepted", guard.accepted},
             {"rejected", guard.rejected},
             {"limited", guard.limited},
+            {"misrouted", guard.misrouted},
             {"established", guard.established}};
 }
 

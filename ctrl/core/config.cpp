@@ -34,6 +34,11 @@ constexpr std::array attach_words = {Word<AttachMode>{"auto", AttachMode::automa
 constexpr std::array on_stop_words = {Word<OnStop>{"keep", OnStop::keep},
                                       Word<OnStop>{"detach", OnStop::detach}};
 
+constexpr std::array socket_words = {
+    Word<SocketPlace>{"auto", SocketPlace::automatic},
+    Word<SocketPlace>{"here", SocketPlace::here},
+    Word<SocketPlace>{"elsewhere", SocketPlace::elsewhere}};
+
 constexpr std::array guard_words = {
 #define XDPCTL_GUARD_WORD(id, name, text) Word<xdpctl_guard_mode>{name, XDPCTL_GUARD_##id},
     XDPCTL_GUARD_MODES(XDPCTL_GUARD_WORD)
@@ -258,6 +263,12 @@ Key prefixes(std::string_view name, std::vector<Prefix> Config::*field)
 {
     return {name, [field](const toml::node& n, Config& c) { return read_prefixes(n, c.*field); },
             [field](const Config& c) { return show_prefixes(c.*field); }};
+}
+
+Key ports(std::string_view name, std::set<uint16_t> Config::*field)
+{
+    return {name, [field](const toml::node& n, Config& c) { return read_ports(n, c.*field); },
+            [field](const Config& c) { return fmt::format("[{}]", fmt::join(c.*field, ", ")); }};
 }
 
 Result<> read_limits(const toml::node& node, size_t limit_class, LimitsConfig& config)
@@ -673,6 +684,7 @@ const std::vector<Key>& keys()
         nested("guard.syn_prefix_per_second", &Config::guard, &G::syn_prefix_per_second),
         nested("guard.syn_service_per_second", &Config::guard, &G::syn_service_per_second),
         nested("guard.sysctls", &Config::guard, &G::sysctls),
+        nested("guard.mss", &Config::guard, &G::mss),
         nested("limits.enabled", &Config::limits, &L::enabled),
         nested("limits.headroom", &Config::limits, &L::headroom),
 #define XDPCTL_LIMIT_KEY(id, name, text) class_limits(XDPCTL_LIMIT_##id, "limits." name),
@@ -686,9 +698,11 @@ const std::vector<Key>& keys()
             Key{"protocols.inside",
                 [](const toml::node& n, Config& c) { return read_tunnels(n, c.tunnels); },
                 [](const Config& c) { return show_tunnels(c.tunnels); }},
-        {"udp.services",
-         [](const toml::node& n, Config& c) { return read_ports(n, c.udp_services); },
-         [](const Config& c) { return fmt::format("[{}]", fmt::join(c.udp_services, ", ")); }},
+        ports("tcp.services", &Config::tcp_services),
+        ports("udp.services", &Config::udp_services),
+        choice("sockets", socket_words, &Config::sockets),
+        nested("strays.per_second", &Config::strays, &StraysConfig::per_second),
+        nested("strays.prefix_per_second", &Config::strays, &StraysConfig::prefix_per_second),
         {"feeds", [](const toml::node& n, Config& c) { return read_feeds(n, c.feeds); },
          [](const Config& c) { return show_feeds(c.feeds); }},
         {"crowdsec.url",
@@ -789,6 +803,10 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     }
     if (config.guard.admit_per_second == 0) {
         return fault("guard.admit_per_second", "must be above 0");
+    }
+    constexpr uint32_t mss_least = 88; // net/ipv4/tcp_output.c, TCP_MIN_SND_MSS is 48
+    if (config.guard.mss != 0 && (config.guard.mss < mss_least || config.guard.mss > UINT16_MAX)) {
+        return fault("guard.mss", fmt::format("must be 0, or from {} to 65535", mss_least));
     }
     constexpr uint32_t headroom_most = 1000;
     if (config.limits.headroom == 0 || config.limits.headroom > headroom_most) {

@@ -45,8 +45,20 @@ struct GuardConfig {
     uint32_t syn_prefix_per_second = 500;        // of a /24 or /64, where cookies cannot be used
     uint32_t syn_service_per_second = 20000;     // of all together, likewise
     bool sysctls = true;                         // set what the guard needs, put back at detach
+    uint32_t mss = 0; // the most that a cookie's SYN-ACK advertises, bytes; 0: as the routes say
 
     bool operator==(const GuardConfig&) const = default;
+};
+
+// Where the sockets of the host's addresses are: here, or where no lookup finds them.
+enum class SocketPlace { automatic, here, elsewhere };
+
+// Packets that nothing here asked for: how many of each kind the kernel still answers.
+struct StraysConfig {
+    uint32_t per_second = 64;       // of the whole host; 0: none
+    uint32_t prefix_per_second = 8; // of a /24 or /64; 0: no limit of its own
+
+    bool operator==(const StraysConfig&) const = default;
 };
 
 // Changes to the list of <xdpctl/abi/reflectors.h>.
@@ -105,6 +117,9 @@ struct Config {
     std::map<uint8_t, xdpctl_protocol_action> protocols; // others: limit
     uint32_t tunnels = 0;            // bit: enum xdpctl_tunnel, whose inside is judged
     std::set<uint16_t> udp_services; // ports without a socket that are served all the same
+    std::set<uint16_t> tcp_services; // likewise
+    SocketPlace sockets = SocketPlace::automatic;
+    StraysConfig strays;
     std::vector<FeedConfig> feeds;
     GeoConfig geo;
     CrowdSecConfig crowdsec;

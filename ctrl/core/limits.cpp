@@ -28,26 +28,29 @@ static_assert(XDPCTL_LIMIT_CLASS_COUNT <= XDPCTL_LIMIT_CLASS_SLOTS);
 
 constexpr uint64_t mbit = 1'000'000;
 
-// What nobody is limited below. By level: source, prefix, network, service,
-// destination. A domestic line fills 200 Mbit/s; ping(8) sends one packet a second,
-// and routers on a path bound their errors themselves (RFC 4443 section 2.4). Orphans
-// wait 30 s in the kernel, whose room for them is 4 MiB (ipfrag_high_thresh).
+// Below these rates nothing is limited. By level: source, prefix, network, service,
+// destination. No usual tool and no honest network reaches them: a domestic line fills
+// 200 Mbit/s; fping sends 100 packets/s, ping -f as many as are answered; a resolver
+// behind a container's DNAT is asked 1,000 times a second by one forwarder; an exchange
+// point has 1,000 neighbours that solicit. Peacetime raises all of them.
 struct Floor {
     std::array<uint64_t, XDPCTL_LIMIT_LEVEL_COUNT> packets;
     std::array<uint64_t, XDPCTL_LIMIT_LEVEL_COUNT> megabits;
     uint64_t burst_ns;
-    bool follows_peak; // it carries what people come for
 };
 
 constexpr std::array<Floor, XDPCTL_LIMIT_CLASS_COUNT> floors = {{
-    {{10000, 20000, 40000, 100000, 200000}, {200, 400, 800, 2000, 4000}, ns_per_s / 4, true},
-    {{50, 200, 500, 200, 1000}, {}, ns_per_s, false},    // udp_unknown
-    {{50, 200, 1000, 1000, 2000}, {}, ns_per_s, false},  // icmp_echo
-    {{100, 200, 500, 1000, 2000}, {}, ns_per_s, false},  // icmp_error
-    {{100, 500, 1000, 1000, 2000}, {}, ns_per_s, false}, // icmp_control
-    {{5, 20, 50, 100, 200}, {}, ns_per_s, false},        // icmp_other
-    {{50, 50, 50, 50, 50}, {}, ns_per_s, false},         // orphan
-    {{50000, 100000, 100000, 100000, 200000}, {1000, 2000, 2000, 2000, 4000}, ns_per_s / 4, true},
+    {{10000, 20000, 40000, 100000, 200000}, {200, 400, 800, 2000, 4000}, ns_per_s / 4},
+    {{2000, 2500, 3000, 4000, 8000}, {}, ns_per_s},       // udp_unknown
+    {{1000, 2000, 5000, 10000, 20000}, {}, ns_per_s},     // icmp_echo
+    {{500, 1000, 2000, 5000, 10000}, {}, ns_per_s},       // icmp_error
+    {{1000, 5000, 10000, 20000, 20000}, {}, ns_per_s},    // icmp_control
+    {{200, 500, 1000, 2000, 5000}, {}, ns_per_s},         // icmp_other
+    {{1000, 1500, 2000, 3000, 4000}, {}, ns_per_s},       // orphan
+    {{50000, 100000, 100000, 100000, 200000}, {1000, 2000, 2000, 2000, 4000}, ns_per_s / 4},
+    {{200, 400, 1000, 1000, 2000}, {}, ns_per_s},         // reflected
+    {{500000, 500000, 1000000, 1000000, 2000000}, {}, ns_per_s / 4}, // tcp_unknown
+    {{10000, 20000, 50000, 100000, 200000}, {}, ns_per_s}, // forwarded
 }};
 
 // Of the headroom, what one source, one prefix and so on may use: a single peer may
@@ -218,9 +221,6 @@ Limits limits_of(const LimitsConfig& config, const Peaks& peaks)
                 continue;
             }
             limit.rate = {floors[c].packets[level], floors[c].megabits[level] * mbit};
-            if (!floors[c].follows_peak) {
-                continue;
-            }
             const uint64_t packets = grown(peaks[c].packets_per_second, config.headroom, level);
             const uint64_t bits = grown(peaks[c].bits_per_second, config.headroom, level);
             if (packets > limit.rate.packets_per_second || bits > limit.rate.bits_per_second) {

@@ -39,6 +39,12 @@ void compile_services(const PolicySpec& spec, xdpctl_policy& policy)
     policy.syn_service_interval_ns = interval_of(spec.syn_service_per_second);
     policy.host = spec.host.flags;
     policy.rmem_max = spec.host.rmem_max;
+    policy.mss_most = UINT32_MAX;
+    for (const uint32_t most : {spec.mss_most, spec.host.mss_most}) {
+        if (most > 0) {
+            policy.mss_most = std::min(policy.mss_most, most);
+        }
+    }
 }
 
 void add_port(xdpctl_port_set& set, uint16_t port)
@@ -51,10 +57,20 @@ void compile_volumetric(const PolicySpec& spec, xdpctl_policy& policy)
     for (const auto& [ipv6, port] : spec.host.udp_services) {
         add_port(policy.udp_services[ipv6 ? XDPCTL_IPV6 : XDPCTL_IPV4], port);
     }
-    for (const uint16_t port : spec.udp_services) {
-        add_port(policy.udp_services[XDPCTL_IPV4], port);
-        add_port(policy.udp_services[XDPCTL_IPV6], port);
+    for (const auto& ports : {spec.udp_services, spec.host.udp_ports}) {
+        for (const uint16_t port : ports) {
+            add_port(policy.udp_services[XDPCTL_IPV4], port);
+            add_port(policy.udp_services[XDPCTL_IPV6], port);
+        }
     }
+    for (const auto& ports : {spec.tcp_services, spec.host.tcp_ports}) {
+        for (const uint16_t port : ports) {
+            add_port(policy.tcp_services, port);
+        }
+    }
+    policy.ephemeral_least = spec.host.ephemeral_least;
+    policy.stray_interval_ns = interval_of(spec.strays_per_second);
+    policy.stray_prefix_interval_ns = interval_of(spec.strays_prefix_per_second);
     for (const uint16_t port : spec.reflectors) {
         add_port(policy.reflectors, port);
     }
@@ -100,6 +116,10 @@ PolicySpec policy_of(const Config& config)
     spec.protocols = config.protocols;
     spec.tunnels = config.tunnels;
     spec.udp_services = config.udp_services;
+    spec.tcp_services = config.tcp_services;
+    spec.mss_most = config.guard.mss;
+    spec.strays_per_second = config.strays.per_second;
+    spec.strays_prefix_per_second = config.strays.prefix_per_second;
     return spec;
 }
 

@@ -44,6 +44,10 @@ struct HostSpec {
     uint32_t flags = 0;                               // XDPCTL_HOST_*
     uint32_t rmem_max = 0;                            // bytes
     std::set<std::pair<bool, uint16_t>> udp_services; // IPv6?, port: bound to every address
+    std::set<uint16_t> tcp_ports; // served without a socket here, as the host shows
+    std::set<uint16_t> udp_ports;
+    uint32_t ephemeral_least = 0; // sockets at ports from here on ask, they do not serve
+    uint32_t mss_most = 0;        // that netfilter lets a SYN-ACK advertise, bytes; 0: no limit
     Limits limits{};
 
     bool operator==(const HostSpec&) const = default;
@@ -64,6 +68,10 @@ struct PolicySpec {
     uint32_t tunnels = 0;                    // bit: enum xdpctl_tunnel
     std::map<uint16_t, xdpctl_geo_rule> geo; // by port
     std::set<uint16_t> udp_services;         // besides those of the host
+    std::set<uint16_t> tcp_services;         // ports served without a socket here
+    uint32_t mss_most = 0;                   // 0: what the routes grant
+    uint32_t strays_per_second = 0;          // 0: no stray passes
+    uint32_t strays_prefix_per_second = 0;   // 0: no limit beside that of the host
     HostSpec host;
 };
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "daemon/answer_routes.h"
 #include "daemon/ban_file.h"
 
 namespace xdpctl
@@ -70,10 +71,38 @@ HostSpec Controller::host_spec(const Config& config, const HandState& hand) cons
     }
     for (const LinkFacts& link : host_.network.links) {
         const bool above = link.is_stacked && attachment_of(link.name) != nullptr;
-        spec.flags |= above ? XDPCTL_HOST_STACKED : 0U;
+        spec.flags |= above ? XDPCTL_HOST_UNSEEN : 0U;
     }
+    spec.flags |= sockets_unseen(config) ? XDPCTL_HOST_UNSEEN : 0U;
+    spec.flags |= host_.receivers.translates ? XDPCTL_HOST_CONNTRACK : 0U;
+    spec.tcp_ports = host_.receivers.tcp_ports;
+    spec.udp_ports = host_.receivers.udp_ports;
+    spec.mss_most = host_.receivers.mss_most;
+    spec.ephemeral_least = host_.network.ephemeral_least;
     spec.limits = limits_of(config.limits, baseline_.peaks());
     return spec;
+}
+
+bool Controller::sockets_unseen(const Config& config) const
+{
+    return config.sockets == SocketPlace::elsewhere ||
+           (config.sockets == SocketPlace::automatic && !host_.receivers.found.empty());
+}
+
+// What follows from receivers that no lookup finds, for status and the log.
+std::vector<std::string> Controller::unseen_warnings() const
+{
+    std::vector<std::string> warnings;
+    for (const std::string& found : host_.receivers.found) {
+        warnings.push_back(
+            fmt::format("{}: {}", found,
+                        config_.sockets == SocketPlace::here
+                            ? "sockets = \"here\" says that it takes nothing from this host's "
+                              "addresses"
+                            : "TCP and UDP without a socket are limited, not dropped. Where that "
+                              "takes nothing from this host's addresses, set sockets = \"here\""));
+    }
+    return warnings;
 }
 
 // Of what comes to the limits, while nothing is held by them.
@@ -342,6 +371,17 @@ void Controller::refresh_host()
     }
     facts->sees_handshakes = setup_.sees_handshakes;
     facts->network.conntrack |= host_.network.conntrack; // once seen, it may come back
+    std::vector<uint32_t> filtered;
+    for (const Attachment& attachment : attachments_) {
+        filtered.push_back(attachment.ifindex);
+    }
+    facts->receivers = setup_.read_receivers(filtered);
+    for (const std::string& found : facts->receivers.found) {
+        const auto& before = host_.receivers.found;
+        if (std::find(before.begin(), before.end(), found) == before.end()) {
+            note("host", found + ": a packet without a socket here may be meant for it");
+        }
+    }
     const bool moved = facts->addresses != host_.addresses || facts->gateways != host_.gateways ||
                        facts->resolvers != host_.resolvers ||
                        facts->private_networks != host_.private_networks;
@@ -353,6 +393,41 @@ void Controller::refresh_host()
     next_host_ns_ = plane_.now_ns() + host_interval_ns;
     follow_services();
     follow_links();
+    follow_routes();
+}
+
+// Which way answers of the data path go; and who must be heard on a crowded link.
+void Controller::follow_routes()
+{
+    const auto below = [this](uint32_t ifindex) {
+        std::vector<uint32_t> devices;
+        for (const LinkFacts& link : host_.network.links) {
+            if (attachment_of(link.name) != nullptr && link.carries.contains(ifindex)) {
+                devices.push_back(link.ifindex);
+                if (link.has_ports) {
+                    devices.push_back(0); // its ports, which nobody registered
+                }
+            }
+        }
+        return devices;
+    };
+    const bool in_vrf = std::any_of(host_.network.links.begin(), host_.network.links.end(),
+                                    [this](const LinkFacts& link) {
+                                        return link.in_vrf && attachment_of(link.name) != nullptr;
+                                    });
+    plane_.set_answer_routes(in_vrf ? std::nullopt : answer_routes_of(host_.routing, below));
+    std::vector<Address> heard = host_.gateways;
+    for (const Neighbour& neighbour : host_.routing.neighbours) {
+        if (neighbour.in_use && !below(neighbour.ifindex).empty()) {
+            heard.push_back(neighbour.address);
+        }
+    }
+    for (const Address& address : heard) {
+        if (auto done = plane_.remember_client(address); !done) {
+            log::debug("{}", done.error().message);
+            return; // the same for all of them
+        }
+    }
 }
 
 // A new listener gets its guard, and the data path learns what else changed.
@@ -594,6 +669,9 @@ Status Controller::status()
     if (!geo_.problem().empty()) {
         status.warnings.push_back(geo_.problem() +
                                   (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
+    }
+    for (std::string& warning : unseen_warnings()) {
+        status.warnings.push_back(std::move(warning));
     }
     status.feeds = feeds_locked();
     status.crowdsec = crowdsec_status();

@@ -42,6 +42,10 @@ struct ControllerSetup {
     std::vector<std::string> warnings; // of start-up
     ReadHostFacts read_host;
     SysctlAccess sysctls;
+    // What takes packets from these interfaces without a socket that can be found.
+    std::function<UnseenReceivers(std::span<const uint32_t> ifindexes)> read_receivers = [](auto) {
+        return UnseenReceivers{};
+    };
     bool sees_handshakes = true; // the clients program is attached
     bool fresh_maps = false;     // nothing of an earlier run is in them
 };
@@ -132,6 +136,9 @@ class Controller final : public Control
     void refresh_host();
     void follow_services();
     void follow_links();
+    void follow_routes();
+    bool sockets_unseen(const Config& config) const;
+    std::vector<std::string> unseen_warnings() const;
     bool can_answer(const LinkFacts& link);
     void watch_guards();
     void want_sysctls(const Sysctls& wanted);

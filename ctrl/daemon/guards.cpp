@@ -66,11 +66,21 @@ void tell_change(const GuardStatus& before, const GuardStatus& begin, const Guar
     } else if (!now.attacked && before.attacked) {
         said.push_back(fmt::format("{}: SYN flood over: {}", name, counted_since(begin, now)));
     }
+    if (now.overloaded && !before.overloaded) {
+        said.push_back(fmt::format("{}: overloaded, not attacked: its accept queue is full, so the "
+                                   "service does not accept connections fast enough",
+                                   name));
+    } else if (!now.overloaded && before.overloaded) {
+        said.push_back(fmt::format("{}: not overloaded any more", name));
+    }
+    if (now.misrouted > 0 && before.misrouted == 0) {
+        said.push_back(fmt::format("{}: some SYNs get no cookie: the route to their sources leaves "
+                                   "by another interface; they are limited instead",
+                                   name));
+    }
     if (now.cookies_off_ns && !before.cookies_off_ns) {
-        said.push_back(fmt::format(
-            "{}: COOKIES OFF for {}: accepted cookies do not become connections here (is the port "
-            "taken away by DNAT?); SYNs are limited instead",
-            name, format_duration(*now.cookies_off_ns)));
+        said.push_back(fmt::format("{}: COOKIES OFF for {}: {}; SYNs are limited instead", name,
+                                   format_duration(*now.cookies_off_ns), to_string(now.doubt)));
     } else if (!now.cookies_off_ns && before.cookies_off_ns) {
         said.push_back(fmt::format("{}: cookies are tried again", name));
     }
@@ -142,7 +152,9 @@ GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
     }
     if (now_ns < state.cookies_off_until_ns) {
         status.cookies_off_ns = state.cookies_off_until_ns - now_ns;
+        status.doubt = static_cast<xdpctl_cookie_doubt>(state.doubt);
     }
+    status.overloaded = now_ns < state.overloaded_until_ns;
     status.enforced = reading.enforced;
     const bool may_act = reading.enforced;
     const bool active = may_act && (reading.slot == 0 || status.mode == XDPCTL_GUARD_ON ||
@@ -153,6 +165,7 @@ GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
                        ? GuardState::limiting
                    : active && !limits ? GuardState::answering
                    : status.attacked   ? GuardState::attacked
+                   : status.overloaded ? GuardState::overloaded
                                        : GuardState::watching;
     status.capacity = reading.service.capacity;
     status.pending = pending_now(state, now_ns);
@@ -162,6 +175,7 @@ GuardStatus guard_status(const GuardReading& reading, uint64_t now_ns)
     status.accepted = reading.counters.accepted;
     status.rejected = reading.counters.rejected;
     status.limited = reading.counters.limited;
+    status.misrouted = reading.counters.misrouted;
     status.established = reading.counters.established;
     return status;
 }

@@ -192,6 +192,7 @@ Result<> run(const Options& options)
                           {},
                           [] { return read_host_facts(); },
                           {read_sysctl, write_sysctl}};
+    setup.read_receivers = read_unseen_receivers;
     for (const std::string& mismatch : (*object)->size_mismatches()) {
         setup.warnings.push_back("map size kept until the data path is loaded anew: " + mismatch);
         log::warning("{}", setup.warnings.back());

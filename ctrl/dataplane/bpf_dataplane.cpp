@@ -468,7 +468,8 @@ Result<> BpfDataplane::remember_client(const Address& source)
 {
     const xdpctl_addr address = source.to_abi();
     const xdpctl_addr key = xdpctl_known_key(&address);
-    const xdpctl_known_client known = {.first_ns = now_ns(), .last_ns = now_ns()};
+    const uint64_t now = now_ns();
+    const xdpctl_known_client known = {.first_ns = now, .last_ns = now, .challenged_ns = 0};
     const int code = bpf_map_update_elem(object_.map("known_clients"), &key, &known, BPF_NOEXIST);
     return code == 0 || code == -EEXIST ? Result<>(Done{})
                                         : system_failure(code, "writing the map known_clients");
@@ -550,6 +551,7 @@ Result<> BpfDataplane::register_device(uint32_t ifindex)
     }
     slot->mss[0] = slot->mss[1] = 0; // no answers until it is told
     __atomic_store_n(&slot->ifindex, ifindex, __ATOMIC_SEQ_CST);
+    answer_routes_.reset(); // they name slots
     return Done{};
 }
 
@@ -569,18 +571,20 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
     const int fd = object_.map("own_addresses");
     const std::set<Address> wanted(addresses.begin(), addresses.end());
     std::set<Address> known;
-    auto done = for_each<uint32_t>(
-        fd, "own_addresses", [&known](const Address& address, uint32_t) { known.insert(address); });
+    auto done = for_each<xdpctl_own>(
+        fd, "own_addresses",
+        [&known](const Address& address, const xdpctl_own&) { known.insert(address); });
     if (!done) {
         return done;
     }
     if (known == wanted) {
         return Done{};
     }
+    const xdpctl_own own = {.since_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS)};
     for (const Address& address : wanted) {
         const xdpctl_addr key = address.to_abi();
-        const uint32_t value = 1;
-        if (const int code = bpf_map_update_elem(fd, &key, &value, BPF_ANY); code != 0) {
+        const int code = bpf_map_update_elem(fd, &key, &own, BPF_NOEXIST);
+        if (code != 0 && code != -EEXIST) {
             return system_failure(code, "writing the map own_addresses");
         }
     }
@@ -592,6 +596,61 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
     }
     __atomic_fetch_add(&control_->own_epoch, 1, __ATOMIC_RELEASE); // forget what was met
     return Done{};
+}
+
+namespace
+{
+
+xdpctl_addr mask_of(uint8_t length)
+{
+    Address ones;
+    ones.bytes.fill(0xff);
+    return network_of(ones, length).address.to_abi();
+}
+
+} // namespace
+
+// Written beside, then flipped: a SYN sees all of one table.
+void BpfDataplane::set_answer_routes(const AnswerRoutes& routes)
+{
+    if (answer_routes_ && routes == *answer_routes_) {
+        return;
+    }
+    std::array<xdpctl_routes, XDPCTL_FAMILY_IP> tables{};
+    std::vector<AnswerRoute> sorted = routes.value_or(std::vector<AnswerRoute>{});
+    std::stable_sort(sorted.begin(), sorted.end(), [](const AnswerRoute& a, const AnswerRoute& b) {
+        return a.prefix.length > b.prefix.length;
+    });
+    for (xdpctl_routes& table : tables) {
+        table.known = routes ? 1 : 0;
+    }
+    for (const AnswerRoute& route : sorted) {
+        xdpctl_routes& table = tables[route.prefix.is_ipv4() ? XDPCTL_IPV4 : XDPCTL_IPV6];
+        if (table.count == XDPCTL_ROUTES) {
+            table.known = 0; // what is left out could be the one
+            continue;
+        }
+        xdpctl_route& row = table.route[table.count++];
+        row.prefix = route.prefix.address.to_abi();
+        row.mask = mask_of(route.prefix.length);
+        for (uint32_t slot = 0; slot < XDPCTL_DEVICE_SLOTS; slot++) {
+            const auto& in = route.ifindexes;
+            const uint32_t ifindex = control_->devices[slot].ifindex;
+            const bool leaves = std::find(in.begin(), in.end(), ifindex) != in.end();
+            row.devices |= leaves ? 1U << slot : 0U;
+        }
+        if (route.next_hop) {
+            std::copy(route.next_hop->begin(), route.next_hop->end(), row.next_hop);
+            row.has_next_hop = 1;
+        }
+    }
+    const uint32_t set = (control_->route_set + 1) % XDPCTL_ROUTE_SETS;
+    for (uint32_t family = 0; family < tables.size(); family++) {
+        const uint32_t key = set * XDPCTL_FAMILY_IP + family;
+        bpf_map_update_elem(object_.map("answer_routes"), &key, &tables[family], BPF_ANY);
+    }
+    __atomic_store_n(&control_->route_set, set, __ATOMIC_SEQ_CST);
+    answer_routes_ = routes;
 }
 
 Result<std::vector<GuardReading>> BpfDataplane::guards() const
@@ -621,6 +680,7 @@ Result<std::vector<GuardReading>> BpfDataplane::guards() const
             reading.counters.accepted += cpu.accepted;
             reading.counters.rejected += cpu.rejected;
             reading.counters.limited += cpu.limited;
+            reading.counters.misrouted += cpu.misrouted;
             reading.counters.established += cpu.established;
         }
     }
@@ -685,7 +745,8 @@ Result<> BpfDataplane::client_opened(const SocketKey& socket)
     const xdpctl_policy& policy = active_policy();
     const uint8_t slot = policy.service_of_port[socket.local_port];
     xdpctl_guard& guard = guards_[slot];
-    guard.proof_established++;
+    guard.proven_ns = now_ns();
+    guard.proof_since_ns = 0;
     guard.pending -= guard.pending > 0 ? 1 : 0;
     if (now_ns() >= guard.attack_until_ns || policy.services[slot].lockdown != 0) {
         if (auto done = remember_client(socket.peer); !done) {

@@ -50,6 +50,8 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<> reset_service(uint8_t slot) override;
     void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) override;
     Result<> set_own_addresses(const std::vector<Address>& addresses) override;
+    void set_answer_routes(const AnswerRoutes& routes) override;
+    Result<> remember_client(const Address& source) override;
     Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) override;
     void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override;
     uint32_t max_bans() const override { return BanStore::capacity(ban_tags_.size()); }
@@ -77,7 +79,6 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<FrameVerdict> test_run(int program, std::span<const uint8_t> frame, uint32_t ifindex,
                                   Bytes* after = nullptr) const;
     Result<> change_connections(const Address& client, int by);
-    Result<> remember_client(const Address& source);
     void set_clock_offset();
     const xdpctl_policy& active_policy() const;
 
@@ -96,6 +97,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::optional<BanStore> bans_;
     std::optional<PrefixTables> tables_;
     size_t ban_entries_ = 0;
+    std::optional<AnswerRoutes> answer_routes_; // as written; none: to be written
 
     ring_buffer* ring_ = nullptr;
     std::function<void(const xdpctl_event&)> on_event_;

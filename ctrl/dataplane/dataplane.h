@@ -69,6 +69,17 @@ struct ListMatch {
     uint64_t codes = 0;           // of XDPCTL_LIST_GEO
 };
 
+// A route by which SYN-ACKs leave.
+struct AnswerRoute {
+    Prefix prefix;
+    std::vector<uint32_t> ifindexes;            // that it leaves by, as the data path sees them
+    std::optional<std::array<uint8_t, 6>> next_hop; // MAC; none: to where the SYN came from
+
+    bool operator==(const AnswerRoute&) const = default;
+};
+// Nothing: the routes are not known; answers go to where the SYN came from.
+using AnswerRoutes = std::optional<std::vector<AnswerRoute>>;
+
 class Dataplane
 {
   public:
@@ -120,6 +131,10 @@ class Dataplane
     virtual void set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6) = 0;
     // The guard answers for these only.
     virtual Result<> set_own_addresses(const std::vector<Address>& addresses) = 0;
+    // Which way SYN-ACKs leave; in force at once, as a whole.
+    virtual void set_answer_routes(const AnswerRoutes& routes) = 0;
+    // A gateway or a neighbour in use: it has room where others have none left.
+    virtual Result<> remember_client(const Address& source) = 0;
 
     // What would happen to this Ethernet frame now. Leaves no trace.
     virtual Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) = 0;

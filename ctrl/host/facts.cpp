@@ -100,6 +100,11 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
         return network.error();
     }
     facts.network = std::move(*network);
+    if (auto routing = read_routing_table()) {
+        facts.routing = std::move(*routing);
+    } else {
+        facts.routing.has_rules = true; // so that nothing is concluded from it
+    }
     for (const OwnAddress& own : *addresses) {
         facts.addresses.push_back(own.address);
         if (is_private(own.address)) {

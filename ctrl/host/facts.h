@@ -10,6 +10,8 @@
 #include "core/prefix.h"
 #include "host/netlink.h"
 #include "host/network.h"
+#include "host/receivers.h"
+#include "host/routing.h"
 
 namespace xdpctl
 {
@@ -35,6 +37,8 @@ struct HostFacts {
     std::map<uint16_t, uint32_t> backlogs; // TCP ports that others can reach: least backlog
     std::string services_problem;          // why they could not be read; else empty
     NetworkFacts network;
+    RoutingTable routing; // empty, with rules, where it could not be read
+    UnseenReceivers receivers;
     bool sees_handshakes = true; // the clients program is attached to a cgroup
 };
 

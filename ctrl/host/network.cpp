@@ -12,6 +12,8 @@
 #include <cstring>
 #include <set>
 
+#include <xdpctl/abi/policy.h>
+
 #include "base/fd.h"
 #include "host/netlink.h"
 #include "host/sysctl.h"
@@ -52,7 +54,7 @@ template <typename Request> bool ask_ethtool(const std::string& name, Request& r
 void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
 {
     std::set<uint32_t> stack = {link.ifindex};
-    link.is_stacked = std::any_of(all.begin(), all.end(), [&link](const LinkInfo& part) {
+    link.has_ports = link.is_stacked = std::any_of(all.begin(), all.end(), [&link](const LinkInfo& part) {
         return part.master == link.ifindex; // a bond or bridge, on whose parts the program runs
     });
     for (bool grew = true; grew;) {
@@ -67,9 +69,11 @@ void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
                 link.is_stacked = true;
                 link.mtu = std::min(link.mtu, other.mtu);
                 link.has_vlans |= other.kind == "vlan";
+                link.in_vrf |= other.kind == "vrf";
             }
         }
     }
+    link.carries = stack;
 }
 
 uint32_t advmss(uint32_t mtu, uint32_t headers, uint32_t least)
@@ -186,6 +190,8 @@ Result<NetworkFacts> read_network_facts()
         apply_routes(*routes, link);
     }
     facts.conntrack = number("net.netfilter.nf_conntrack_count", 0) > 0;
+    facts.ephemeral_least =
+        static_cast<uint32_t>(number("net.ipv4.ip_local_port_range", XDPCTL_PORTS));
     facts.rmem_max = static_cast<uint32_t>(number("net.core.rmem_max", 212992));
     facts.tcp_syncookies = static_cast<int>(number("net.ipv4.tcp_syncookies", 0));
     return facts;

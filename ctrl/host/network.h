@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct LinkFacts {
     uint32_t advmss_ipv6 = 0;
     bool is_stacked = false;          // interfaces are stacked on it, or it is part of one
     bool has_vlans = false;           // of those, VLAN interfaces
+    bool has_ports = false;           // it is a bond or team, whose ports run the program
+    bool in_vrf = false;              // its routes are in a table of a VRF
+    std::set<uint32_t> carries;       // ifindexes of itself and of all that is stacked on it
     bool strips_vlan_tags = false;    // receive VLAN offload
     bool merges_packets = false;      // LRO
     uint32_t receive_queues = 0;      // 0: unknown
@@ -35,6 +39,7 @@ struct NetworkFacts {
     std::vector<LinkFacts> links;
     bool conntrack = false; // connections are tracked here
     uint32_t rmem_max = 0;  // bytes
+    uint32_t ephemeral_least = 0; // first port of ip_local_port_range (ip(7))
     int tcp_syncookies = 0;
 };
 

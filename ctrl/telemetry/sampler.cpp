@@ -69,9 +69,22 @@ void set_rate(Traffic& now, const Traffic& then, double seconds)
 
 std::string_view to_string(GuardState state)
 {
-    constexpr std::array<std::string_view, 5> names = {"off", "watching", "attacked", "answering",
-                                                       "limiting"};
+    constexpr std::array<std::string_view, 6> names = {"off",       "watching", "attacked",
+                                                       "answering", "limiting", "overloaded"};
     return names.at(static_cast<size_t>(state));
+}
+
+std::string_view to_string(xdpctl_cookie_doubt doubt)
+{
+    switch (doubt) {
+    case XDPCTL_COOKIES_NOT_ESTABLISHED:
+        return "accepted cookies do not become connections here (is the port taken away by DNAT?)";
+    case XDPCTL_COOKIES_NOT_RETURNED:
+        return "clients that were here before ask again and again: answers get lost on the way to "
+               "them";
+    default:
+        return "";
+    }
 }
 
 Snapshot Sampler::take(const Reading& reading, const std::map<uint32_t, std::string>& device_names)

@@ -55,6 +55,7 @@ enum class GuardState {
     attacked,  // but the guard may only tell
     answering, // SYNs are answered with cookies
     limiting,  // cookies cannot be used: SYNs are limited
+    overloaded, // no attack: the service does not accept its connections fast enough
 };
 
 // The SYN guard of one service; port 0: of every port without a listener.
@@ -68,6 +69,8 @@ struct GuardStatus {
     bool attacked = false;
     uint64_t attacked_for_ns = 0;
     std::optional<uint64_t> cookies_off_ns; // for how long; none: they work
+    xdpctl_cookie_doubt doubt = XDPCTL_COOKIES_WORK; // why they are off
+    bool overloaded = false; // its accept queue is full
     uint32_t capacity = 0;                  // handshakes
     uint64_t pending = 0;
     uint64_t attacks = 0;
@@ -76,10 +79,13 @@ struct GuardStatus {
     uint64_t accepted = 0;
     uint64_t rejected = 0;
     uint64_t limited = 0;
+    uint64_t misrouted = 0; // of those, SYNs whose answer would leave by another interface
     uint64_t established = 0;
 };
 
 std::string_view to_string(GuardState state);
+// Why cookies are off, in words; empty while they work.
+std::string_view to_string(xdpctl_cookie_doubt doubt);
 
 struct Snapshot {
     uint64_t time_ns = 0; // data path clock

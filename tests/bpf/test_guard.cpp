@@ -671,7 +671,6 @@ TEST_CASE("what belongs to no connection ends at the guard")
         CHECK(reason(tcp_rst) == "no_session");
         CHECK(reason(tcp_rst | tcp_ack) == "no_session");
         CHECK(reason(tcp_syn | tcp_ack) == "no_session");
-        CHECK(reason(tcp_ack, 81) == "passed"); // not a service
         // A cookie of somebody else, and a number beside it.
         const auto answer = guarded.run(syn_of({"", linux_options}, ipv6).build());
         const uint32_t cookie = sequence_of(answer.frame);
@@ -709,6 +708,8 @@ TEST_CASE("off, armed and auto leave SYNs alone in peace; monitor mode tells onl
     const Bytes ack = Wire::from_client(true).tcp(client_port, port, tcp_ack).build();
     for (const auto mode : {XDPCTL_GUARD_OFF, XDPCTL_GUARD_ARMED, XDPCTL_GUARD_AUTO}) {
         Guarded guarded(mode);
+        guarded.spec.strays_per_second = 64;
+        guarded.commit();
         CHECK(guarded.run(syn).reason == "passed");
         CHECK(guarded.run(ack).reason == "passed");
     }
@@ -848,6 +849,155 @@ TEST_CASE("cookies go off where accepted ones do not become connections")
     CHECK(guarded.run(stray).reason == "passed");
 }
 
+TEST_CASE("one connection that came by a cookie refutes that they fail; a wrong checksum proves nothing")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    const auto handshake = [&](uint16_t from, uint32_t checksum_error) {
+        const auto answer = guarded.run(
+            Wire::from_client(ipv6).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
+        REQUIRE(answer.reason == "syn_answered");
+        FrameBuilder builder = Wire::from_client(ipv6);
+        Bytes ack = builder.tcp(from, port, tcp_ack)
+                        .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
+                        .build();
+        ack[builder.transport_offset() + 16] ^= static_cast<uint8_t>(checksum_error);
+        CHECK(guarded.run(ack).reason == "cookie_accepted");
+    };
+    for (uint16_t from = 5000; from < 5040; from++) {
+        handshake(from, 0x55);
+    }
+    CHECK(guarded.reading().state.proof_accepted == 0);
+    handshake(5100, 0);
+    CHECK(guarded.reading().state.proof_accepted == 1);
+}
+
+TEST_CASE("an answer goes to the next hop of its route, and where no route leaves by the interface none goes")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    const Bytes syn = syn_of({"", linux_options}, ipv6).build();
+    const Prefix all = ipv6 ? Prefix{{}, 0} : all_ipv4();
+    const Prefix near = network_of(Wire::client(ipv6), ipv6 ? 64 : 96 + 24);
+    const std::array<uint8_t, 6> router = {2, 0, 0, 0, 0, 9};
+    const auto destination = [](const Bytes& frame) {
+        return std::vector<uint8_t>(frame.begin(), frame.begin() + 6);
+    };
+    const std::vector<uint8_t> sender(syn.begin() + 6, syn.begin() + 12);
+    const auto set = [&](std::vector<AnswerRoute> routes) {
+        guarded.plane->set_answer_routes(AnswerRoutes(std::move(routes)));
+    };
+    guarded.plane->set_answer_routes(std::nullopt); // unknown: back to where it came from
+    CHECK(destination(guarded.run(syn).frame) == sender);
+    set({{all, {0}, router}});
+    auto answer = guarded.run(syn);
+    CHECK(answer.reason == "syn_answered");
+    CHECK(destination(answer.frame) == std::vector<uint8_t>(router.begin(), router.end()));
+    set({{all, {0}, router}, {near, {0}, std::nullopt}}); // the longer prefix: on the link
+    CHECK(destination(guarded.run(syn).frame) == sender);
+    set({{all, {0}, router}, {near, {77}, router}}); // which leaves by another interface
+    CHECK(guarded.run(syn).reason == "passed");       // within the limit, without a cookie
+    CHECK(guarded.reading().counters.misrouted == 1);
+    set({}); // no way at all
+    CHECK(guarded.run(syn).reason == "passed");
+    CHECK(guarded.reading().counters.cookies == 3);
+    // More routes than the table holds: nothing is known.
+    std::vector<AnswerRoute> many;
+    for (uint8_t n = 0; n < XDPCTL_ROUTES + 1; n++) {
+        Address address = ipv6 ? "2001:db8:1::"_ip : "10.0.0.0"_ip;
+        address.bytes[ipv6 ? 7 : 14] = n;
+        many.push_back({network_of(address, ipv6 ? 64 : 96 + 24), {77}, std::nullopt});
+    }
+    set(std::move(many));
+    CHECK(destination(guarded.run(syn).frame) == sender);
+}
+
+TEST_CASE("a listener whose queue has room is not attacked, however many SYNs came and went")
+{
+    const Wire wire;
+    Guarded guarded(XDPCTL_GUARD_AUTO);
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    // Health checks: none of them stays in the listener's queue.
+    for (uint16_t n = 0; n < 2000; n++) {
+        CHECK(guarded.run(Wire::from_client(ipv6)
+                              .tcp(static_cast<uint16_t>(2000 + n), port, tcp_syn)
+                              .build())
+                  .reason == "passed");
+    }
+    CHECK(guarded.reading().state.attacks == 0);
+    // The same SYNs reach the listener and stay there.
+    REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "0"));
+    for (uint16_t n = 0; n < 2000 && guarded.reading().state.attacks == 0; n++) {
+        const Bytes syn = Wire::from_client(ipv6)
+                              .tcp(static_cast<uint16_t>(2000 + n), port, tcp_syn)
+                              .build();
+        guarded.run(syn);
+        wire.send(syn);
+    }
+    CHECK(guarded.reading().state.attacks == 1);
+}
+
+TEST_CASE("a full accept queue is overload, not an attack")
+{
+    const Wire wire;
+    Guarded guarded(XDPCTL_GUARD_AUTO);
+    const Listener listener({.backlog = 1});
+    for (uint16_t from = 5000; from < 5003; from++) { // a backlog of 1 holds two
+        wire.forget();
+        wire.send(Wire::from_client(false)
+                      .tcp(from, port, tcp_syn)
+                      .sequence(0xfffffff0, 0)
+                      .tcp_options(opt_mss)
+                      .build());
+        const auto answer = wire.receive(from < 5002 ? 2000 : 200);
+        if (answer) {
+            wire.send(Wire::from_client(false)
+                          .tcp(from, port, tcp_ack)
+                          .sequence(0xfffffff1, sequence_of(*answer) + 1)
+                          .build());
+        }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (uint16_t n = 0; n < 500; n++) {
+        guarded.run(Wire::from_client(false)
+                        .tcp(static_cast<uint16_t>(6000 + n), port, tcp_syn)
+                        .build());
+    }
+    CHECK(guarded.reading().state.attacks == 0);
+    CHECK(guarded.reading().state.overloaded_until_ns > guarded.plane->now_ns());
+}
+
+TEST_CASE("a client that gives up its handshake with a RST is not pending any more")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    for (uint16_t from = 5000; from < 5050; from++) {
+        const auto answer = guarded.run(
+            Wire::from_client(ipv6).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
+        REQUIRE(answer.reason == "syn_answered");
+        CHECK(guarded
+                  .run(Wire::from_client(ipv6)
+                           .tcp(from, port, tcp_rst | tcp_ack)
+                           .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
+                           .build())
+                  .reason == "passed");
+    }
+    CHECK(guarded.reading().state.pending <= 1);
+    // One that never saw the cookie takes nothing back.
+    for (uint16_t from = 6000; from < 6020; from++) {
+        guarded.run(Wire::from_client(ipv6).tcp(from, port, tcp_syn).build());
+        guarded.run(Wire::from_client(ipv6).tcp(from, port, tcp_rst | tcp_ack).build());
+    }
+    CHECK(guarded.reading().state.pending >= 15);
+}
+
 TEST_CASE("the guard answers for the host's own addresses only")
 {
     const Wire wire;
@@ -964,7 +1114,7 @@ TEST_CASE("neighbours with link-local addresses are left alone")
     Guarded guarded;
     const Listener listener({});
     for (const uint8_t flags : {tcp_syn, tcp_ack, tcp_rst}) {
-        FrameBuilder frame("fe80::5"_ip, Wire::server(true));
+        FrameBuilder frame("fe80::5"_ip, "fe80::1"_ip);
         CHECK(guarded.run(frame.tcp(client_port, port, flags).build()).reason == "passed");
     }
 }
@@ -1050,4 +1200,60 @@ TEST_CASE("a crowd that completes its handshakes is no attack")
         guarded.advance(ns_per_s / 5000);
     }
     CHECK(guarded.reading().state.attacks == 0);
+}
+
+TEST_CASE("where known clients ask again and again and no answer comes back, cookies go off for a moment")
+{
+    Timed guarded;
+    guarded.spec.host.services[0].guard = XDPCTL_GUARD_ON;
+    guarded.spec.syn_prefix_per_second = guarded.spec.syn_service_per_second = 100000;
+    guarded.commit();
+    const auto clients = [](uint8_t n) {
+        Address client = n % 2 == 0 ? "198.51.100.0"_ip : "2001:db8:c::"_ip;
+        client.bytes[n % 2 == 0 ? 15 : 7] = n;
+        return client;
+    };
+    for (uint8_t n = 0; n < 12; n++) {
+        REQUIRE(guarded.plane->seed_client(clients(n), 0));
+        guarded.plane->mark_peer(clients(n));
+    }
+    const auto ask = [&](bool spoofed) {
+        for (uint8_t n = 0; n < 12; n++) {
+            Address source = clients(n);
+            source.bytes[n % 2 == 0 ? 13 : 5] ^= spoofed ? 0x77 : 0;
+            guarded.run(FrameBuilder(source, Wire::server(n % 2 != 0))
+                            .tcp(client_port, port, tcp_syn)
+                            .build());
+        }
+    };
+    const auto off = [&] { return guarded.now < guarded.reading().state.cookies_off_until_ns; };
+    // A flood from strangers says nothing: they are not there.
+    for (int second = 0; second < 10; second++) {
+        ask(true);
+        guarded.advance(ns_per_s);
+    }
+    CHECK_FALSE(off());
+    SECTION("nobody comes through")
+    {
+        ask(false);
+        guarded.advance(ns_per_s); // TCP's first retransmission
+        ask(false);
+        CHECK(off());
+        CHECK(guarded.reading().state.doubt == XDPCTL_COOKIES_NOT_RETURNED);
+        guarded.advance(3 * ns_per_s); // the first time for two seconds
+        CHECK_FALSE(off());
+    }
+    SECTION("one comes through")
+    {
+        const SocketKey half{IPPROTO_TCP, Wire::server(false), port, clients(0), client_port};
+        REQUIRE(guarded.plane->open_socket(half, XDPCTL_SESSION_HALF_OPEN));
+        for (int second = 0; second < 10; second++) {
+            ask(false);
+            guarded.run(FrameBuilder(clients(0), Wire::server(false))
+                            .tcp(client_port, port, tcp_ack)
+                            .build());
+            CHECK_FALSE(off());
+            guarded.advance(ns_per_s);
+        }
+    }
 }

@@ -269,8 +269,11 @@ std::vector<Row> contradictions()
          "martian_destination"},
         {"unspecified destination", between("2001:db8::2", "::").udp(1, 2).build(),
          "martian_destination"},
-        {"land", between("192.0.2.1", "192.0.2.1").tcp(80, 80, tcp_syn).build(), "land"},
-        {"land", between("2001:db8::1", "2001:db8::1").tcp(80, 80, tcp_syn).build(), "land"},
+        {"land", between("192.0.2.77", "192.0.2.77").tcp(80, 80, tcp_syn).build(), "land"},
+        {"land", between("2001:db8::77", "2001:db8::77").tcp(80, 80, tcp_syn).build(), "land"},
+        // Not to the host itself: BFD's echo, which the router sends back (RFC 5881).
+        {"BFD", between("192.0.2.7", "192.0.2.7").udp(49152, 3785).build(), "passed"},
+        {"BFD", between("2001:db8::7", "2001:db8::7").udp(49152, 3785).build(), "passed"},
     };
     // ::ffff:a.b.c.d on the wire (RFC 6890: not forwardable, not global).
     Bytes mapped = v6().udp(1, 2).build();
@@ -300,6 +303,7 @@ std::vector<Row> contradictions()
 TEST_CASE("each kind of packet gets its reason and its action")
 {
     Loaded loaded;
+    REQUIRE(loaded.plane->set_own_addresses({"192.0.2.77"_ip, "2001:db8::77"_ip}));
     for (const auto& table : {honest_packets(), wrong_headers(), contradictions()}) {
         for (const Row& row : table) {
             INFO(row.what << ", wanted " << row.reason);
@@ -316,6 +320,7 @@ TEST_CASE("each kind of packet gets its reason and its action")
 TEST_CASE("a frame program of several buffers judges the same")
 {
     Loaded loaded({{}, true, false, ""});
+    REQUIRE(loaded.plane->set_own_addresses({"192.0.2.77"_ip, "2001:db8::77"_ip}));
     for (const auto& table : {honest_packets(), wrong_headers(), contradictions()}) {
         for (const Row& row : table) {
             INFO(row.what << ", wanted " << row.reason);

@@ -116,6 +116,14 @@ class FakeDataplane final : public Dataplane
         own = addresses;
         return Done{};
     }
+    AnswerRoutes routes;
+    void set_answer_routes(const AnswerRoutes& now) override { routes = now; }
+    std::vector<Address> remembered;
+    Result<> remember_client(const Address& source) override
+    {
+        remembered.push_back(source);
+        return Done{};
+    }
     Result<xdpctl_judgement> judge(std::span<const uint8_t>, uint32_t) override
     {
         return xdpctl_judgement{};

@@ -40,6 +40,9 @@ std::string state_of(const json& guard)
         text +=
             fmt::format(", cookies off for {:.0f}s", guard["cookies_off_seconds"].get<double>());
     }
+    if (guard["overloaded"].get<bool>() && guard["state"] != "overloaded") {
+        text += ", overloaded";
+    }
     return text;
 }
 

@@ -10,6 +10,7 @@ enum xdpctl_family {
 	XDPCTL_IPV6 = 1,
 	XDPCTL_NON_IP = 2,
 	XDPCTL_FAMILY_COUNT,
+	XDPCTL_FAMILY_IP = 2, /* IPv4 and IPv6 */
 };
 
 /* X(ID, name, text): what the kernel's socket table says of a packet. */

@@ -14,13 +14,18 @@
 #define XDPCTL_LIMIT_CLASSES(X)                                                          \
 	X(UDP, "udp", "UDP, and fragments whose first was taken")                        \
 	X(UDP_UNKNOWN, "udp_unknown",                                                    \
-	  "UDP without a socket, where connection tracking may take the port elsewhere") \
+	  "UDP without a socket, where another host or namespace may have it")           \
 	X(ICMP_ECHO, "icmp_echo", "echo requests and replies")                           \
 	X(ICMP_ERROR, "icmp_error", "errors about packets that were sent from here")     \
 	X(ICMP_CONTROL, "icmp_control", "neighbours and routers of the link")            \
 	X(ICMP_OTHER, "icmp_other", "every other type of ICMP")                          \
 	X(ORPHAN, "orphan", "fragments whose first was not seen")                        \
-	X(PROTOCOL, "protocol", "other protocols than TCP, UDP and ICMP")
+	X(PROTOCOL, "protocol", "other protocols than TCP, UDP and ICMP")                \
+	X(REFLECTED, "reflected",                                                        \
+	  "UDP that looks like a reflector's answer, to a socket without a peer")        \
+	X(TCP_UNKNOWN, "tcp_unknown",                                                    \
+	  "TCP without a socket, where another host or namespace may have it")           \
+	X(FORWARDED, "forwarded", "ICMP and fragments for other hosts")
 
 enum xdpctl_limit_class {
 #define XDPCTL_LIMIT_CLASS_ENUM(id, name, text) XDPCTL_LIMIT_##id,
@@ -30,7 +35,7 @@ enum xdpctl_limit_class {
 };
 
 /* Of the classes, rounded up to a power of two. */
-#define XDPCTL_LIMIT_CLASS_SLOTS 8
+#define XDPCTL_LIMIT_CLASS_SLOTS 16
 
 /* X(ID, name, IPv4 bits, IPv6 bits, text): whose packets are counted together. */
 #define XDPCTL_LIMIT_LEVELS(X)                                       \

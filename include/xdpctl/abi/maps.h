@@ -13,7 +13,7 @@
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 5
+#define XDPCTL_ABI_VERSION 6
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
@@ -35,7 +35,7 @@ struct xdpctl_control {
 	__u64 netns_cookie; /* of the namespace whose services are guarded; 0: any */
 	__u64 own_epoch;    /* counts changes of own_addresses; never 0 */
 	__u32 prefix_set;   /* the active one, 0 or 1 */
-	__u32 unused;
+	__u32 route_set;    /* likewise, of answer_routes */
 	struct xdpctl_prefix_set prefix_sets[XDPCTL_PREFIX_SETS];
 	struct xdpctl_device devices[XDPCTL_DEVICE_SLOTS];
 };
@@ -66,7 +66,7 @@ struct xdpctl_counters {
 	__u32 client_countdown; /* TCP packets until the next one is looked up */
 	__u32 client_random;	/* state of the generator that sets it */
 	__u32 scratch;		/* of the packet at hand */
-	__u32 unused;
+	__u32 own_since_tick;	/* when the host got the address `own` */
 	__u64 own_epoch;	/* of `own`; see xdpctl_control */
 	struct xdpctl_addr own; /* one of the host's addresses, the last that was met */
 	struct xdpctl_cell offered[XDPCTL_LIMIT_CLASS_SLOTS]; /* what came to the limits */
@@ -81,13 +81,22 @@ struct xdpctl_service_counters {
 	__u64 accepted;	   /* ACKs with a valid cookie */
 	__u64 rejected;	   /* packets without a connection or a valid cookie */
 	__u64 limited;	   /* SYNs dropped by a limit, a full queue or lockdown */
+	__u64 misrouted;   /* SYNs whose answer would leave by another interface */
 	__u64 established; /* handshakes that the kernel completed */
 	__u64 unreported;  /* SYNs not yet added to xdpctl_guard.pending */
 	__u64 reported_ns; /* when some were */
-	/* Of slot 0: TCP without SYN, to ports that nobody serves. */
-	__u64 strays_seen;
-	__u64 strays_until_ns; /* all of it is looked up before this time */
-	__u64 stray_due_ns;    /* GCRA: of what belongs to no connection */
+	/* Of slot 0: TCP without SYN, in peace. */
+	__u64 strays_seen;	/* packets; one in so many is looked up */
+	__u64 strays_since_ns;	/* when the count of those without a connection began */
+	__u64 strays_met;	/* how many there were since */
+	__u64 strays_until_ns;	/* every packet is looked up before this time */
+};
+
+/* Why a guard makes no cookies for a while. */
+enum xdpctl_cookie_doubt {
+	XDPCTL_COOKIES_WORK,
+	XDPCTL_COOKIES_NOT_ESTABLISHED, /* accepted, but no connection came to be: DNAT */
+	XDPCTL_COOKIES_NOT_RETURNED,	/* known clients ask again and again: a lost way back */
 };
 
 /*
@@ -99,18 +108,21 @@ struct xdpctl_guard {
 	__u64 attack_since_ns; /* begin of the last attack */
 	__u64 decayed_ns;      /* when pending was last diminished */
 	__s64 pending;	       /* SYNs without a completed handshake, fading */
+	__u32 asked_syns;      /* SYNs since the listener was last asked for its queue */
+	__u32 completed;       /* handshakes completed since then */
+	__u64 overloaded_until_ns; /* the listener's accept queue is full, or was lately */
 	/* Proof that accepted cookies become sockets here. */
 	__u64 proof_since_ns;	    /* begin of the present count; 0: none */
 	__u64 cookies_off_until_ns; /* proof failed: no cookies before this time */
-	__u32 proof_accepted;	    /* connections */
-	__u32 proof_established;
+	__u64 proven_ns;	    /* when a connection last came to be by a cookie */
 	__u64 accepted_prefixes;    /* bit: hash of a source prefix among the accepted */
-	__u64 established_prefixes; /* likewise */
-	__u32 proof_failures;	    /* one after the other */
-	__u32 unused_word;
-	__u64 admit_due_ns; /* GCRA: of clients admitted in lockdown */
-	__u64 attacks;	    /* how many have begun */
-	__u64 unused[4];    /* two cache lines */
+	__u32 proof_accepted;	    /* connections */
+	__u32 not_returned;	    /* known clients that asked again, since one came through */
+	__u32 failures;		    /* one after the other */
+	__u32 doubt;		    /* enum xdpctl_cookie_doubt */
+	__u64 admit_due_ns;	    /* GCRA: of clients admitted in lockdown */
+	__u64 attacks;		    /* how many have begun */
+	__u64 unused;		    /* two cache lines */
 };
 
 /*
@@ -129,6 +141,27 @@ struct xdpctl_datagrams {
 };
 #define XDPCTL_DATAGRAM_SETS 8192 /* a power of two */
 
+/*
+ * Where a SYN-ACK to these addresses leaves the host. Answers are sent from the interface
+ * that the SYN came in by, so only routes by that interface can be answered; the next hop
+ * is the route's, which need not be the one that the SYN came from.
+ */
+struct xdpctl_route {
+	struct xdpctl_addr prefix;
+	struct xdpctl_addr mask;
+	__u32 devices;	   /* bit: slot of a device that can answer */
+	__u8 next_hop[6];  /* MAC of the gateway */
+	__u8 has_next_hop; /* 0: to where the SYN came from (on link, or not resolved) */
+	__u8 unused;
+};
+#define XDPCTL_ROUTES 32
+struct xdpctl_routes {
+	__u32 known; /* 0: the table does not say all; answers go to where the SYN came from */
+	__u32 count;
+	struct xdpctl_route route[XDPCTL_ROUTES]; /* longer prefixes first */
+};
+#define XDPCTL_ROUTE_SETS 2
+
 /* A connection whose cookie was accepted a moment ago, in a slot by its hash. */
 struct xdpctl_accepted {
 	__u64 connection; /* hash */
@@ -136,27 +169,58 @@ struct xdpctl_accepted {
 };
 #define XDPCTL_ACCEPTED 4096 /* a power of two */
 
+/* How long an address of the host counts as new: others' connections may have come
+ * with it (failover, reboot), and their peers wait for a RST. In XDPCTL_PEER_TICK_NS. */
+#define XDPCTL_OWN_NEW_TICKS 120
+
 /* A client whose handshake was completed while its service was not attacked, or
  * that was admitted during lockdown. */
 struct xdpctl_known_client {
 	__u64 first_ns;
 	__u64 last_ns;
+	__u64 challenged_ns; /* when it was last sent a cookie, while it had been here lately */
 };
 
-/* Known clients are hosts, in IPv6 a /64: one of them can have any address in it. */
+/* fe80::/10 (RFC 4291): the first byte is 0xfe, two bits of the second are 10. */
+static inline int xdpctl_is_link_local(const struct xdpctl_addr *addr)
+{
+	const __u8 *bytes = (const __u8 *)addr->word;
+
+	return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+/*
+ * What one owner has: an IPv4 address, an IPv6 /64, in which a host can have any
+ * address. Link-local addresses are all in one /64, so there it is the address.
+ */
 static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *client)
 {
 	struct xdpctl_addr key = *client;
 
 	/* Mapped IPv4 begins with ten zero bytes and two of ones. */
-	if (key.word[0] || key.word[1])
+	if ((key.word[0] || key.word[1]) && !xdpctl_is_link_local(client))
 		key.word[2] = key.word[3] = 0;
 	return key;
 }
 
-/* SYN limits by source prefix and by port: one due time (GCRA) in each slot of a
- * hash. */
+/* SYN limits by source prefix and by port, strays by source prefix: one due time
+ * (GCRA) in each slot of a hash. */
 #define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
+
+/* X(ID): what a packet is that nothing here asked for. */
+#define XDPCTL_STRAYS(X)                                                               \
+	X(TCP)	      /* a segment that belongs to no connection */                    \
+	X(UDP)	      /* a datagram to a port without a socket */                      \
+	X(REFLECTION) /* the answer of a reflector, to a port without a socket */      \
+	X(ICMP)	      /* an error about something that was not sent from here */
+
+enum xdpctl_stray {
+#define XDPCTL_STRAY_ENUM(id) XDPCTL_STRAY_##id,
+	XDPCTL_STRAYS(XDPCTL_STRAY_ENUM)
+#undef XDPCTL_STRAY_ENUM
+		XDPCTL_STRAY_COUNT,
+};
+#define XDPCTL_STRAY_SLOTS 4 /* a power of two */
 
 /*
  * Which addresses (of IPv6 /64) have a connection or an open handshake at a service
@@ -195,6 +259,11 @@ struct xdpctl_client {
  * in the socket table, and stands for all; a power of two. */
 #define XDPCTL_CLIENT_SAMPLE 32
 
+/* An address of the host itself. */
+struct xdpctl_own {
+	__u32 since_tick; /* when it was added, XDPCTL_PEER_TICK_NS of the data path's clock */
+};
+
 /* The stand-in for the kernel's socket table in replay; ports as on the wire. */
 struct xdpctl_socket_key {
 	struct xdpctl_addr local;
@@ -229,11 +298,14 @@ struct xdpctl_socket_key {
 	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
 	  0, FIXED)                                                                               \
 	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
+	X(strays, ARRAY, __u32, __u64, XDPCTL_STRAY_SLOTS, 0, FIXED)                              \
 	X(buckets, ARRAY, __u32, __u64, XDPCTL_BUCKETS, 0, FIXED)                                 \
 	X(datagrams, ARRAY, __u32, struct xdpctl_datagrams, XDPCTL_DATAGRAM_SETS, 0, FIXED)       \
 	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
-	X(own_addresses, HASH, struct xdpctl_addr, __u32, 4096, 0, FIXED)                         \
+	X(answer_routes, ARRAY, __u32, struct xdpctl_routes, XDPCTL_ROUTE_SETS * XDPCTL_FAMILY_IP, \
+	  0, FIXED)                                                                               \
+	X(own_addresses, HASH, struct xdpctl_addr, struct xdpctl_own, 4096, 0, FIXED)             \
 	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                          \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
 

@@ -51,7 +51,9 @@ struct xdpctl_service {
 /* Bits of xdpctl_policy.host: what the host does, so what must be asked. */
 #define XDPCTL_HOST_CONNTRACK 1 /* it tracks connections that have no socket here */
 #define XDPCTL_HOST_BLIND 2	/* nobody tells of completed handshakes: no cgroup */
-#define XDPCTL_HOST_STACKED 4	/* VLANs, a bridge or the like above: sockets may be bound there */
+/* Sockets of its addresses may be where no lookup finds them: bound to a VLAN or bridge above
+ * the interface, or behind IPVS, a TC or XDP program, or NAT without connection tracking. */
+#define XDPCTL_HOST_UNSEEN 4
 
 /* What becomes of an IP protocol other than TCP, UDP and ICMP. */
 #define XDPCTL_PROTOCOL_ACTIONS(X)                              \
@@ -98,11 +100,17 @@ struct xdpctl_policy {
 	__u64 observed_reasons;	       /* bit r: reason r is counted, not enforced */
 	__u64 sample_interval_ns;      /* per CPU, between two events; 0: none */
 	__u32 mode;		       /* enum xdpctl_mode */
+	/* Between two packets that nothing here asked for, which the kernel shall answer:
+	 * of each kind on the whole host, 0: none passes; of a /24 or /64. */
+	__u64 stray_interval_ns;
+	__u64 stray_prefix_interval_ns;
 	__u64 syn_prefix_interval_ns;  /* between two SYNs of a /24 or /64; 0: no limit */
 	__u64 syn_service_interval_ns; /* between two SYNs to a port; 0: no limit */
 	__u32 host;		       /* XDPCTL_HOST_* */
 	__u32 rmem_max;		       /* sysctl net.core.rmem_max, bytes */
 	__u32 tunnels;		       /* bit: enum xdpctl_tunnel; what is inside is judged */
+	__u32 mss_most;		       /* that a cookie's SYN-ACK may advertise, bytes */
+	__u32 ephemeral_least;	       /* sockets at ports from here on ask, they do not serve */
 	struct xdpctl_limit limits[XDPCTL_LIMIT_CLASS_SLOTS][XDPCTL_LIMIT_LEVEL_COUNT];
 	struct xdpctl_service services[XDPCTL_SERVICES];
 	__u8 service_of_port[XDPCTL_PORTS];  /* slot; ports in host byte order */
@@ -113,6 +121,7 @@ struct xdpctl_policy {
 	 * no peer. Others are looked up. */
 	struct xdpctl_port_set udp_services[2];
 	struct xdpctl_port_set reflectors; /* UDP source ports that answer strangers */
+	struct xdpctl_port_set tcp_services; /* ports that are served without a socket here */
 };
 
 /* Addresses are 128 bits, network byte order; IPv4 is mapped (::ffff:a.b.c.d). */
