@@ -222,7 +222,9 @@ Limits limits_of(const LimitsConfig& config, const Peaks& peaks)
             }
             limit.rate = {floors[c].packets[level], floors[c].megabits[level] * mbit};
             const uint64_t packets = grown(peaks[c].packets_per_second, config.headroom, level);
-            const uint64_t bits = grown(peaks[c].bits_per_second, config.headroom, level);
+            const uint64_t bits = limit.rate.bits_per_second == 0 // none, so none is learnt
+                                      ? 0
+                                      : grown(peaks[c].bits_per_second, config.headroom, level);
             if (packets > limit.rate.packets_per_second || bits > limit.rate.bits_per_second) {
                 limit.origin = RateOrigin::measured;
             }

@@ -37,6 +37,7 @@ mode = "enforce"
 interfaces = ["eth0", "eth1"]
 attach = "generic"
 on_stop = "detach"
+sockets = "elsewhere"
 [lists]
 allow = ["192.0.2.0/24", "2001:db8::1"]
 block = ["198.51.100.0/24"]
@@ -63,6 +64,10 @@ admit_per_second = 7
 syn_prefix_per_second = 8
 syn_service_per_second = 0
 sysctls = false
+mss = 1300
+[strays]
+per_second = 9
+prefix_per_second = 3
 [limits]
 enabled = false
 headroom = 3
@@ -74,6 +79,9 @@ icmp_control = ["destination 1pps"]
 icmp_other = ["source 1pps"]
 orphan = ["source 1pps"]
 protocol = ["source 1Gbit"]
+reflected = ["source 1pps"]
+tcp_unknown = ["source 1pps"]
+forwarded = ["source 1pps"]
 [reflectors]
 add = [7777]
 remove = [53]
@@ -82,6 +90,8 @@ limit = ["sctp"]
 pass = ["gre", "50"]
 drop = ["igmp"]
 inside = ["gre", "vxlan"]
+[tcp]
+services = [8443]
 [udp]
 services = [4790]
 [[feeds]]
@@ -128,6 +138,11 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->block == std::vector{"198.51.100.0/24"_net});
     CHECK(config->observed_reasons == 1ULL << XDPCTL_PORT_ZERO);
     CHECK(config->samples_per_second == 5);
+    CHECK(config->sockets == SocketPlace::elsewhere);
+    CHECK(config->tcp_services == std::set<uint16_t>{8443});
+    CHECK(config->strays.per_second == 9);
+    CHECK(config->strays.prefix_per_second == 3);
+    CHECK(config->guard.mss == 1300);
     CHECK_FALSE(config->heuristics.enabled);
     CHECK(config->heuristics.client_packets_per_second == 100);
     CHECK(config->heuristics.window_ns == 3 * ns_per_s);
@@ -145,7 +160,7 @@ cgroup = "/sys/fs/cgroup"
                                        7,
                                        8,
                                        0,
-                                       false});
+                                       false, 1300});
     CHECK(config->limits.set.at({XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SOURCE}) == Rate{5000, 10000000});
     CHECK(config->limits.set.at({XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SERVICE}) == Rate{});
     CHECK(config->limits.set.at({XDPCTL_LIMIT_PROTOCOL, XDPCTL_LEVEL_SOURCE}) ==

@@ -44,6 +44,11 @@ TEST_CASE("a limit is what was set, else the peak with its headroom, else a floo
           service.rate.bits_per_second);
     CHECK(grown[XDPCTL_LIMIT_ICMP_ECHO] == floor[XDPCTL_LIMIT_ICMP_ECHO]);
 
+    // What has no limit in bits gets none from peacetime either.
+    peaks[XDPCTL_LIMIT_ORPHAN] = {1, 8000};
+    const Limits orphan = limits_of(config, peaks);
+    CHECK(orphan[XDPCTL_LIMIT_ORPHAN] == floor[XDPCTL_LIMIT_ORPHAN]);
+
     config.set[{XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SERVICE}] = {7, 0};
     const Limits set = limits_of(config, peaks);
     CHECK(set[XDPCTL_LIMIT_UDP][XDPCTL_LEVEL_SERVICE] == Limit{{7, 0}, RateOrigin::configured});
