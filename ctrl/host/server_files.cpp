@@ -2,6 +2,7 @@
 #include "host/server_files.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <ctime>
@@ -99,6 +100,9 @@ std::optional<Address> parse_server(std::string_view word)
     if (std::count(word.begin(), word.end(), ':') == 1) {
         word = word.substr(0, word.find(':')); // IPv4 with a port
     }
+    if (word.find('\0') != std::string_view::npos) {
+        return std::nullopt;
+    }
     const auto address = parse_address(word);
     return address ? std::optional(*address) : std::nullopt;
 }
@@ -178,12 +182,17 @@ ServerFile parse_dnsmasq(std::string_view text)
 
 ServerFile parse_unbound(std::string_view text)
 {
+    constexpr std::array<std::string_view, 6> sections = {
+        "server", "forward-zone", "stub-zone", "auth-zone", "view", "remote-control"};
     ServerFile file;
     std::string key; // of the value that is expected
     for_each_line(text, [&](std::string_view line) {
         for (std::string_view word : split(line, blanks)) {
             if (word.starts_with('#')) {
-                return;
+                break;
+            }
+            if (std::find(sections.begin(), sections.end(), key) != sections.end()) {
+                key.clear(); // has no value
             }
             if (key.empty()) {
                 const size_t colon = word.find(':');
@@ -203,7 +212,7 @@ ServerFile parse_unbound(std::string_view text)
             }
             key.clear();
         }
-        key.clear(); // "server:" and the like have no value
+        key.clear();
     });
     return file;
 }

@@ -312,7 +312,7 @@ TEST_CASE("forwarders of dnsmasq, unbound and BIND")
     const ServerFile unbound = parse_unbound(
         "server:\n  interface: 192.0.2.9 # forward-addr: 192.0.2.8\nforward-zone:\n  name: \".\"\n"
         "\tforward-addr: 192.0.2.1@853#dns.example\n  forward-addr:2001:db8::53\n"
-        "#  forward-addr: 192.0.2.9\nstub-zone: name: \"corp\" stub-addr: 192.0.2.2\n"
+        "#  forward-addr: 192.0.2.9\nstub-zone: stub-addr: 192.0.2.2\n"
         "include: \"/etc/unbound/more/*.conf\"\n");
     CHECK(unbound.servers == Addresses{"192.0.2.1"_ip, "2001:db8::53"_ip, "192.0.2.2"_ip});
     CHECK(unbound.includes == std::vector<std::string>{"/etc/unbound/more/*.conf"});
