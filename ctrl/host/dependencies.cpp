@@ -3,11 +3,16 @@
 
 #include <glob.h>
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 #include <set>
+#include <sstream>
 #include <system_error>
 
 #include "base/file.h"
+#include "core/asked.h"
 #include "host/server_files.h"
 
 namespace xdpctl
@@ -87,6 +92,21 @@ class Reader
     {
         std::set<std::string> seen;
         follow(pattern, directory_of(pattern), parse, as, 0, seen);
+    }
+
+    // What was given on a command line; with the files that it names.
+    void stated(const ServerFile& file, ServerFile (*parse)(std::string_view), Protection as,
+                const std::string& source)
+    {
+        add(file.servers, as, source);
+        for (const std::string& other : file.resolv_confs) {
+            resolv_conf(other);
+        }
+        for (const std::string& include : file.includes) {
+            if (include.starts_with('/')) {
+                included(include, parse, as);
+            }
+        }
     }
 
     void lease(const std::string& path, const Lease& lease)
@@ -208,7 +228,83 @@ void read_leases(Reader& reader, uint64_t now_unix_s)
     }
 }
 
+// Names of programs, as /proc/PID/comm has them.
+struct ServerProgram {
+    std::string_view name;
+    ServerFile (*parse)(std::string_view);
+    Protection as;
+};
+constexpr std::array programs = {
+    ServerProgram{"dnsmasq", parse_dnsmasq, Protection::RESOLVER},
+    ServerProgram{"unbound", parse_unbound, Protection::RESOLVER},
+    ServerProgram{"named", parse_named, Protection::RESOLVER},
+    ServerProgram{"chronyd", parse_time_servers, Protection::TIME_SERVER},
+    ServerProgram{"ntpd", parse_time_servers, Protection::TIME_SERVER},
+};
+
+std::vector<std::string> words_of(const std::string& text, char separator)
+{
+    std::vector<std::string> words;
+    std::istringstream in(text);
+    for (std::string word; std::getline(in, word, separator);) {
+        words.push_back(word);
+    }
+    return words;
+}
+
+// By /proc/PID/status: "NSpid:" has one number more for each PID namespace.
+bool is_of_the_system(const std::string& status)
+{
+    constexpr uint32_t nobody = 65534; // of daemons that have no account of their own
+    bool known = false;
+    std::istringstream lines(status);
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string key;
+        uint32_t first = 0;
+        uint32_t second = 0;
+        words >> key >> first;
+        if (key == "Uid:") {
+            known = is_system_account(first) || first == nobody;
+        } else if (key == "NSpid:" && words >> second) {
+            return false;
+        }
+    }
+    return known;
+}
+
 } // namespace
+
+Dependencies read_running_servers(const std::string& root)
+{
+    Reader reader(root);
+    std::error_code problem;
+    std::filesystem::directory_iterator process(root + "/proc", problem);
+    for (; !problem && process != std::filesystem::directory_iterator();
+         process.increment(problem)) {
+        const std::string directory = process->path().string();
+        if (std::isdigit(static_cast<unsigned char>(process->path().filename().string()[0])) == 0) {
+            continue;
+        }
+        const auto name = read_file(directory + "/comm", file_bytes_most); // it may be gone
+        const auto* program =
+            std::find_if(programs.begin(), programs.end(), [&name](const ServerProgram& p) {
+                return name && *name == std::string(p.name) + "\n";
+            });
+        if (program == programs.end()) {
+            continue;
+        }
+        const auto status = read_file(directory + "/status", file_bytes_most);
+        const auto command = read_file(directory + "/cmdline", file_bytes_most);
+        if (status && command && is_of_the_system(*status)) {
+            std::vector<std::string> arguments = words_of(*command, '\0');
+            arguments.erase(arguments.begin(), arguments.begin() + (arguments.empty() ? 0 : 1));
+            reader.stated(parse_server_command(program->name, arguments), program->parse,
+                          program->as, fmt::format("command line of {}", program->name));
+        }
+    }
+    return reader.take();
+}
 
 Dependencies read_dependencies(const std::string& root, uint64_t now_unix_s)
 {

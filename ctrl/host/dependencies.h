@@ -18,4 +18,8 @@ struct Dependencies {
 // Of the files below `root`, which is "" but for tests.
 Dependencies read_dependencies(const std::string& root, uint64_t now_unix_s);
 
+// Of resolvers and time daemons that run with files of their own. Only those of accounts of
+// the system, and none in a container: users and containers must not protect whom they like.
+Dependencies read_running_servers(const std::string& root);
+
 } // namespace xdpctl

@@ -165,10 +165,14 @@ Result<HostFacts> HostReader::read()
     (void)dependencies_.refresh(second / 2, [] {
         return Result<Dependencies>(read_dependencies("", unix_s()));
     });
-    const Dependencies& stated = dependencies_.value;
-    facts.problems = stated.problems;
-    facts.dependencies.insert(facts.dependencies.end(), stated.entries.begin(),
-                              stated.entries.end());
+    (void)running_.refresh(3 * second,
+                           [] { return Result<Dependencies>(read_running_servers("")); });
+    for (const Dependencies* stated : {&dependencies_.value, &running_.value}) {
+        facts.problems.insert(facts.problems.end(), stated->problems.begin(),
+                              stated->problems.end());
+        facts.dependencies.insert(facts.dependencies.end(), stated->entries.begin(),
+                                  stated->entries.end());
+    }
     for (Protected& login : ssh_logins()) {
         facts.dependencies.push_back(std::move(login));
     }

@@ -60,6 +60,7 @@ class HostReader
     };
     Paced<RoutingFacts> routes_;
     Paced<Dependencies> dependencies_;
+    Paced<Dependencies> running_;
     Paced<std::vector<Question>> tcp_questions_;
 };
 

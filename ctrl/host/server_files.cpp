@@ -306,6 +306,70 @@ ServerFile parse_time_servers(std::string_view text)
     return file;
 }
 
+namespace
+{
+
+// The options that matter: the letter, and the name by which the configuration file calls it.
+struct CommandOption {
+    char letter; // ' ': none
+    std::string_view name;
+};
+constexpr std::array dnsmasq_options = {
+    CommandOption{'S', "server"},    CommandOption{' ', "rev-server"},
+    CommandOption{'C', "conf-file"}, CommandOption{'7', "conf-dir"},
+    CommandOption{' ', "servers-file"}, CommandOption{'r', "resolv-file"}};
+
+// "--server=X", "--server X", "-S X", "-SX" as "server=X".
+std::string as_dnsmasq_file(const std::vector<std::string>& arguments)
+{
+    std::string text;
+    for (size_t i = 0; i < arguments.size(); i++) {
+        const std::string_view argument = arguments[i];
+        const std::string next = i + 1 < arguments.size() ? arguments[i + 1] : "";
+        for (const CommandOption& option : dnsmasq_options) {
+            const std::string longer = fmt::format("--{}", option.name);
+            const std::string shorter = fmt::format("-{}", option.letter);
+            std::string value;
+            if (argument == longer || argument == shorter) {
+                value = next;
+            } else if (argument.starts_with(longer + "=")) {
+                value = argument.substr(longer.size() + 1);
+            } else if (!argument.starts_with("--") && argument.starts_with(shorter)) {
+                value = argument.substr(shorter.size());
+            } else {
+                continue;
+            }
+            text += fmt::format("{}={}\n", option.name, value);
+        }
+    }
+    return text;
+}
+
+} // namespace
+
+ServerFile parse_server_command(std::string_view name, const std::vector<std::string>& arguments)
+{
+    if (name == "dnsmasq") {
+        return parse_dnsmasq(as_dnsmasq_file(arguments));
+    }
+    // Of the others one option names the file; chronyd also takes directives as arguments.
+    const std::string_view option = name == "chronyd" ? "-f" : "-c";
+    ServerFile file;
+    for (size_t i = 0; i < arguments.size(); i++) {
+        const std::string_view argument = arguments[i];
+        if (argument == option && i + 1 < arguments.size()) {
+            file.includes.push_back(arguments[i + 1]);
+        } else if (argument.starts_with(option) && argument.size() > option.size()) {
+            file.includes.emplace_back(argument.substr(option.size()));
+        } else if (name == "chronyd" && !argument.starts_with('-')) {
+            const ServerFile directive = parse_time_servers(argument);
+            file.servers.insert(file.servers.end(), directive.servers.begin(),
+                                directive.servers.end());
+        }
+    }
+    return file;
+}
+
 Lease parse_networkd_lease(std::string_view text)
 {
     return {parse_assigned(text, {"SERVER_ADDRESS"}), parse_assigned(text, {"ROUTER"}),

@@ -43,6 +43,10 @@ ServerFile parse_named(std::string_view text);
 // includefile, confdir, sourcedir.
 ServerFile parse_time_servers(std::string_view text);
 
+// What the command line of such a program says: servers, and the files that it reads in place
+// of the usual ones. `name` is the program's: dnsmasq, unbound, named, chronyd, ntpd.
+ServerFile parse_server_command(std::string_view name, const std::vector<std::string>& arguments);
+
 // What a DHCP server told.
 struct Lease {
     std::vector<Address> dhcp_servers;

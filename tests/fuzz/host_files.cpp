@@ -19,6 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     (void)xdpctl::parse_unbound(text);
     (void)xdpctl::parse_named(text);
     (void)xdpctl::parse_time_servers(text);
+    for (const char* program : {"dnsmasq", "chronyd", "unbound"}) {
+        (void)xdpctl::parse_server_command(program, {std::string(text), std::string(text)});
+    }
     (void)xdpctl::parse_networkd_lease(text);
     (void)xdpctl::parse_dhclient_leases(text, 1'700'000'000);
     (void)xdpctl::parse_sshd_config(text).listens_on();

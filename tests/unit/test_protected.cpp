@@ -182,8 +182,8 @@ TEST_CASE("servers that the host's sockets ask are remembered, strangers are not
                        {40002, "192.0.2.123"_ip, 123, 102},
                        {40003, "127.0.0.53"_ip, 53, 0}},
                       {22, 443}, {}, second);
-        CHECK(known() == Names{"2001:db8::53 resolver", "192.0.2.53 resolver",
-                               "192.0.2.123 time_server"});
+        CHECK(known() == Names{"192.0.2.53 resolver", "192.0.2.123 time_server",
+                               "2001:db8::53 resolver"});
         asked.observe({}, {}, {}, 23 * 3600 * second);
         CHECK(known().size() == 3);
         asked.observe({{40000, "192.0.2.53"_ip, 53, 0}}, {}, {}, 23 * 3600 * second);
@@ -341,6 +341,52 @@ TEST_CASE("time servers of chrony, ntpd and OpenNTPD")
           std::vector<std::string>{"/etc/chrony/conf.d/*.conf", "/run/x/*.conf",
                                    "/run/chrony-dhcp/*.sources", "/etc/chrony/*.inc",
                                    "/etc/ntp/more"});
+}
+
+TEST_CASE("what the command line of a resolver or time daemon says")
+{
+    const ServerFile dnsmasq = parse_server_command(
+        "dnsmasq", {"-k", "--server=192.0.2.1", "-S", "192.0.2.2#5353", "-S/x/2001:db8::53",
+                    "--server", "192.0.2.3", "-r", "/run/x", "--conf-file=/etc/x", "-7", "/etc/d",
+                    "--server", "--no-resolv", "-C"});
+    CHECK(dnsmasq.servers ==
+          Addresses{"192.0.2.1"_ip, "192.0.2.2"_ip, "2001:db8::53"_ip, "192.0.2.3"_ip});
+    CHECK(dnsmasq.resolv_confs == std::vector<std::string>{"/run/x"});
+    CHECK(dnsmasq.includes == std::vector<std::string>{"/etc/x", "/etc/d/*", ""});
+    const ServerFile chrony = parse_server_command(
+        "chronyd", {"-F", "1", "server 192.0.2.123 iburst", "-f", "/etc/my.conf"});
+    CHECK(chrony.servers == Addresses{"192.0.2.123"_ip});
+    CHECK(chrony.includes == std::vector<std::string>{"/etc/my.conf"});
+    CHECK(parse_server_command("unbound", {"-d", "-c", "/x", "-c"}).includes ==
+          std::vector<std::string>{"/x"});
+    CHECK(parse_server_command("named", {"-c/x"}).includes == std::vector<std::string>{"/x"});
+
+    const std::string root = fmt::format("/tmp/xdpctl-running-{}", getpid());
+    std::filesystem::remove_all(root);
+    const auto run = [&root](const char* pid, const std::string& name, const char* status,
+                             const std::string& command) {
+        const std::string directory = root + "/proc/" + pid + "/";
+        std::filesystem::create_directories(directory);
+        std::ofstream(directory + "comm") << name << "\n";
+        std::ofstream(directory + "status") << status;
+        std::ofstream(directory + "cmdline") << command;
+    };
+    using namespace std::string_literals;
+    run("1", "systemd", "Uid:\t0\t0\nNSpid:\t1\n", "init\0"s);
+    run("20", "dnsmasq", "Uid:\t107\t107\nNSpid:\t20\n", "dnsmasq\0--server=192.0.2.1\0"s);
+    run("21", "dnsmasq", "Uid:\t1000\t0\nNSpid:\t21\n", "dnsmasq\0--server=192.0.2.2\0"s);
+    run("22", "dnsmasq", "Uid:\t0\t0\nNSpid:\t22\t1\n", "dnsmasq\0--server=192.0.2.3\0"s);
+    run("23", "unbound", "Uid:\t108\t0\nNSpid:\t23\n", "unbound\0-c\0/forward.conf\0"s);
+    run("24", "unbound", "", "");
+    std::ofstream(root + "/forward.conf") << "forward-addr: 2001:db8::53\n";
+    std::vector<Protected> found = read_running_servers(root).entries;
+    std::sort(found.begin(), found.end());
+    std::filesystem::remove_all(root);
+    REQUIRE(found.size() == 2); // not of the user, nor of the container
+    CHECK(found[0].prefix == "192.0.2.1"_net);
+    CHECK(found[0].source == "command line of dnsmasq");
+    CHECK(found[1].prefix == "2001:db8::53"_net);
+    CHECK(found[1].source == "/forward.conf");
 }
 
 TEST_CASE("leases of dhclient that are not over")
