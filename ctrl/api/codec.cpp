@@ -216,6 +216,19 @@ json feeds_to_json(const std::vector<FeedStatus>& feeds)
 namespace
 {
 
+json protected_json(const ProtectedSet& protected_set)
+{
+    json rows = json::array();
+    for (const Protected& entry : protected_set.entries()) {
+        rows.push_back({{"prefix", to_string(entry.prefix)},
+                        {"kind", name_of(entry.as)},
+                        {"text", text_of(entry.as)},
+                        {"source", entry.source},
+                        {"observed", entry.observed}});
+    }
+    return rows;
+}
+
 json crowdsec_json(const CrowdSecStatus& status)
 {
     return {{"url", status.url},
@@ -275,6 +288,7 @@ json to_json(const Status& status)
          {"maps", maps},
          {"events_lost", snapshot.events_lost},
          {"traffic", totals_json(snapshot)},
+         {"protected", protected_json(*status.protected_set)},
          {"warnings", status.warnings}});
 }
 
@@ -510,7 +524,7 @@ std::vector<BanWish> PrefixRequest::wishes() const
 {
     std::vector<BanWish> all;
     for (const Prefix& prefix : prefixes) {
-        all.push_back({prefix, ttl_ns, reason});
+        all.push_back({prefix, ttl_ns, reason, force});
     }
     return all;
 }
@@ -550,6 +564,7 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
         }
         request.ttl_ns = *parsed;
     }
+    request.force = object->value("force", json()) == true;
     if (const auto origin = object->find("source"); origin != object->end()) {
         request.origin = origin->is_string()
                              ? find_ban_origin(origin->get_ref<const std::string&>())

@@ -43,6 +43,7 @@ struct PrefixRequest {
     std::optional<uint64_t> ttl_ns;
     std::optional<xdpctl_ban_origin> origin;
     std::string reason;
+    bool force = false;
     std::vector<BanWish> wishes() const;
 };
 Result<PrefixRequest> parse_prefix_request(const std::string& body);

@@ -48,6 +48,7 @@ struct Status {
     std::optional<CrowdSecStatus> crowdsec; // none: not configured
     std::vector<ListStatus> lists;
     uint64_t list_bytes = 0; // memory of all lists, here and in the kernel
+    std::shared_ptr<const ProtectedSet> protected_set = std::make_shared<ProtectedSet>();
     std::vector<std::string> warnings;
     std::shared_ptr<const Snapshot> snapshot;
 };
@@ -65,6 +66,7 @@ struct BanWish {
     Prefix prefix;
     std::optional<uint64_t> ttl_ns; // none: permanent
     std::string reason;
+    bool force = false; // also what is protected only by being in use
 };
 
 struct Refusal {

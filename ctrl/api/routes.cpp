@@ -130,7 +130,7 @@ const std::vector<Route>& routes()
              return reply(c.bans(), [](const auto& bans) { return to_json(bans); });
          }},
         {"POST", "/v1/bans",
-         R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?})",
+         R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?, "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
                  return reply(c.ban(p.wishes(), p.origin.value_or(XDPCTL_BAN_OPERATOR)),

@@ -6,32 +6,6 @@
 namespace xdpctl
 {
 
-void BanGuard::protect(const Prefix& prefix, std::string what)
-{
-    protected_.push_back({prefix, std::move(what), true});
-}
-
-void BanGuard::protect_allowed(const Prefix& prefix)
-{
-    protected_.push_back({prefix, "on the allow list", false});
-}
-
-std::optional<std::string> BanGuard::refuses(const Prefix& prefix) const
-{
-    for (const Protected& mine : protected_) {
-        if (mine.prefix.contains(prefix)) {
-            return fmt::format("it is {}{}", mine.prefix == prefix ? "" : "inside ",
-                               mine.prefix == prefix
-                                   ? mine.what
-                                   : fmt::format("{}, {}", to_string(mine.prefix), mine.what));
-        }
-        if (mine.from_wider && prefix.contains(mine.prefix)) {
-            return fmt::format("it contains {}, {}", to_string(mine.prefix), mine.what);
-        }
-    }
-    return std::nullopt;
-}
-
 std::string_view ban_origin_name(uint32_t origin)
 {
     return origin < ban_origin_names.size() ? ban_origin_names[origin] : "unknown";
@@ -43,6 +17,18 @@ std::optional<xdpctl_ban_origin> find_ban_origin(std::string_view name)
     return found == ban_origin_names.end()
                ? std::nullopt
                : std::optional(static_cast<xdpctl_ban_origin>(found - ban_origin_names.begin()));
+}
+
+Authority authority_of(uint32_t origin, bool forced)
+{
+    return forced                          ? Authority::operator_force
+           : origin == XDPCTL_BAN_OPERATOR ? Authority::operator_hand
+                                           : Authority::automatic;
+}
+
+Authority authority_of(const xdpctl_ban& ban)
+{
+    return authority_of(ban.origin, (ban.flags & XDPCTL_BAN_FORCED) != 0);
 }
 
 std::string BanReasons::clean(std::string_view text)
@@ -145,12 +131,13 @@ uint64_t escalated_ttl(uint32_t strikes, uint64_t base_ns, uint64_t max_ns)
 }
 
 std::vector<BanOrder> decide_bans(const std::vector<Offender>& offenders, const BanTable& bans,
-                                  const BanGuard& guard, const HeuristicsConfig& config,
+                                  const ProtectedSet& protected_set,
+                                  const HeuristicsConfig& config,
                                   uint64_t now_ns)
 {
     std::vector<BanOrder> orders;
     for (const Offender& offender : offenders) {
-        if (guard.refuses(Prefix{offender.source, 128})) {
+        if (protected_set.refuses({offender.source, 128}, Authority::automatic)) {
             continue;
         }
         uint32_t strikes = 0;

@@ -17,31 +17,10 @@
 #include "core/config.h"
 #include "core/detector.h"
 #include "core/prefix.h"
+#include "core/protected.h"
 
 namespace xdpctl
 {
-
-// Addresses that no ban may touch, by what they are.
-class BanGuard
-{
-  public:
-    // Nothing inside it and nothing around it may be banned.
-    void protect(const Prefix& prefix, std::string what);
-    // Nothing inside it may be banned; a wider ban does no harm, since allow
-    // beats block in the data path.
-    void protect_allowed(const Prefix& prefix);
-
-    // Why a ban of this prefix would hurt us: "it contains 192.0.2.1, the gateway".
-    std::optional<std::string> refuses(const Prefix& prefix) const;
-
-  private:
-    struct Protected {
-        Prefix prefix;
-        std::string what;
-        bool from_wider;
-    };
-    std::vector<Protected> protected_;
-};
 
 inline constexpr std::array<std::string_view, XDPCTL_BAN_ORIGIN_COUNT> ban_origin_names = {
 #define XDPCTL_BAN_ORIGIN_NAME(id, name, text) name,
@@ -50,6 +29,9 @@ inline constexpr std::array<std::string_view, XDPCTL_BAN_ORIGIN_COUNT> ban_origi
 };
 std::string_view ban_origin_name(uint32_t origin);
 std::optional<xdpctl_ban_origin> find_ban_origin(std::string_view name);
+// With what authority one of this origin stands; `forced`: with --force.
+Authority authority_of(uint32_t origin, bool forced);
+Authority authority_of(const xdpctl_ban& ban);
 
 // Why somebody was banned, as told by whoever banned. The tables hold numbers.
 class BanReasons
@@ -113,9 +95,10 @@ bool is_forgotten(const xdpctl_ban& ban, uint64_t now_ns, uint64_t decay_ns);
 // base * 2^strikes, at most `max`.
 uint64_t escalated_ttl(uint32_t strikes, uint64_t base_ns, uint64_t max_ns);
 
-// Bans for the offenders that the guard lets go and that are not banned now.
+// Bans for the offenders that are not protected and not banned now.
 std::vector<BanOrder> decide_bans(const std::vector<Offender>& offenders, const BanTable& bans,
-                                  const BanGuard& guard, const HeuristicsConfig& config,
+                                  const ProtectedSet& protected_set,
+                                  const HeuristicsConfig& config,
                                   uint64_t now_ns);
 
 } // namespace xdpctl

@@ -138,7 +138,7 @@ FeedText parse_feed(std::string_view text)
     return feed;
 }
 
-Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const BanGuard& guard)
+Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const ProtectedSet& protected_set)
 {
     if (text.faults > text.entries) {
         return failure("it is no list: line {}: '{}': {}", text.first_fault.line,
@@ -165,7 +165,7 @@ Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const BanGu
         if (length < widest) {
             taken.too_wide++;
             refuse(prefix, fmt::format("wider than /{}", widest));
-        } else if (auto why = guard.refuses(prefix)) {
+        } else if (auto why = protected_set.refuses(prefix, Authority::automatic)) {
             taken.protected_here++;
             refuse(prefix, *why);
         } else {

@@ -141,7 +141,7 @@ Result<Prefix> parse_prefix(std::string_view text)
     return network->first;
 }
 
-bool is_private(const Address& address)
+bool is_private(const Prefix& prefix)
 {
     static const std::vector<Prefix> networks = [] {
         std::vector<Prefix> all;
@@ -152,7 +152,12 @@ bool is_private(const Address& address)
         return all;
     }();
     return std::any_of(networks.begin(), networks.end(),
-                       [&address](const Prefix& network) { return network.contains(address); });
+                       [&prefix](const Prefix& network) { return network.contains(prefix); });
+}
+
+bool is_private(const Address& address)
+{
+    return is_private(Prefix{address, 128});
 }
 
 std::string to_string(const Address& address)

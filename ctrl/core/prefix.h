@@ -61,6 +61,7 @@ Result<std::pair<Prefix, bool>> parse_network(std::string_view text);
 Prefix network_of(const Address& address, uint8_t length);
 // Not routed between sites: RFC 1918, 6598, 3927, 4193, 4291 (link-local).
 bool is_private(const Address& address);
+bool is_private(const Prefix& prefix); // all of it
 
 std::string to_string(const Address& address);
 // A host is written without a length.

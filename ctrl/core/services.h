@@ -5,7 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <set>
+#include <map>
 #include <vector>
 
 #include <xdpctl/abi/policy.h>
@@ -13,8 +13,13 @@
 namespace xdpctl
 {
 
+// Who gets a slot where there are not enough for all, the first first. So that a local
+// user who listens on many ports takes no slot from what the system serves.
+enum class ServiceRank { configured, below_1024, system_account, other };
+
 // A port keeps its slot while there are enough, also when its listener goes away
-// and comes back; only then are those that are gone given to others.
+// and comes back; only then are those that are gone given to others, then those of a
+// lower rank.
 class ServiceSlots
 {
   public:
@@ -27,14 +32,14 @@ class ServiceSlots
     void adopt(uint8_t slot, uint16_t port) { ports_[slot] = port; }
 
     // The ports that have a listener now.
-    Changes follow(const std::set<uint16_t>& present);
+    Changes follow(const std::map<uint16_t, ServiceRank>& present);
 
     // By slot; 0: free. Slot 0 is never given.
     const std::array<uint16_t, XDPCTL_SERVICES>& ports() const { return ports_; }
 
   private:
     size_t find(uint16_t port) const; // XDPCTL_SERVICES where it has none
-    size_t find_room(const std::set<uint16_t>& present) const;
+    size_t find_room(const std::map<uint16_t, ServiceRank>& present, ServiceRank rank) const;
 
     std::array<uint16_t, XDPCTL_SERVICES> ports_{};
 };

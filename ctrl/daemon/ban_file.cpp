@@ -15,6 +15,7 @@ namespace
 
 constexpr std::string_view head = "xdpctl bans 2 "; // and when it was written
 constexpr size_t fields = 6;
+constexpr std::string_view forced = "+forced"; // behind the origin
 
 uint64_t unix_of(uint64_t deadline_ns, const Clocks& clocks)
 {
@@ -58,12 +59,15 @@ Result<SavedBan> decode_line(std::string_view line, const Clocks& clocks)
     BanEntry entry{*source, {}};
     uint64_t unix_s = 0;
     const bool forever = until == "-";
-    const auto known_origin = find_ban_origin(origin);
+    const bool is_forced = origin.ends_with(forced);
+    const auto known_origin =
+        find_ban_origin(origin.substr(0, origin.size() - (is_forced ? forced.size() : 0)));
     if ((!forever && !read_number(until, unix_s)) || !known_origin ||
         !read_number(strikes, entry.ban.strikes) || !read_number(hits, entry.ban.hits)) {
         return failure("'{}': a field is not understood", line);
     }
     entry.ban.origin = *known_origin;
+    entry.ban.flags = is_forced ? XDPCTL_BAN_FORCED : 0;
     entry.ban.deadline_ns = forever ? XDPCTL_NO_DEADLINE : deadline_of(unix_s, clocks);
     entry.ban.added_ns = clocks.now_ns;
     return SavedBan{entry, BanReasons::clean(reason)};
@@ -88,9 +92,10 @@ std::string encode_bans(const std::vector<BanEntry>& bans, const BanReasons& rea
     text.reserve(bans.size() * 48 + 64);
     for (const BanEntry& entry : bans) {
         const bool forever = entry.ban.deadline_ns == XDPCTL_NO_DEADLINE;
-        fmt::format_to(std::back_inserter(text), "{} {} {} {} {} {}\n", to_string(entry.source),
+        fmt::format_to(std::back_inserter(text), "{} {} {}{} {} {} {}\n", to_string(entry.source),
                        forever ? "-" : std::to_string(unix_of(entry.ban.deadline_ns, clocks)),
-                       ban_origin_name(entry.ban.origin), entry.ban.strikes, entry.ban.hits,
+                       ban_origin_name(entry.ban.origin),
+                       (entry.ban.flags & XDPCTL_BAN_FORCED) != 0 ? forced : "", entry.ban.strikes, entry.ban.hits,
                        reasons.text_of(entry.ban.reason));
     }
     fmt::format_to(std::back_inserter(text), "end {} {:016x}\n", bans.size(), hash_bytes(text));

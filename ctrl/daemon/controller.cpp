@@ -55,9 +55,7 @@ PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) 
     spec.mode = hand.mode.value_or(config.mode);
     spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
     spec.host = host_spec(config, hand);
-    for (const HandBan& ban : hand.prefix_bans) {
-        spec.bans.push_back({ban.prefix, ban.deadline_ns});
-    }
+    add_blocks(config, hand, spec);
     return spec;
 }
 
@@ -185,13 +183,6 @@ void Controller::mark_older_connections()
     }
 }
 
-void Controller::rebuild_guard()
-{
-    std::vector<Prefix> allow = config_.allow;
-    allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
-    guard_ = make_guard(host_, allow);
-}
-
 Result<> Controller::change(Config config, HandState hand)
 {
     auto geo = geo_.plan(geo_wanted(config, hand));
@@ -203,11 +194,14 @@ Result<> Controller::change(Config config, HandState hand)
     }
     PolicySpec spec = policy_spec(config, hand);
     spec.geo = geo->rules();
+    std::vector<ListEntry> blocks = spec.block;
+    blocks.insert(blocks.end(), spec.bans.begin(), spec.bans.end());
     auto committed = plane_.commit(compile_policy(spec, cpus()));
     if (!committed) {
         return committed.error();
     }
     committed_host_ = spec.host;
+    committed_blocks_ = std::move(blocks);
     keep_geo(std::move(*geo));
     if (!(config.heuristics == config_.heuristics)) {
         heuristics_ = Heuristics(config.heuristics);
@@ -215,7 +209,7 @@ Result<> Controller::change(Config config, HandState hand)
     config_ = std::move(config);
     hand_ = std::move(hand);
     hand_.geo_bits = geo_.in_force().bits;
-    rebuild_guard();
+    refresh_protected();
     configure_feeds();
     configure_bouncer();
     // A failure to save does not undo what is in force; but it must be known.
@@ -253,7 +247,7 @@ Result<> Controller::start()
         note("panic", "in force since an earlier run: every packet passes until `xdpctl attach`");
     }
     adopt_connections();
-    rebuild_guard();
+    refresh_protected();
     suspend_geo_unless_readable();
     configure_feeds();
     load_feed_copies();                 // so that the first policy has them
@@ -261,6 +255,7 @@ Result<> Controller::start()
     if (setup_.fresh_maps) {
         load_bans();
     }
+    lift_protected_bans(protected_->entries()); // of an earlier run
     started_ = true;
     auto done = change(config_, hand_);
     if (done && config_.crowdsec.url.empty()) { // configured away while nobody ran
@@ -382,14 +377,9 @@ void Controller::refresh_host()
             note("host", found + ": a packet without a socket here may be meant for it");
         }
     }
-    const bool moved = facts->addresses != host_.addresses || facts->gateways != host_.gateways ||
-                       facts->resolvers != host_.resolvers ||
-                       facts->private_networks != host_.private_networks;
     host_ = std::move(*facts);
-    rebuild_guard();
-    if (moved && started_) {
-        spare_host();
-    }
+    asked_.observe(host_.questions, host_.served_ports, host_.open_udp_ports, plane_.now_ns());
+    refresh_protected();
     next_host_ns_ = plane_.now_ns() + host_interval_ns;
     follow_services();
     follow_links();
@@ -416,7 +406,12 @@ void Controller::follow_routes()
                                         return link.in_vrf && attachment_of(link.name) != nullptr;
                                     });
     plane_.set_answer_routes(in_vrf ? std::nullopt : answer_routes_of(host_.routing, below));
-    std::vector<Address> heard = host_.gateways;
+    std::vector<Address> heard;
+    for (const Protected& dependency : host_.dependencies) {
+        if (dependency.as == Protection::GATEWAY) {
+            heard.push_back(dependency.prefix.address);
+        }
+    }
     for (const Neighbour& neighbour : host_.routing.neighbours) {
         if (neighbour.in_use && !below(neighbour.ifindex).empty()) {
             heard.push_back(neighbour.address);
@@ -433,21 +428,21 @@ void Controller::follow_routes()
 // A new listener gets its guard, and the data path learns what else changed.
 void Controller::follow_services()
 {
-    const ServiceSlots::Changes changes = guards_.follow(host_);
+    const ServiceSlots::Changes changes = guards_.follow(host_, config_, hand_);
     for (const uint8_t slot : changes.reset) {
         if (auto done = plane_.reset_service(slot); !done) {
             log::error("{}", done.error().message);
         }
     }
-    const std::set<uint16_t> homeless(changes.homeless.begin(), changes.homeless.end());
-    if (homeless != homeless_ && !homeless.empty()) {
-        note("guard", fmt::format("{} services have no SYN guard: there is room for {}",
-                                  homeless.size(), XDPCTL_SERVICES - 1));
-    }
-    homeless_ = homeless;
-    if (auto done = plane_.set_own_addresses(host_.addresses); !done) {
-        log::error("{}", done.error().message);
-    }
+    tell_limit("services",
+               changes.homeless.empty()
+                   ? ""
+                   : fmt::format("{} services have no SYN guard, the first is tcp/{}: there is "
+                                 "room for {}; those that are configured come first",
+                                 changes.homeless.size(), changes.homeless.front(),
+                                 XDPCTL_SERVICES - 1));
+    const auto own = plane_.set_own_addresses(host_.addresses);
+    tell_limit("own addresses", own ? "" : own.error().message);
     // Not before start() has all lists: a policy without them would replace what is in force.
     if (!started_ || host_spec(config_, hand_) == committed_host_) {
         return;
@@ -666,6 +661,13 @@ Status Controller::status()
     if (!state_problem_.empty()) {
         status.warnings.push_back(state_problem_);
     }
+    for (const auto& [limit, problem] : limits_hit_) {
+        status.warnings.push_back(problem);
+    }
+    for (std::string& warning : protection_warnings()) {
+        status.warnings.push_back(std::move(warning));
+    }
+    status.protected_set = protected_;
     if (!geo_.problem().empty()) {
         status.warnings.push_back(geo_.problem() +
                                   (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
@@ -893,8 +895,9 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
         }
     }
     for (const Prefix& prefix : parsed->block) {
-        if (auto why = guard_.refuses(prefix)) {
-            applied.warnings.push_back(fmt::format("lists.block: {}: {}", to_string(prefix), *why));
+        if (auto why = protected_->refuses(prefix, Authority::configuration)) {
+            applied.warnings.push_back(
+                fmt::format("lists.block: {}: not in force for that: {}", to_string(prefix), *why));
         }
     }
     if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow, applied.warnings);
@@ -998,7 +1001,7 @@ std::vector<Explanation::Stand> Controller::stands_of(const Address& source) con
                 fmt::format("{}", fmt::join(codes_of(match.codes, geo_.in_force().bits), " "));
         }
         for (const HandBan& ban : hand_.prefix_bans) {
-            if (match.list == XDPCTL_LIST_BANS && ban.prefix == match.prefix) {
+            if (match.list == XDPCTL_LIST_BANS && ban.prefix.contains(match.prefix)) {
                 stand.why = told_by(ban.origin, ban.reason);
             }
         }

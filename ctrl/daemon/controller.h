@@ -115,6 +115,7 @@ class Controller final : public Control
     xdpctl_mode mode_in_force() const { return hand_.mode.value_or(config_.mode); }
     PolicySpec policy_spec(const Config& config, const HandState& hand) const;
     HostSpec host_spec(const Config& config, const HandState& hand) const;
+    void add_blocks(const Config& config, const HandState& hand, PolicySpec& spec) const;
     void learn_peacetime(const std::vector<DeviceCounters>& devices);
     // Commits config and hand together, then keeps and saves them; else nothing changed.
     Result<> change(Config config, HandState hand);
@@ -150,7 +151,13 @@ class Controller final : public Control
     void adopt_connections();
     void follow_older_connections();
     void mark_older_connections();
-    void rebuild_guard();
+    void refresh_protected();
+    void protection_changed(const ProtectedSet& before);
+    void note_protection(const ProtectedSet& before, const ProtectedSet& now);
+    void lift_protected_bans(const std::vector<Protected>& added);
+    void note_spared_parts(const ProtectedSet& before);
+    std::vector<std::string> protection_warnings() const;
+    void tell_limit(const std::string& limit, const std::string& problem);
     void refresh_attachments();
     void sweep_bans();
     void run_heuristics(const std::vector<ClientSample>& clients);
@@ -165,7 +172,6 @@ class Controller final : public Control
     void load_feed_copies();
     void load_bans();
     std::string ban_file() const;
-    Result<BanGuard> feed_guard() const;
     static GeoConfig geo_wanted(const Config& config, const HandState& hand);
     void suspend_geo_unless_readable();
     Result<> set_geo_networks(const GeoSets::Plan& plan);
@@ -177,7 +183,7 @@ class Controller final : public Control
     std::optional<Lockout> geo_lockout(const GeoSets::Plan& plan, std::vector<Prefix> allow) const;
     Result<> check_geo_lockout(const GeoConfig& wanted, const std::vector<Prefix>& allow,
                                std::vector<std::string>& warnings);
-    void spare_host();
+    void spare_from_feeds();
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
     std::vector<FeedStatus> feeds_locked();
     std::vector<ListStatus> list_statuses();
@@ -190,7 +196,11 @@ class Controller final : public Control
     HandState hand_;
     StateFile state_file_;
     HostFacts host_;
-    BanGuard guard_;
+    std::shared_ptr<const ProtectedSet> protected_ = std::make_shared<ProtectedSet>();
+    std::vector<Protected> protected_by_host_; // what it was made of
+    AskedServers asked_;
+    std::vector<ListEntry> committed_blocks_; // of lists.block and banned networks
+    std::map<std::string, std::string> limits_hit_; // what does not fit, by what it is of
     Heuristics heuristics_;
     Guards guards_;
     KernelSettings kernel_;
@@ -205,7 +215,6 @@ class Controller final : public Control
     uint64_t held_by_limits_ = 0; // packets, at the last look
     std::vector<GuardStatus> guard_statuses_;
     std::vector<SocketInfo> older_;    // connections from before the start
-    std::set<uint16_t> homeless_;      // services without a slot
     std::set<std::string> answerless_; // interfaces on which no answer is sent
     // Whether answers leave an interface: what was sent and what failed, absolute.
     struct AnswerProof {

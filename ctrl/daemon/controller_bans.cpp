@@ -43,7 +43,7 @@ void Controller::load_bans()
     }
     std::erase_if(*bans, [&](const SavedBan& saved) {
         return is_forgotten(saved.entry.ban, now, config_.heuristics.strike_decay_ns) ||
-               guard_.refuses({saved.entry.source, 128});
+               protected_->refuses({saved.entry.source, 128}, authority_of(saved.entry.ban));
     });
     std::set<std::string> texts;
     for (const SavedBan& saved : *bans) {
@@ -92,7 +92,7 @@ void Controller::save_bans()
 
 void Controller::run_heuristics(const std::vector<ClientSample>& clients)
 {
-    auto orders = heuristics_.tick(plane_, clients, guard_,
+    auto orders = heuristics_.tick(plane_, clients, *protected_,
                                    mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass());
     if (!orders) {
         log::error("banning: {}", orders.error().message);
@@ -153,7 +153,7 @@ void Controller::sweep_bans()
 }
 
 // Where so many neighbours of those who were banned now abuse us that the network is
-// theirs. What is banned with it has proven nothing: what feeds spare is spared here.
+// theirs.
 void Controller::ban_crowded_networks(const std::vector<BanOrder>& orders)
 {
     const uint64_t now = plane_.now_ns();
@@ -171,17 +171,9 @@ void Controller::ban_crowded_networks(const std::vector<BanOrder>& orders)
         }
     });
     const auto crowded = networks.above(share);
-    if (crowded.empty()) {
-        return; // before all connections of the host are asked for
-    }
-    const auto guard = feed_guard();
-    if (!guard) {
-        log::error("{}", guard.error().message);
-        return;
-    }
     std::vector<BanWish> wishes;
     for (const auto& network : crowded) {
-        const auto why = guard->refuses(network.prefix);
+        const auto why = protected_->refuses(network.prefix, Authority::automatic);
         if (why) {
             note("ban", fmt::format("{} is not banned, though {} of its hosts are: {}",
                                     to_string(network.prefix), network.hosts, *why));
@@ -246,15 +238,26 @@ Result<std::vector<BanInfo>> Controller::bans()
                             hand_.ban_reasons.text_of(ban.reason), ban.strikes, ban.hits});
         }
     });
+    // Of a ban with protected parts, each of the others has its own.
     std::map<Prefix, std::optional<uint64_t>> hits;
     for (const ListMatch& entry : plane_.entries_of(XDPCTL_LIST_BANS)) {
         hits[entry.prefix] = entry.hits;
     }
+    const auto hits_of = [&](const HandBan& ban) {
+        std::optional<uint64_t> sum;
+        for (const Prefix& part :
+             protected_->blockable(ban.prefix, authority_of(ban.origin, ban.forced))) {
+            if (const auto found = hits.find(part); found != hits.end() && found->second) {
+                sum = sum.value_or(0) + *found->second;
+            }
+        }
+        return sum;
+    };
     for (const HandBan& ban : hand_.prefix_bans) {
         if (ban.deadline_ns > now) {
             list.push_back({ban.prefix, remaining(ban.deadline_ns),
                             std::string(ban_origin_name(ban.origin)), ban.reason, 0,
-                            hits[ban.prefix]});
+                            hits_of(ban)});
         }
     }
     for (const Prefix& prefix : config_.block) {
@@ -318,7 +321,7 @@ Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_ori
                           .origin = static_cast<uint32_t>(origin),
                           .strikes = 0,
                           .reason = reasons.at(host.reason),
-                          .unused = 0};
+                          .flags = host.force ? XDPCTL_BAN_FORCED : 0U};
         if (const auto known = before.find(host.prefix.address); known != before.end()) {
             if (now < known->second.deadline_ns &&
                 yields(origin, ban.deadline_ns, known->second.origin, known->second.deadline_ns)) {
@@ -340,6 +343,7 @@ bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_or
     ban.prefix = wish.prefix;
     ban.origin = origin;
     ban.reason = BanReasons::clean(wish.reason);
+    ban.forced = wish.force;
     if (wish.ttl_ns) {
         ban.until_unix_s = unix_s() + std::max<uint64_t>(*wish.ttl_ns / ns_per_s, 1);
         ban.deadline_ns = now + *wish.ttl_ns;
@@ -359,7 +363,7 @@ bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_or
     return true;
 }
 
-// All or nothing, but for what the guard refuses.
+// All or nothing, but for what is protected.
 Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
                                          xdpctl_ban_origin origin)
 {
@@ -371,7 +375,7 @@ Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
     HandState hand = hand_;
     bool networks = false;
     for (const BanWish& wish : wishes) {
-        if (auto why = guard_.refuses(wish.prefix)) {
+        if (auto why = protected_->refuses(wish.prefix, authority_of(origin, wish.force))) {
             result.refused.push_back({wish.prefix, *why});
             continue;
         }

@@ -88,23 +88,13 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
     if (!bouncer_.is_of(job)) {
         return; // configured away meanwhile
     }
-    // A host was decided on for what it did here; a network may hold somebody else.
-    const bool networks = std::any_of(decisions.fresh.begin(), decisions.fresh.end(),
-                                      [](const Decision& d) { return !d.prefix.is_host(); });
-    const auto strict = networks ? feed_guard() : Result<BanGuard>(guard_);
-    if (!strict) {
-        lock.unlock();
-        decisions_failed(job, strict.error());
-        return;
-    }
     std::vector<BanWish> wishes;
     std::set<Prefix> kept; // also what is refused now: it may have been banned before
     size_t refused = 0;
     std::string first_refused;
     for (const Decision& decision : decisions.fresh) {
         kept.insert(decision.prefix);
-        const BanGuard& guard = decision.prefix.is_host() ? guard_ : *strict;
-        if (const auto why = guard.refuses(decision.prefix)) {
+        if (const auto why = protected_->refuses(decision.prefix, Authority::automatic)) {
             refused++;
             first_refused = first_refused.empty()
                                 ? fmt::format("{}: {}", to_string(decision.prefix), *why)

@@ -35,8 +35,7 @@ void Controller::load_feed_copies()
             continue;
         }
         const FeedText text = parse_feed((*copy)->text);
-        const auto guard = feed_guard();
-        auto taken = guard ? take_feed(text, config, *guard) : Result<FeedTaken>(guard.error());
+        auto taken = take_feed(text, config, *protected_);
         if (taken) {
             if (auto done = set_feed(config.name, taken->prefixes); !done) {
                 taken = done.error();
@@ -51,26 +50,15 @@ void Controller::load_feed_copies()
     }
 }
 
-Result<BanGuard> Controller::feed_guard() const
+// More is protected than when the feeds were taken: nothing of them may touch that either.
+void Controller::spare_from_feeds()
 {
-    std::vector<Prefix> allow = config_.allow;
-    allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
-    return make_feed_guard(host_, allow);
-}
-
-// The host has other addresses than when the feeds were taken: nothing of them may
-// touch those either.
-void Controller::spare_host()
-{
-    const auto guard = feed_guard();
-    if (!guard) {
-        log::error("{}", guard.error().message);
-        return;
-    }
     for (auto& [name, prefixes] : feed_prefixes_) {
         std::vector<Prefix> kept;
         std::copy_if(prefixes.begin(), prefixes.end(), std::back_inserter(kept),
-                     [&guard](const Prefix& prefix) { return !guard->refuses(prefix); });
+                     [this](const Prefix& prefix) {
+                         return !protected_->refuses(prefix, Authority::automatic);
+                     });
         const size_t spared = prefixes.size() - kept.size();
         if (spared == 0) {
             continue;
@@ -137,10 +125,9 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
     const uint64_t begin = steady_ns();
     const FeedText text = parse_feed(fetched.text);
     std::unique_lock guarding(mutex_);
-    const auto guard = feed_guard();
+    const auto protected_then = protected_;
     guarding.unlock();
-    const auto taken =
-        guard ? take_feed(text, job.config, *guard) : Result<FeedTaken>(guard.error());
+    const auto taken = take_feed(text, job.config, *protected_then);
     const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {
@@ -158,6 +145,9 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         const uint64_t apply = steady_ns();
         if (done) {
             done = set_feed(name, taken->prefixes);
+        }
+        if (done && protected_ != protected_then) {
+            spare_from_feeds();
         }
         if (done) {
             feeds_.took(name, read - begin, steady_ns() - apply);

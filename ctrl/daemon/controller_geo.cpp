@@ -67,14 +67,23 @@ std::optional<Controller::Lockout> Controller::geo_lockout(const GeoSets::Plan& 
     if (rules.empty()) {
         return std::nullopt;
     }
-    const auto peers = ssh_peers();
-    if (!peers) {
-        log::error("{}", peers.error().message);
+    const auto connections = ssh_connections();
+    if (!connections) {
+        log::error("{}", connections.error().message);
         return std::nullopt;
+    }
+    std::set<Address> logged_in;
+    for (const Protected& entry : protected_->entries()) {
+        if (entry.as == Protection::SSH_PEER) {
+            logged_in.insert(entry.prefix.address);
+        }
     }
     allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
     std::set<std::string> shut_out;
-    for (const SocketInfo& socket : peers->connections) {
+    for (const SocketInfo& socket : *connections) {
+        if (!logged_in.empty() && !logged_in.contains(socket.peer)) {
+            continue;
+        }
         const auto rule = rules.find(socket.local_port);
         const auto covers = [&socket](const Prefix& prefix) {
             return prefix.contains(socket.peer);
@@ -90,9 +99,9 @@ std::optional<Controller::Lockout> Controller::geo_lockout(const GeoSets::Plan& 
     }
     return Lockout{fmt::format("SSH would be closed for who is {} now: {}; `xdpctl allow add` "
                                "your own address first",
-                               peers->logged_in ? "logged in" : "connected (logged in or not)",
+                               logged_in.empty() ? "connected (logged in or not)" : "logged in",
                                fmt::join(shut_out, ", ")),
-                   peers->logged_in};
+                   !logged_in.empty()};
 }
 
 Result<> Controller::check_geo_lockout(const GeoConfig& wanted, const std::vector<Prefix>& allow,

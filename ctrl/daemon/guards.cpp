@@ -97,11 +97,35 @@ void Guards::adopt(const std::vector<GuardReading>& readings)
     }
 }
 
-ServiceSlots::Changes Guards::follow(const HostFacts& host)
+namespace
 {
-    std::set<uint16_t> ports;
+
+ServiceRank rank_of(uint16_t port, const HostFacts& host, const Config& config,
+                    const HandState& hand)
+{
+    if (config.guard.modes.contains(port) || config.guard.lockdown.contains(port) ||
+        config.geo.services.contains(port) || hand.guards.contains(port) ||
+        hand.lockdown.contains(port) || hand.geo.contains(port)) {
+        return ServiceRank::configured;
+    }
+    constexpr uint16_t first_unprivileged = 1024; // net.ipv4.ip_unprivileged_port_start
+    if (port < first_unprivileged) {
+        return ServiceRank::below_1024;
+    }
+    const auto account = host.accounts.find(port);
+    return account != host.accounts.end() && is_system_account(account->second)
+               ? ServiceRank::system_account
+               : ServiceRank::other;
+}
+
+} // namespace
+
+ServiceSlots::Changes Guards::follow(const HostFacts& host, const Config& config,
+                                     const HandState& hand)
+{
+    std::map<uint16_t, ServiceRank> ports;
     for (const auto& [port, backlog] : host.backlogs) {
-        ports.insert(port);
+        ports.emplace(port, rank_of(port, host, config, hand));
     }
     return slots_.follow(ports);
 }

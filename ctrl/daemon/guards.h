@@ -25,7 +25,8 @@ class Guards
 
     // Gives every listener that others can reach a slot; returns the slots that
     // must be reset and the ports that found none.
-    ServiceSlots::Changes follow(const HostFacts& host);
+    ServiceSlots::Changes follow(const HostFacts& host, const Config& config,
+                                 const HandState& hand);
 
     HostSpec spec(const Config& config, const HandState& hand, const HostFacts& host) const;
 

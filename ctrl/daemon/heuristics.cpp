@@ -11,7 +11,8 @@ Heuristics::Heuristics(const HeuristicsConfig& config)
 
 Result<std::vector<BanOrder>> Heuristics::tick(Dataplane& plane,
                                                const std::vector<ClientSample>& clients,
-                                               const BanGuard& guard, bool enforcing)
+                                               const ProtectedSet& protected_set,
+                                               bool enforcing)
 {
     if (!config_.enabled) {
         return std::vector<BanOrder>{};
@@ -26,7 +27,7 @@ Result<std::vector<BanOrder>> Heuristics::tick(Dataplane& plane,
         sources.push_back(offender.source);
     }
     std::vector<BanOrder> orders =
-        decide_bans(offenders, plane.find_bans(sources), guard, config_, now);
+        decide_bans(offenders, plane.find_bans(sources), protected_set, config_, now);
     std::vector<BanEntry> entries;
     for (BanOrder& order : orders) {
         if (!enforcing) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <CLI/CLI.hpp>
 
@@ -36,8 +37,13 @@ class RealInterfaces final : public Interfaces
             return attachment;
         }
         if (plane_ != nullptr) {
-            if (auto done = plane_->register_device(attachment->ifindex); !done) {
-                return done.error();
+            std::set<uint32_t> attached;
+            for (const Attachment& other : list()) {
+                attached.insert(other.ifindex);
+            }
+            if (auto done = plane_->register_device(attachment->ifindex, attached); !done) {
+                (void)detach(name); // all of it or nothing
+                return done.error().in(name);
             }
         }
         if (attachment->shared) {
@@ -190,7 +196,7 @@ Result<> run(const Options& options)
                           options.config_path,
                           *config,
                           {},
-                          [] { return read_host_facts(); },
+                          [reader = std::make_shared<HostReader>()] { return reader->read(); },
                           {read_sysctl, write_sysctl}};
     setup.read_receivers = read_unseen_receivers;
     for (const std::string& mismatch : (*object)->size_mismatches()) {

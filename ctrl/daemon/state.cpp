@@ -47,6 +47,7 @@ Result<> decode_bans(const json& rows, HandState& state)
             return failure("prefix_bans: origin or reason is not understood");
         }
         ban.origin = *known;
+        ban.forced = row.value("forced", json()) == true;
         ban.reason = BanReasons::clean(reason.get_ref<const std::string&>());
         state.prefix_bans.push_back(ban);
     }
@@ -223,6 +224,7 @@ std::string encode_state(const HandState& state, const std::string& boot)
             {{"prefix", to_string(ban.prefix)},
              {"origin", ban_origin_name(ban.origin)},
              {"reason", ban.reason},
+             {"forced", ban.forced},
              {"until", ban.until_unix_s ? json(*ban.until_unix_s) : json()}});
     }
     out["guards"] = json::object();

@@ -22,6 +22,7 @@ struct HandBan {
     std::optional<uint64_t> until_unix_s; // none: permanent
     xdpctl_ban_origin origin = XDPCTL_BAN_OPERATOR;
     std::string reason;
+    bool forced = false; // with --force
     // The same on the data path's clock, of this run: not saved.
     uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
 };

@@ -529,7 +529,7 @@ int BpfDataplane::events_epoll_fd() const
     return ring_buffer__epoll_fd(ring_);
 }
 
-Result<> BpfDataplane::register_device(uint32_t ifindex)
+Result<> BpfDataplane::register_device(uint32_t ifindex, const std::set<uint32_t>& attached)
 {
     const auto devices = std::span(control_->devices).subspan(1); // 0: unregistered ones
     const auto find = [devices](auto matches) {
@@ -541,13 +541,13 @@ Result<> BpfDataplane::register_device(uint32_t ifindex)
     }
     auto slot = find([](const xdpctl_device& d) { return d.ifindex == 0; });
     if (slot == devices.end()) {
-        slot = find([](const xdpctl_device& d) {
+        slot = find([&attached](const xdpctl_device& d) {
             char name[IF_NAMESIZE];
-            return if_indextoname(d.ifindex, name) == nullptr;
+            return if_indextoname(d.ifindex, name) == nullptr || !attached.contains(d.ifindex);
         });
     }
     if (slot == devices.end()) {
-        return failure("more than {} interfaces", devices.size());
+        return failure("there is room for {} interfaces", devices.size());
     }
     slot->mss[0] = slot->mss[1] = 0; // no answers until it is told
     __atomic_store_n(&slot->ifindex, ifindex, __ATOMIC_SEQ_CST);
@@ -565,37 +565,48 @@ void BpfDataplane::set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6
     }
 }
 
-// What is new goes in before what is gone goes out.
+// What is gone goes out first, so that it makes room and nothing stale stays whatever
+// comes then. What does not fit is left out and named; the rest is in force.
 Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
 {
     const int fd = object_.map("own_addresses");
     const std::set<Address> wanted(addresses.begin(), addresses.end());
-    std::set<Address> known;
-    auto done = for_each<xdpctl_own>(
-        fd, "own_addresses",
-        [&known](const Address& address, const xdpctl_own&) { known.insert(address); });
-    if (!done) {
-        return done;
-    }
-    if (known == wanted) {
-        return Done{};
-    }
-    const xdpctl_own own = {.since_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS)};
-    for (const Address& address : wanted) {
-        const xdpctl_addr key = address.to_abi();
-        const int code = bpf_map_update_elem(fd, &key, &own, BPF_NOEXIST);
-        if (code != 0 && code != -EEXIST) {
-            return system_failure(code, "writing the map own_addresses");
+    if (!own_addresses_) { // an earlier run may have left some
+        own_addresses_.emplace();
+        auto done = for_each<xdpctl_own>(
+            fd, "own_addresses",
+            [this](const Address& address, const xdpctl_own&) { own_addresses_->insert(address); });
+        if (!done) {
+            own_addresses_.reset();
+            return done;
         }
     }
-    for (const Address& address : known) {
+    if (*own_addresses_ == wanted) {
+        return Done{};
+    }
+    std::erase_if(*own_addresses_, [&](const Address& address) {
         const xdpctl_addr key = address.to_abi();
-        if (!wanted.contains(address)) {
-            bpf_map_delete_elem(fd, &key);
+        return !wanted.contains(address) &&
+               (bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT);
+    });
+    const xdpctl_own own = {.since_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS)};
+    std::optional<Error> problem;
+    for (const Address& address : wanted) {
+        const xdpctl_addr key = address.to_abi();
+        if (problem || own_addresses_->contains(address)) {
+            continue;
+        }
+        if (const int code = bpf_map_update_elem(fd, &key, &own, BPF_ANY); code == 0) {
+            own_addresses_->insert(address);
+        } else {
+            problem = system_failure(
+                code, fmt::format("the host has {} addresses; from {} on they are not known to "
+                                  "the data path: writing the map own_addresses",
+                                  wanted.size(), to_string(address)));
         }
     }
     __atomic_fetch_add(&control_->own_epoch, 1, __ATOMIC_RELEASE); // forget what was met
-    return Done{};
+    return problem ? Result<>(*problem) : Done{};
 }
 
 namespace

@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 
 #include "core/sessions.h"
 #include "dataplane/ban_store.h"
@@ -58,7 +60,8 @@ class BpfDataplane final : public Dataplane, public SocketTable
     uint32_t max_clients() const override { return max_entries("clients"); }
 
     // Counters of this interface get a slot of their own.
-    Result<> register_device(uint32_t ifindex);
+    // Where no slot is free, one of an interface that is not attached any more is taken.
+    Result<> register_device(uint32_t ifindex, const std::set<uint32_t>& attached = {});
     int events_epoll_fd() const;
 
     // Replay only. The attached program itself, with all its side effects.
@@ -98,6 +101,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::optional<PrefixTables> tables_;
     size_t ban_entries_ = 0;
     std::optional<AnswerRoutes> answer_routes_; // as written; none: to be written
+    std::optional<std::set<Address>> own_addresses_; // in the map; none: not read yet
 
     ring_buffer* ring_ = nullptr;
     std::function<void(const xdpctl_event&)> on_event_;

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <fstream>
 #include <set>
-#include <sstream>
 
-#include "base/file.h"
+#include "base/clock.h"
 #include "core/frame.h"
+#include "core/units.h"
 #include "host/netlink.h"
 #include "host/ssh.h"
 
@@ -31,24 +31,6 @@ std::pair<uint16_t, uint16_t> ephemeral_ports()
 
 } // namespace
 
-namespace
-{
-
-std::map<uint16_t, uint32_t> backlogs_of(const std::vector<SocketInfo>& sockets)
-{
-    std::map<uint16_t, uint32_t> backlogs;
-    for (const SocketInfo& socket : sockets) {
-        if (socket.protocol != IPPROTO_TCP || socket.local.is_loopback()) {
-            continue;
-        }
-        const auto [known, fresh] = backlogs.emplace(socket.local_port, socket.backlog);
-        known->second = std::min(known->second, socket.backlog);
-    }
-    return backlogs;
-}
-
-} // namespace
-
 std::string to_string(const Service& service)
 {
     const bool any = service.address == Address{};
@@ -59,43 +41,115 @@ std::string to_string(const Service& service)
                        address, brackets ? "]" : "", service.port);
 }
 
-std::vector<Address> parse_resolvers(const std::string& text)
+template <typename T>
+template <typename Read>
+Result<> HostReader::Paced<T>::refresh(uint64_t least_ns, Read read)
 {
-    std::vector<Address> found;
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-        std::istringstream words(line);
-        std::string keyword;
-        std::string address;
-        words >> keyword >> address;
-        if (keyword != "nameserver") {
-            continue;
-        }
-        address = address.substr(0, address.find('%')); // without the zone
-        if (const auto parsed = parse_address(address)) {
-            found.push_back(*parsed);
-        }
+    const uint64_t begin = steady_ns();
+    if (begin < next_ns) {
+        return Done{};
     }
-    return found;
+    auto fresh = read();
+    const uint64_t end = steady_ns();
+    next_ns = end + std::max(least_ns, (end - begin) * 50);
+    if (!fresh) {
+        next_ns = 0;
+        return fresh.error();
+    }
+    value = std::move(*fresh);
+    return Done{};
 }
 
-Result<HostFacts> read_host_facts(const std::string& resolv_conf)
+namespace
 {
+
+std::string interface_of(const NetworkFacts& network, uint32_t ifindex)
+{
+    const auto found = std::find_if(network.links.begin(), network.links.end(),
+                                    [ifindex](const LinkFacts& l) { return l.ifindex == ifindex; });
+    return found != network.links.end() ? found->name : fmt::format("interface {}", ifindex);
+}
+
+void add_addresses(const std::vector<OwnAddress>& addresses, HostFacts& facts)
+{
+    for (const OwnAddress& own : addresses) {
+        const std::string on = interface_of(facts.network, own.ifindex);
+        facts.addresses.push_back(own.address);
+        facts.dependencies.push_back({{own.address, 128}, Protection::OWN_ADDRESS, on});
+        if (is_private(own.network)) {
+            facts.dependencies.push_back({own.network, Protection::PRIVATE_NETWORK, on});
+        }
+        if (own.peer) {
+            facts.dependencies.push_back(
+                {{*own.peer, 128}, Protection::GATEWAY, "other end of " + on});
+        }
+    }
+    std::sort(facts.addresses.begin(), facts.addresses.end());
+    facts.addresses.erase(std::unique(facts.addresses.begin(), facts.addresses.end()),
+                          facts.addresses.end());
+}
+
+void add_routes(const RoutingFacts& routes, HostFacts& facts)
+{
+    for (const RoutingFacts::Hop& hop : routes.hops) {
+        facts.dependencies.push_back({{hop.router, 128}, Protection::GATEWAY, hop.source});
+    }
+    for (const Prefix& network : routes.private_networks) {
+        facts.dependencies.push_back({network, Protection::PRIVATE_NETWORK, "route"});
+    }
+    for (const Prefix& local : routes.local) {
+        const bool known = local.is_host() && std::binary_search(facts.addresses.begin(),
+                                                                 facts.addresses.end(),
+                                                                 local.address);
+        if (!known) {
+            facts.dependencies.push_back({local, Protection::OWN_ADDRESS, "local route"});
+        }
+    }
+}
+
+void add_listeners(const std::vector<SocketInfo>& sockets, HostFacts& facts)
+{
+    std::set<Service> services;
+    const auto [low, high] = ephemeral_ports();
+    for (const SocketInfo& socket : sockets) {
+        if (socket.protocol == IPPROTO_UDP) {
+            facts.open_udp_ports.insert(socket.local_port);
+        }
+        // A UDP socket there is somebody who asks, not a service.
+        if (socket.protocol == IPPROTO_UDP && socket.local_port >= low &&
+            socket.local_port <= high) {
+            continue;
+        }
+        facts.served_ports.insert(socket.local_port);
+        // 0.0.0.0 comes as a mapped address; "any" is one thing here.
+        const bool any = socket.local == all_ipv4().address;
+        services.insert(
+            {socket.protocol, any ? Address{} : socket.local, socket.local_port, socket.ipv6});
+        if (socket.protocol == IPPROTO_TCP && !socket.local.is_loopback()) {
+            const auto [backlog, first] =
+                facts.backlogs.emplace(socket.local_port, socket.backlog);
+            backlog->second = std::min(backlog->second, socket.backlog);
+            const auto [account, fresh] = facts.accounts.emplace(socket.local_port, socket.uid);
+            account->second = std::min(account->second, socket.uid);
+        }
+    }
+    facts.services.assign(services.begin(), services.end());
+}
+
+} // namespace
+
+Result<HostFacts> HostReader::read()
+{
+    constexpr uint64_t second = ns_per_s;
     HostFacts facts;
-    auto addresses = own_addresses();
+    const auto addresses = own_addresses();
     if (!addresses) {
         return addresses.error().in("own addresses");
     }
-    auto routers = gateways();
-    if (!routers) {
-        return routers.error().in("gateways");
+    if (auto done = routes_.refresh(second / 2, read_routes); !done) {
+        return done.error().in("routes");
     }
-    auto sockets = listening_sockets();
-    if (!sockets) { // a kernel without sock_diag: the rest still guards
-        facts.services_problem = sockets.error().in("listening sockets").message;
-        sockets = std::vector<SocketInfo>{};
-    }
-    auto network = read_network_facts();
+    auto network = read_network_facts(routes_.value.metrics);
     if (!network) {
         return network.error();
     }
@@ -105,68 +159,41 @@ Result<HostFacts> read_host_facts(const std::string& resolv_conf)
     } else {
         facts.routing.has_rules = true; // so that nothing is concluded from it
     }
-    for (const OwnAddress& own : *addresses) {
-        facts.addresses.push_back(own.address);
-        if (is_private(own.address)) {
-            facts.private_networks.push_back(own.network);
-        }
+    auto sockets = listening_sockets();
+    if (!sockets) { // a kernel without sock_diag: the rest still guards
+        facts.services_problem = sockets.error().in("listening sockets").message;
+        sockets = std::vector<SocketInfo>{};
     }
-    const std::set<Address> distinct(routers->begin(), routers->end()); // one per route
-    facts.gateways.assign(distinct.begin(), distinct.end());
-    if (const auto text = read_file(resolv_conf)) {
-        facts.resolvers = parse_resolvers(*text);
+    add_listeners(*sockets, facts);
+    add_addresses(*addresses, facts);
+    add_routes(routes_.value, facts);
+    (void)dependencies_.refresh(second / 2, [] {
+        return Result<Dependencies>(read_dependencies("", unix_s()));
+    });
+    (void)running_.refresh(3 * second,
+                           [] { return Result<Dependencies>(read_running_servers("")); });
+    for (const Dependencies* stated : {&dependencies_.value, &running_.value}) {
+        facts.problems.insert(facts.problems.end(), stated->problems.begin(),
+                              stated->problems.end());
+        facts.dependencies.insert(facts.dependencies.end(), stated->entries.begin(),
+                                  stated->entries.end());
     }
-    std::set<Service> services;
-    const auto [low, high] = ephemeral_ports();
-    for (const SocketInfo& socket : *sockets) {
-        // A UDP socket there is somebody who asks, not a service.
-        if (socket.protocol == IPPROTO_UDP && socket.local_port >= low &&
-            socket.local_port <= high) {
-            continue;
-        }
-        // 0.0.0.0 comes as a mapped address; "any" is one thing here.
-        const bool any = socket.local == all_ipv4().address;
-        services.insert(
-            {socket.protocol, any ? Address{} : socket.local, socket.local_port, socket.ipv6});
+    for (Protected& login : ssh_logins()) {
+        facts.dependencies.push_back(std::move(login));
     }
-    facts.backlogs = backlogs_of(*sockets);
-    facts.services.assign(services.begin(), services.end());
+    // Best effort, as without sock_diag.
+    (void)tcp_questions_.refresh(10 * second, [] { return questions(IPPROTO_TCP); });
+    facts.questions = tcp_questions_.value;
+    if (auto udp = questions(IPPROTO_UDP)) {
+        facts.questions.insert(facts.questions.end(), udp->begin(), udp->end());
+    }
+    std::sort(facts.dependencies.begin(), facts.dependencies.end());
     return facts;
 }
 
-BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
+Result<HostFacts> read_host_facts()
 {
-    BanGuard guard;
-    for (const Prefix& prefix : allow) {
-        guard.protect_allowed(prefix);
-    }
-    for (const Address& address : facts.addresses) {
-        guard.protect({address, 128}, "an address of this host");
-    }
-    for (const Address& address : facts.gateways) {
-        guard.protect({address, 128}, "a gateway of this host");
-    }
-    for (const Address& address : facts.resolvers) {
-        guard.protect({address, 128}, "a resolver of this host");
-    }
-    return guard;
-}
-
-// A list of others is less to be trusted than the operator.
-Result<BanGuard> make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow)
-{
-    BanGuard guard = make_guard(facts, allow);
-    for (const Prefix& network : facts.private_networks) {
-        guard.protect(network, "a private network of this host");
-    }
-    const auto peers = ssh_peers();
-    if (!peers) {
-        return peers.error();
-    }
-    for (const SocketInfo& socket : peers->connections) {
-        guard.protect({socket.peer, 128}, "connected by SSH now");
-    }
-    return guard;
+    return HostReader().read();
 }
 
 Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts)

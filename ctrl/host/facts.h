@@ -3,11 +3,14 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "core/bans.h"
+#include "core/asked.h"
 #include "core/prefix.h"
+#include "core/protected.h"
+#include "host/dependencies.h"
 #include "host/netlink.h"
 #include "host/network.h"
 #include "host/receivers.h"
@@ -29,30 +32,44 @@ struct Service {
 std::string to_string(const Service& service);
 
 struct HostFacts {
-    std::vector<Address> addresses;
-    std::vector<Prefix> private_networks; // that it is part of
-    std::vector<Address> gateways;
-    std::vector<Address> resolvers;
+    std::vector<Address> addresses; // sorted, without duplicates
+    // What of the host, and of what it depends on, may not be blocked; with `addresses`.
+    std::vector<Protected> dependencies;
+    std::vector<Question> questions;       // that its sockets ask now
     std::vector<Service> services;         // sorted, without duplicates
     std::map<uint16_t, uint32_t> backlogs; // TCP ports that others can reach: least backlog
+    std::map<uint16_t, uint32_t> accounts; // of the same: the least uid that listens
+    std::set<uint16_t> served_ports;       // local ports of services, loopback as well
+    std::set<uint16_t> open_udp_ports;     // of UDP sockets without a peer, whoever has them
     std::string services_problem;          // why they could not be read; else empty
+    std::vector<std::string> problems;     // files that could not be read, and why
     NetworkFacts network;
     RoutingTable routing; // empty, with rules, where it could not be read
     UnseenReceivers receivers;
     bool sees_handshakes = true; // the clients program is attached to a cgroup
 };
 
-Result<HostFacts> read_host_facts(const std::string& resolv_conf = "/etc/resolv.conf");
+// Reads what the host is. What takes long to read is read less often: it may take a
+// fiftieth of the time.
+class HostReader
+{
+  public:
+    Result<HostFacts> read();
 
-// nameserver lines of resolv.conf(5); others are passed over.
-std::vector<Address> parse_resolvers(const std::string& text);
+  private:
+    template <typename T> struct Paced {
+        T value{};
+        uint64_t next_ns = 0; // of the steady clock
+        template <typename Read> Result<> refresh(uint64_t least_ns, Read read);
+    };
+    Paced<RoutingFacts> routes_;
+    Paced<Dependencies> dependencies_;
+    Paced<Dependencies> running_;
+    Paced<std::vector<Question>> tcp_questions_;
+};
 
-// The allow list and whatever of the host no ban may touch.
-BanGuard make_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
-
-// Of what no list of others may touch: besides, the private networks that the host is
-// part of, and who is connected by SSH.
-Result<BanGuard> make_feed_guard(const HostFacts& facts, const std::vector<Prefix>& allow);
+// Once.
+Result<HostFacts> read_host_facts();
 
 // TCP connections to the host's services, open or closing.
 Result<std::vector<SocketInfo>> service_connections(const HostFacts& facts);

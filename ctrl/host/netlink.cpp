@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
@@ -23,20 +24,28 @@ namespace xdpctl
 namespace
 {
 
-using OnMessage = std::function<void(const nlmsghdr&)>;
+// The kernel tells when its table changed during a dump. Another look may be lucky; on a
+// router whose routes never rest none is.
+enum class IfChanged {
+    refuse, // rather no answer than one with gaps
+    merge,  // what several looks saw together
+};
+constexpr int looks_most = 5;
 
-// Sends one dump request and calls back for every message of the answer.
+template <typename Body> struct DumpRequest {
+    nlmsghdr header;
+    Body body;
+};
+
 template <typename Body>
-Result<> dump(int family, uint16_t type, const Body& body, const OnMessage& on_message)
+Result<DumpPiece> dump_once(int protocol, uint16_t type, const Body& body,
+                            const std::function<void(const nlmsghdr&)>& on_message)
 {
-    const Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family));
+    const Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
     if (!fd.valid()) {
         return system_failure(errno, "opening a netlink socket");
     }
-    struct {
-        nlmsghdr header;
-        Body body;
-    } request{};
+    DumpRequest<Body> request{};
     request.header.nlmsg_len = sizeof(request);
     request.header.nlmsg_type = type;
     request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -44,25 +53,47 @@ Result<> dump(int family, uint16_t type, const Body& body, const OnMessage& on_m
     if (send(fd.get(), &request, sizeof(request), 0) < 0) {
         return system_failure(errno, "asking netlink");
     }
-    alignas(nlmsghdr) char buffer[65536];
-    while (true) {
-        const ssize_t got = recv(fd.get(), buffer, sizeof(buffer), 0);
-        if (got < 0) {
-            return system_failure(errno, "reading netlink");
+    alignas(nlmsghdr) uint8_t buffer[65536]; // the kernel sends at most half of it at once
+    DumpPiece all;
+    while (!all.done) {
+        const ssize_t got = recv(fd.get(), buffer, sizeof(buffer), MSG_TRUNC);
+        if (got < 0 && errno == EINTR) {
+            continue;
         }
-        auto left = static_cast<unsigned int>(got);
-        for (auto* m = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(m, left);
-             m = NLMSG_NEXT(m, left)) {
-            if (m->nlmsg_type == NLMSG_DONE) {
-                return Done{};
-            }
-            if (m->nlmsg_type == NLMSG_ERROR) {
-                const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(m));
-                return system_failure(error->error, "netlink answered");
-            }
-            on_message(*m);
+        if (got <= 0 || got > static_cast<ssize_t>(sizeof(buffer))) {
+            return system_failure(got < 0 ? errno : EMSGSIZE, "reading netlink");
+        }
+        const DumpPiece piece = scan_dump({buffer, static_cast<size_t>(got)}, on_message);
+        all.done = piece.done;
+        all.interrupted |= piece.interrupted;
+        if (piece.error != 0) {
+            return system_failure(piece.error, "netlink answered");
         }
     }
+    return all;
+}
+
+// Asks for one dump and hands every message of the answer to `read`, with what was found.
+template <typename Found, typename Body, typename Read>
+Result<Found> dump(int protocol, uint16_t type, const Body& body, IfChanged if_changed, Read read)
+{
+    Found found{};
+    for (int look = 0; look < looks_most; look++) {
+        if (if_changed == IfChanged::refuse) {
+            found = {};
+        }
+        auto once = dump_once(protocol, type, body,
+                              [&](const nlmsghdr& message) { read(message, found); });
+        if (!once) {
+            return once.error();
+        }
+        if (!once->interrupted) {
+            return found;
+        }
+    }
+    return if_changed == IfChanged::merge
+               ? Result<Found>(std::move(found))
+               : failure("the kernel's table changed during each of {} looks", looks_most);
 }
 
 Address address_of(int family, const void* bytes)
@@ -71,9 +102,19 @@ Address address_of(int family, const void* bytes)
     return family == AF_INET ? Address::from_ipv4(data) : Address::from_ipv6(data);
 }
 
-void* payload(const nlmsghdr& message)
+// Of an attribute; none where it is too short for the family.
+std::optional<Address> address_in(int family, const void* bytes, size_t size)
 {
-    return NLMSG_DATA(const_cast<nlmsghdr*>(&message));
+    const size_t needed = family == AF_INET ? 4 : family == AF_INET6 ? 16 : SIZE_MAX;
+    return size >= needed ? std::optional(address_of(family, bytes)) : std::nullopt;
+}
+
+// The fixed part of a message, or null where it is too short.
+template <typename T> T* body_of(const nlmsghdr& message)
+{
+    return message.nlmsg_len >= NLMSG_LENGTH(sizeof(T))
+               ? static_cast<T*>(NLMSG_DATA(const_cast<nlmsghdr*>(&message)))
+               : nullptr;
 }
 
 void for_each_attribute(rtattr* first, int left, const std::function<void(const rtattr&)>& visit)
@@ -83,80 +124,163 @@ void for_each_attribute(rtattr* first, int left, const std::function<void(const 
     }
 }
 
-void add_gateway(const rtattr& attribute, int family, std::vector<Address>& found)
+void add_hop(const rtattr& attribute, int family, const std::string& source,
+             std::set<RoutingFacts::Hop>& hops)
 {
+    std::optional<Address> router;
     if (attribute.rta_type == RTA_GATEWAY) {
-        found.push_back(address_of(family, RTA_DATA(&attribute)));
-    } else if (attribute.rta_type == RTA_VIA) {
+        router = address_in(family, RTA_DATA(&attribute), RTA_PAYLOAD(&attribute));
+    } else if (attribute.rta_type == RTA_VIA && RTA_PAYLOAD(&attribute) > sizeof(rtvia)) {
         const auto* via = static_cast<const rtvia*>(RTA_DATA(&attribute));
-        found.push_back(address_of(via->rtvia_family, via->rtvia_addr));
+        router = address_in(via->rtvia_family, via->rtvia_addr,
+                            RTA_PAYLOAD(&attribute) - sizeof(rtvia));
     } else if (attribute.rta_type == RTA_MULTIPATH) {
         auto* hop = static_cast<rtnexthop*>(RTA_DATA(&attribute));
         int left = static_cast<int>(RTA_PAYLOAD(&attribute));
-        while (RTNH_OK(hop, left)) {
+        while (left >= static_cast<int>(sizeof(*hop)) && RTNH_OK(hop, left)) {
             for_each_attribute(RTNH_DATA(hop), hop->rtnh_len - static_cast<int>(sizeof(*hop)),
-                               [&](const rtattr& a) { add_gateway(a, family, found); });
+                               [&](const rtattr& a) { add_hop(a, family, source, hops); });
             left -= RTNH_ALIGN(hop->rtnh_len);
             hop = RTNH_NEXT(hop);
         }
     }
+    if (router && *router != Address{} && *router != all_ipv4().address) {
+        hops.insert({*router, source});
+    }
 }
 
-Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states,
-                      std::vector<SocketInfo>& found)
+using Sockets = std::vector<SocketInfo>;
+
+Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states, Sockets& found)
 {
     inet_diag_req_v2 request{};
     request.sdiag_family = family;
     request.sdiag_protocol = protocol;
     request.idiag_states = states;
-    return dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request, [&](const nlmsghdr& message) {
-        const auto* info = static_cast<const inet_diag_msg*>(payload(message));
-        found.push_back({protocol, address_of(info->idiag_family, info->id.idiag_src),
-                         ntohs(info->id.idiag_sport),
-                         address_of(info->idiag_family, info->id.idiag_dst),
-                         ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6,
-                         info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0,
-                         info->idiag_state == TCP_ESTABLISHED});
-    });
+    auto sockets = dump<Sockets>(
+        NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request, IfChanged::merge,
+        [protocol](const nlmsghdr& message, Sockets& all) {
+            const auto* info = body_of<inet_diag_msg>(message);
+            if (info == nullptr) {
+                return;
+            }
+            const bool has_peer = info->id.idiag_dport != 0;
+            all.push_back({protocol, address_of(info->idiag_family, info->id.idiag_src),
+                           ntohs(info->id.idiag_sport),
+                           address_of(info->idiag_family, info->id.idiag_dst),
+                           ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6,
+                           info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0,
+                           info->idiag_state == TCP_ESTABLISHED,
+                           has_peer ? 0 : info->idiag_uid});
+        });
+    if (!sockets) {
+        return sockets.error();
+    }
+    found.insert(found.end(), sockets->begin(), sockets->end());
+    return Done{};
+}
+
+// A program that the kernel runs on each socket (inet_diag_bc_run): takes those whose peer
+// has one of asked_ports. Offsets are bytes, from the step at hand.
+struct QuestionFilter {
+    inet_diag_req_v2 request{};
+    nlattr attribute{};
+    // For each port a comparison, which takes two steps, and a jump to the end.
+    inet_diag_bc_op steps[asked_ports.size() * 3 - 1]{};
+};
+
+QuestionFilter question_filter(uint8_t family, uint8_t protocol, uint32_t states)
+{
+    constexpr auto step = static_cast<uint8_t>(sizeof(inet_diag_bc_op));
+    QuestionFilter filter;
+    filter.request.sdiag_family = family;
+    filter.request.sdiag_protocol = protocol;
+    filter.request.idiag_states = states;
+    filter.attribute.nla_type = INET_DIAG_REQ_BYTECODE;
+    filter.attribute.nla_len = sizeof(filter.attribute) + sizeof(filter.steps);
+    constexpr size_t count = asked_ports.size() * 3 - 1;
+    for (size_t i = 0; i < asked_ports.size(); i++) {
+        inet_diag_bc_op* ops = filter.steps + i * 3;
+        const bool last = i + 1 == asked_ports.size();
+        // Equal: the next step. Else the next port, or past the end, which refuses.
+        ops[0] = {INET_DIAG_BC_D_EQ, 2 * step, 3 * step};
+        ops[1].no = asked_ports[i];
+        if (!last) {
+            ops[2] = {INET_DIAG_BC_JMP, step, static_cast<uint16_t>((count - i * 3 - 2) * step)};
+        }
+    }
+    return filter;
+}
+
+} // namespace
+
+DumpPiece scan_dump(std::span<const uint8_t> piece,
+                    const std::function<void(const nlmsghdr&)>& on_message)
+{
+    DumpPiece result;
+    while (piece.size() >= sizeof(nlmsghdr)) {
+        const auto* message = reinterpret_cast<const nlmsghdr*>(piece.data());
+        if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > piece.size()) {
+            result.error = EBADMSG;
+            return result;
+        }
+        result.interrupted |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
+            // Both begin with an error, which is negative. A dump ends by DONE alone.
+            if (const int* error = body_of<int>(*message)) {
+                result.error = -std::min(*error, 0);
+            }
+            result.done = true;
+            return result;
+        }
+        on_message(*message);
+        piece = piece.subspan(std::min<size_t>(NLMSG_ALIGN(message->nlmsg_len), piece.size()));
+    }
+    return result;
+}
+
+namespace
+{
+
+void read_own_address(const nlmsghdr& message, std::vector<OwnAddress>& found)
+{
+    auto* info = body_of<ifaddrmsg>(message);
+    if (info == nullptr) {
+        return;
+    }
+    // IFA_LOCAL is ours, where it is there; then IFA_ADDRESS is the other end of a
+    // point-to-point interface, and the prefix length is that of the other end.
+    std::optional<Address> local;
+    std::optional<Address> address;
+    for_each_attribute(IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)),
+                       [&](const rtattr& attribute) {
+                           auto& to = attribute.rta_type == IFA_LOCAL ? local : address;
+                           if (attribute.rta_type == IFA_LOCAL ||
+                               attribute.rta_type == IFA_ADDRESS) {
+                               to = address_in(info->ifa_family, RTA_DATA(&attribute),
+                                               RTA_PAYLOAD(&attribute));
+                           }
+                       });
+    const auto own = local ? local : address;
+    if (!own || info->ifa_prefixlen > (own->is_ipv4() ? 32 : 128)) {
+        return;
+    }
+    OwnAddress& entry = found.emplace_back();
+    const auto length = static_cast<uint8_t>(info->ifa_prefixlen + (own->is_ipv4() ? 96 : 0));
+    entry.address = *own;
+    entry.network = network_of(address.value_or(*own), length);
+    entry.ifindex = info->ifa_index;
+    if (local && address && *local != *address) {
+        entry.peer = address;
+    }
 }
 
 } // namespace
 
 Result<std::vector<OwnAddress>> own_addresses()
 {
-    std::vector<OwnAddress> found;
-    auto done = dump(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{}, [&](const nlmsghdr& message) {
-        auto* info = static_cast<ifaddrmsg*>(payload(message));
-        for_each_attribute(
-            IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)), [&](const rtattr& attribute) {
-                // IFA_LOCAL is ours; IFA_ADDRESS is the peer on point-to-point.
-                const bool ours =
-                    attribute.rta_type == IFA_LOCAL ||
-                    (info->ifa_family == AF_INET6 && attribute.rta_type == IFA_ADDRESS);
-                if (ours) {
-                    const Address address = address_of(info->ifa_family, RTA_DATA(&attribute));
-                    const auto length =
-                        static_cast<uint8_t>(info->ifa_prefixlen + (address.is_ipv4() ? 96 : 0));
-                    found.push_back({address, network_of(address, length)});
-                }
-            });
-    });
-    return done ? Result<std::vector<OwnAddress>>(std::move(found)) : done.error();
-}
-
-Result<std::vector<Address>> gateways()
-{
-    std::vector<Address> found;
-    auto done = dump(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, [&](const nlmsghdr& message) {
-        auto* info = static_cast<rtmsg*>(payload(message));
-        if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) {
-            return;
-        }
-        for_each_attribute(
-            RTM_RTA(info), static_cast<int>(RTM_PAYLOAD(&message)),
-            [&](const rtattr& attribute) { add_gateway(attribute, info->rtm_family, found); });
-    });
-    return done ? Result<std::vector<Address>>(std::move(found)) : done.error();
+    return dump<std::vector<OwnAddress>>(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{},
+                                         IfChanged::refuse, read_own_address);
 }
 
 namespace
@@ -220,38 +344,134 @@ void read_route_attribute(const rtattr& attribute, RouteMetrics& route)
     }
 }
 
+std::string table_name(uint32_t table)
+{
+    return table == RT_TABLE_MAIN      ? "main"
+           : table == RT_TABLE_LOCAL   ? "local"
+           : table == RT_TABLE_DEFAULT ? "default"
+                                       : std::to_string(table);
+}
+
+// What is delivered here. A local default route is no address: it hands the traffic of
+// others to a proxy (TPROXY).
+bool is_own_network(const rtmsg& info, uint32_t table, const Prefix& destination)
+{
+    const unsigned least = destination.is_ipv4() ? 96 + 8 : 32;
+    return (info.rtm_type == RTN_LOCAL || info.rtm_type == RTN_ANYCAST) &&
+           table == RT_TABLE_LOCAL && destination.length >= least;
+}
+
+void read_route(const nlmsghdr& message, RoutingFacts& facts)
+{
+    auto* info = body_of<rtmsg>(message);
+    if (info == nullptr || (info->rtm_family != AF_INET && info->rtm_family != AF_INET6)) {
+        return;
+    }
+    const int size = static_cast<int>(RTM_PAYLOAD(&message));
+    uint32_t table = info->rtm_table;
+    std::optional<Address> to;
+    RouteMetrics route;
+    route.ipv6 = info->rtm_family == AF_INET6;
+    for_each_attribute(RTM_RTA(info), size, [&](const rtattr& attribute) {
+        if (attribute.rta_type == RTA_TABLE) {
+            table = word_of(attribute);
+        } else if (attribute.rta_type == RTA_DST) {
+            to = address_in(info->rtm_family, RTA_DATA(&attribute), RTA_PAYLOAD(&attribute));
+        }
+        read_route_attribute(attribute, route);
+    });
+    if (route.mtu > 0 || route.advmss > 0) {
+        facts.metrics.push_back(route);
+    }
+    const std::string source = info->rtm_protocol == RTPROT_RA
+                                   ? "router advertisement"
+                                   : "route, table " + table_name(table);
+    for_each_attribute(RTM_RTA(info), size, [&](const rtattr& attribute) {
+        add_hop(attribute, info->rtm_family, source, facts.hops);
+    });
+    const unsigned length = info->rtm_dst_len + (route.ipv6 ? 0U : 96U);
+    if (!to || length > 128) {
+        return;
+    }
+    const Prefix destination = network_of(*to, static_cast<uint8_t>(length));
+    if (info->rtm_type == RTN_UNICAST && is_private(destination)) {
+        facts.private_networks.insert(destination);
+    } else if (is_own_network(*info, table, destination)) {
+        facts.local.insert(destination);
+    }
+}
+
+// Routes may name these instead of routers (ip-nexthop(8)).
+void read_next_hop(const nlmsghdr& message, RoutingFacts& facts)
+{
+    auto* info = body_of<nhmsg>(message);
+    if (info == nullptr || message.nlmsg_len < NLMSG_SPACE(sizeof(nhmsg))) {
+        return;
+    }
+    auto* first = reinterpret_cast<rtattr*>(reinterpret_cast<char*>(info) +
+                                            NLMSG_ALIGN(sizeof(nhmsg)));
+    uint32_t id = 0;
+    std::optional<Address> router;
+    for_each_attribute(first, static_cast<int>(message.nlmsg_len - NLMSG_SPACE(sizeof(nhmsg))),
+                       [&](const rtattr& attribute) {
+                           if (attribute.rta_type == NHA_ID) {
+                               id = word_of(attribute);
+                           } else if (attribute.rta_type == NHA_GATEWAY) {
+                               router = address_in(info->nh_family, RTA_DATA(&attribute),
+                                                   RTA_PAYLOAD(&attribute));
+                           }
+                       });
+    if (router) {
+        facts.hops.insert({*router, fmt::format("next hop {}", id)});
+    }
+}
+
+void read_link(const nlmsghdr& message, std::vector<LinkInfo>& found)
+{
+    auto* info = body_of<ifinfomsg>(message);
+    if (info == nullptr) {
+        return;
+    }
+    LinkInfo& link = found.emplace_back();
+    link.ifindex = static_cast<uint32_t>(info->ifi_index);
+    for_each_attribute(IFLA_RTA(info), static_cast<int>(IFLA_PAYLOAD(&message)),
+                       [&link](const rtattr& a) { read_link_attribute(a, link); });
+}
+
 } // namespace
 
 Result<std::vector<LinkInfo>> links_here()
 {
-    std::vector<LinkInfo> found;
-    auto done = dump(NETLINK_ROUTE, RTM_GETLINK, ifinfomsg{}, [&](const nlmsghdr& message) {
-        auto* info = static_cast<ifinfomsg*>(payload(message));
-        LinkInfo& link = found.emplace_back();
-        link.ifindex = static_cast<uint32_t>(info->ifi_index);
-        for_each_attribute(IFLA_RTA(info), static_cast<int>(IFLA_PAYLOAD(&message)),
-                           [&link](const rtattr& a) { read_link_attribute(a, link); });
-    });
-    return done ? Result<std::vector<LinkInfo>>(std::move(found)) : done.error();
+    return dump<std::vector<LinkInfo>>(NETLINK_ROUTE, RTM_GETLINK, ifinfomsg{}, IfChanged::refuse,
+                                       read_link);
 }
 
-Result<std::vector<RouteMetrics>> route_metrics()
+Result<RoutingFacts> read_routes()
 {
-    std::vector<RouteMetrics> found;
-    auto done = dump(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, [&](const nlmsghdr& message) {
-        auto* info = static_cast<rtmsg*>(payload(message));
-        if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) {
-            return;
-        }
-        RouteMetrics route;
-        route.ipv6 = info->rtm_family == AF_INET6;
-        for_each_attribute(RTM_RTA(info), static_cast<int>(RTM_PAYLOAD(&message)),
-                           [&route](const rtattr& a) { read_route_attribute(a, route); });
-        if (route.mtu > 0 || route.advmss > 0) {
-            found.push_back(route);
-        }
-    });
-    return done ? Result<std::vector<RouteMetrics>>(std::move(found)) : done.error();
+    auto facts = dump<RoutingFacts>(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, IfChanged::merge,
+                                    read_route);
+    if (!facts) {
+        return facts;
+    }
+    auto hops = dump<RoutingFacts>(NETLINK_ROUTE, RTM_GETNEXTHOP, nhmsg{}, IfChanged::merge,
+                                   read_next_hop);
+    if (hops) { // a kernel may be without them
+        facts->hops.merge(hops->hops);
+    }
+    return facts;
+}
+
+Result<std::vector<Address>> gateways()
+{
+    const auto facts = read_routes();
+    if (!facts) {
+        return facts.error();
+    }
+    std::set<Address> routers;
+    for (const RoutingFacts::Hop& hop : facts->hops) {
+        routers.insert(hop.router);
+    }
+    return std::vector<Address>(routers.begin(), routers.end());
 }
 
 Result<std::vector<SocketInfo>> listening_sockets()
@@ -283,6 +503,29 @@ Result<std::vector<SocketInfo>> connected_tcp()
         }
     }
     return found;
+}
+
+Result<std::vector<Question>> questions(uint8_t protocol)
+{
+    // What is only begun is asked for as well: it is the answer that may be blocked.
+    const uint32_t states = 1U << TCP_ESTABLISHED | 1U << TCP_SYN_SENT;
+    std::vector<Question> all;
+    for (const uint8_t family : {AF_INET, AF_INET6}) {
+        auto found = dump<std::vector<Question>>(
+            NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, question_filter(family, protocol, states),
+            IfChanged::merge, [](const nlmsghdr& message, std::vector<Question>& out) {
+                if (const auto* info = body_of<inet_diag_msg>(message)) {
+                    out.push_back({ntohs(info->id.idiag_sport),
+                                   address_of(info->idiag_family, info->id.idiag_dst),
+                                   ntohs(info->id.idiag_dport), info->idiag_uid});
+                }
+            });
+        if (!found) {
+            return found.error();
+        }
+        all.insert(all.end(), found->begin(), found->end());
+    }
+    return all;
 }
 
 } // namespace xdpctl

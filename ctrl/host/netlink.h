@@ -2,10 +2,17 @@
 // Netlink dumps of this network namespace (rtnetlink(7), sock_diag(7)).
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/asked.h"
 #include "core/prefix.h"
+
+struct nlmsghdr;
 
 namespace xdpctl
 {
@@ -13,9 +20,10 @@ namespace xdpctl
 struct OwnAddress {
     Address address;
     Prefix network; // that is reached without a router
+    uint32_t ifindex = 0;
+    std::optional<Address> peer; // of a point-to-point interface: its other end
 };
 Result<std::vector<OwnAddress>> own_addresses();
-Result<std::vector<Address>> gateways();
 
 struct SocketInfo {
     uint8_t protocol = 0;
@@ -26,6 +34,7 @@ struct SocketInfo {
     bool ipv6 = false;
     uint32_t backlog = 0; // of a TCP listener, connections
     bool established = false;
+    uint32_t uid = 0; // of a socket without a peer: the account it belongs to
 
     auto operator<=>(const SocketInfo&) const = default;
 };
@@ -47,13 +56,39 @@ struct RouteMetrics {
     uint32_t advmss = 0;
 };
 
+// What the routes of all tables say.
+struct RoutingFacts {
+    struct Hop {
+        Address router;
+        std::string source; // "route, table main"
+        auto operator<=>(const Hop&) const = default;
+    };
+    std::set<Hop> hops;                // without duplicates, also of next hop objects
+    std::set<Prefix> private_networks; // that are reached from here
+    std::set<Prefix> local;            // what is delivered here, loopback and AnyIP among it
+    std::vector<RouteMetrics> metrics; // of the routes that have some of their own
+};
+
 Result<std::vector<LinkInfo>> links_here();
-// Of the routes that have metrics of their own.
-Result<std::vector<RouteMetrics>> route_metrics();
+Result<RoutingFacts> read_routes();
+Result<std::vector<Address>> gateways();
 
 // TCP in LISTEN and UDP without a peer.
 Result<std::vector<SocketInfo>> listening_sockets();
 // Established, and what is on its way out until the end of TIME_WAIT.
 Result<std::vector<SocketInfo>> connected_tcp();
+// Sockets whose peer has one of asked_ports. The kernel walks its table for it: short for
+// UDP, long for TCP on a busy host.
+Result<std::vector<Question>> questions(uint8_t protocol);
+
+// One piece of the answer to a netlink dump.
+struct DumpPiece {
+    bool done = false;        // nothing follows
+    bool interrupted = false; // the kernel's table changed meanwhile: entries may be missing
+    int error = 0;            // errno
+};
+// Calls back for every entry of it.
+DumpPiece scan_dump(std::span<const uint8_t> piece,
+                    const std::function<void(const nlmsghdr&)>& on_message);
 
 } // namespace xdpctl

@@ -167,16 +167,12 @@ void read_driver_facts(LinkFacts& link)
     link.answer_errors = answer_errors(link.name);
 }
 
-Result<NetworkFacts> read_network_facts()
+Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes)
 {
     NetworkFacts facts;
     auto links = links_here();
     if (!links) {
         return links.error().in("interfaces");
-    }
-    auto routes = route_metrics();
-    if (!routes) {
-        return routes.error().in("routes");
     }
     for (const LinkInfo& info : *links) {
         LinkFacts& link = facts.links.emplace_back();
@@ -187,7 +183,7 @@ Result<NetworkFacts> read_network_facts()
         link.ipv6_mtu =
             std::min(link.mtu, static_cast<uint32_t>(number(
                                    "net.ipv6.conf." + sysctl_word(info.name) + ".mtu", link.mtu)));
-        apply_routes(*routes, link);
+        apply_routes(routes, link);
     }
     facts.conntrack = number("net.netfilter.nf_conntrack_count", 0) > 0;
     facts.ephemeral_least =

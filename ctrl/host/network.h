@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "host/netlink.h"
 
 namespace xdpctl
 {
@@ -43,7 +44,7 @@ struct NetworkFacts {
     int tcp_syncookies = 0;
 };
 
-Result<NetworkFacts> read_network_facts();
+Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes);
 
 // What only the driver knows: from strips_vlan_tags on. Dear with many links, so it is
 // asked where it matters. What cannot be read is left as it is.

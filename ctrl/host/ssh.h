@@ -8,24 +8,40 @@
 #include <vector>
 
 #include "base/result.h"
-#include "core/prefix.h"
+#include "core/protected.h"
 #include "host/netlink.h"
 
 namespace xdpctl
 {
 
-// The ports that sshd(8) listens on by its configuration.
-std::set<uint16_t> parse_ssh_ports(const std::string& sshd_config);
-
-// Where those who are logged in come from, by utmp(5); what is no address is left out.
-std::set<Address> parse_logins(std::string_view utmp);
-
-struct SshPeers {
-    std::vector<SocketInfo> connections; // open ones to sshd
-    // Only those of people who are logged in. False where neither logind nor utmp tells of
-    // anybody: then whoever tries passwords is among them.
-    bool logged_in = false;
+// What one file of sshd_config(5) says of where sshd listens.
+struct SshdFile {
+    std::set<uint16_t> ports;              // of Port
+    std::set<uint16_t> address_ports;      // of ListenAddress
+    bool has_address = false;              // a ListenAddress is there,
+    bool has_bare_address = false;         // and one without a port
+    std::vector<std::string> includes;     // files or globs, as written
+    void merge(const SshdFile& other);
+    std::set<uint16_t> listens_on() const;
 };
-Result<SshPeers> ssh_peers();
+SshdFile parse_sshd_config(std::string_view text);
+// ListenStream= of systemd.socket(5): where systemd listens for sshd.
+std::set<uint16_t> parse_listen_streams(std::string_view text);
+
+// A session of utmp(5) whose begin had an address.
+struct Login {
+    Address from;
+    int32_t pid = 0; // of the process that began it
+    auto operator<=>(const Login&) const = default;
+};
+// Entries of 64-bit systems with times of 32 bits (x86) and of 64 (ARM, RISC-V).
+std::vector<Login> parse_utmp(std::string_view utmp);
+
+// Where those who are logged in now come from, by logind and utmp. A connection to sshd is
+// not enough: whoever tries passwords has one.
+std::vector<Protected> ssh_logins();
+
+// Open ones to sshd; whoever tries passwords is among them.
+Result<std::vector<SocketInfo>> ssh_connections();
 
 } // namespace xdpctl

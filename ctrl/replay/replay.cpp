@@ -149,7 +149,7 @@ Result<> Replayer::prepare(const Survey& survey)
         }
     }
     Guards guards;
-    guards.follow(host);
+    guards.follow(host, config_, {});
     spec.host = guards.spec(config_, {}, host);
     spec.host.limits = limits_of(config_.limits, {});
     for (const SocketKey& listener : survey.listeners) {
@@ -162,7 +162,14 @@ Result<> Replayer::prepare(const Survey& survey)
             host.addresses.push_back(prefix.address);
         }
     }
-    guard_ = make_guard(host, config_.allow);
+    std::vector<Protected> own;
+    for (const Address& address : host.addresses) {
+        own.push_back({{address, 128}, Protection::OWN_ADDRESS, "on the protected side"});
+    }
+    for (const Prefix& prefix : config_.allow) {
+        own.push_back({prefix, Protection::ALLOWED, "lists.allow"});
+    }
+    protected_ = protect(std::move(own));
     for (const SocketKey& listener : survey.listeners) {
         host.addresses.push_back(listener.local);
     }
@@ -188,7 +195,7 @@ Result<> Replayer::tick_until(uint64_t now_ns, ReplayReport& report)
         if (!clients) {
             return clients.error();
         }
-        auto orders = heuristics_.tick(*plane_, *clients, guard_, true);
+        auto orders = heuristics_.tick(*plane_, *clients, protected_, true);
         if (!orders) {
             return orders.error();
         }

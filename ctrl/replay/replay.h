@@ -51,7 +51,7 @@ class Replayer
 
   private:
     explicit Replayer(const Config& config)
-        : config_(config), heuristics_(config.heuristics), guard_()
+        : config_(config), heuristics_(config.heuristics), protected_()
     {
     }
 
@@ -63,7 +63,7 @@ class Replayer
     std::unique_ptr<BpfObject> object_;
     std::unique_ptr<BpfDataplane> plane_;
     Heuristics heuristics_;
-    BanGuard guard_;
+    ProtectedSet protected_;
     CaptureClock clock_;
     uint64_t next_tick_ns_ = CaptureClock::start_ns;
 };

@@ -3,12 +3,15 @@
 #include <catch2/catch.hpp>
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <set>
 #include <thread>
 
 #include "base/fd.h"
@@ -207,4 +210,51 @@ TEST_CASE("the table of bans takes what it has room for, whatever was refused be
     CHECK(*loaded.plane->unban(gone) == 1);
     CHECK(loaded.plane->ban(hosts(room, room + 1)));
     CHECK(held() == room);
+}
+
+TEST_CASE("the host's own addresses: many fit, and of too many the rest is right")
+{
+    Loaded loaded;
+    const auto many = [](uint32_t first, uint32_t count) {
+        std::vector<Address> addresses;
+        for (uint32_t i = first; i < first + count; i++) {
+            Address address = i % 2 == 0 ? "10.0.0.0"_ip : "2001:db8::"_ip;
+            address.bytes[13] = static_cast<uint8_t>(i >> 16);
+            address.bytes[14] = static_cast<uint8_t>(i >> 8);
+            address.bytes[15] = static_cast<uint8_t>(i);
+            addresses.push_back(address);
+        }
+        return addresses;
+    };
+    const int map = loaded.object->map("own_addresses");
+    const auto known = [map] {
+        std::set<Address> all;
+        xdpctl_addr key{};
+        for (int code = bpf_map_get_next_key(map, nullptr, &key); code == 0;
+             code = bpf_map_get_next_key(map, &key, &key)) {
+            all.insert(Address::from_abi(key));
+        }
+        return all;
+    };
+    const auto set_of = [](const std::vector<Address>& addresses) {
+        return std::set<Address>(addresses.begin(), addresses.end());
+    };
+    REQUIRE(loaded.plane->set_own_addresses(many(0, 10000)));
+    CHECK(known() == set_of(many(0, 10000)));
+    // All others: there would be no room for both.
+    REQUIRE(loaded.plane->set_own_addresses(many(100000, 60000)));
+    CHECK(known() == set_of(many(100000, 60000)));
+
+    const auto wanted = many(200000, 70000);
+    for (int again = 0; again < 2; again++) {
+        const auto full = loaded.plane->set_own_addresses(wanted);
+        REQUIRE_FALSE(full);
+        CHECK_THAT(full.error().message, Catch::Contains("the host has 70000 addresses; from "));
+        const auto in_force = known();
+        CHECK(in_force.size() == 65536);
+        const auto all = set_of(wanted);
+        CHECK(std::includes(all.begin(), all.end(), in_force.begin(), in_force.end()));
+    }
+    REQUIRE(loaded.plane->set_own_addresses(many(0, 3)));
+    CHECK(known() == set_of(many(0, 3)));
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/crowdsec.h"
 #include "core/geo.h"
-#include "host/ssh.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
@@ -9,7 +8,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     (void)xdpctl::parse_decisions(text);
     (void)xdpctl::parse_go_duration(text);
     (void)xdpctl::parse_geo_code(text);
-    (void)xdpctl::parse_ssh_ports(text);
-    (void)xdpctl::parse_logins(text);
     return 0;
 }

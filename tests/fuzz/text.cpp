@@ -3,7 +3,6 @@
 
 #include "core/frame.h"
 #include "core/units.h"
-#include "host/facts.h"
 #include "replay/expectation.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
@@ -12,7 +11,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     (void)xdpctl::parse_duration(text);
     (void)xdpctl::parse_expectation(text);
     (void)xdpctl::parse_tcp_flags(text);
-    (void)xdpctl::parse_resolvers(text);
     if (const auto prefix = xdpctl::parse_prefix(text)) {
         const auto again = xdpctl::parse_prefix(to_string(*prefix));
         if (!again || *again != *prefix) {

@@ -19,7 +19,7 @@ TEST_CASE("bans are read as they were written, on another clock")
         {"192.0.2.1"_ip, {XDPCTL_NO_DEADLINE, 0, 7, XDPCTL_BAN_FAIL2BAN, 0, 1}},
         {"2001:db8::1"_ip, {before.now_ns + 250 * ns_per_s, 0, 8, XDPCTL_BAN_HEURISTIC, 3}},
         {"192.0.2.3"_ip, {before.now_ns - 50 * ns_per_s, 0, 0, XDPCTL_BAN_HEURISTIC, 2}},
-        {"192.0.2.4"_ip, {1, 0, 0, XDPCTL_BAN_HEURISTIC, 1}}};
+        {"192.0.2.4"_ip, {1, 0, 0, XDPCTL_BAN_OPERATOR, 1, 0, XDPCTL_BAN_FORCED}}};
     const auto read = decode_bans(encode_bans(bans, reasons, before), after);
     REQUIRE(read);
     REQUIRE(read->size() == 4);
@@ -35,6 +35,9 @@ TEST_CASE("bans are read as they were written, on another clock")
     CHECK(read->at(1).entry.ban.strikes == 3);
     CHECK(read->at(2).entry.ban.deadline_ns == after.now_ns - 150 * ns_per_s);
     CHECK(read->at(3).entry.ban.deadline_ns == 1); // over since before the boot
+    CHECK(read->at(3).entry.ban.origin == XDPCTL_BAN_OPERATOR);
+    CHECK(read->at(3).entry.ban.flags == XDPCTL_BAN_FORCED);
+    CHECK(read->at(0).entry.ban.flags == 0);
 }
 
 TEST_CASE("a clock that is not set yet makes no ban longer")

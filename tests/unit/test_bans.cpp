@@ -3,7 +3,6 @@
 
 #include "core/bans.h"
 #include "harness/literals.h"
-#include "host/facts.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
@@ -66,35 +65,6 @@ TEST_CASE("an offender is banned longer each time")
     REQUIRE(orders.size() == 1);
     CHECK(orders[0].ban.deadline_ns == now + 2 * config.ban_ttl_ns);
     CHECK(orders[0].ban.strikes == 2);
-}
-
-TEST_CASE("no ban touches the allow list, own addresses, the gateway or a resolver")
-{
-    HostFacts host;
-    host.addresses = {"198.51.100.1"_ip, "2001:db8::1"_ip};
-    host.gateways = {"198.51.100.254"_ip};
-    host.resolvers = {"203.0.113.53"_ip};
-    const BanGuard guard = make_guard(host, {"192.0.2.0/24"_net});
-    const auto why = [&guard](const Prefix& prefix) { return guard.refuses(prefix).value_or(""); };
-
-    CHECK_THAT(why("192.0.2.7"_net), Catch::Contains("inside 192.0.2.0/24, on the allow list"));
-    CHECK_THAT(why("198.51.100.1"_net), Catch::Contains("an address of this host"));
-    CHECK_THAT(why("198.51.100.254"_net), Catch::Contains("a gateway"));
-    CHECK_THAT(why("203.0.113.53"_net), Catch::Contains("a resolver"));
-    CHECK_THAT(why("198.51.100.0/24"_net), Catch::Contains("it contains 198.51.100.1"));
-    CHECK_THAT(why("2001:db8::/32"_net), Catch::Contains("it contains 2001:db8::1"));
-    CHECK(why("192.0.0.0/16"_net).empty()); // allow beats block inside it
-    CHECK(why("203.0.113.54"_net).empty());
-
-    const std::vector<Offender> offenders = {{"192.0.2.7"_ip, 1e6}, {"198.51.100.254"_ip, 1e6}};
-    CHECK(decide_bans(offenders, {}, guard, {}, hour).empty());
-}
-
-TEST_CASE("resolv.conf is read as resolv.conf(5) says")
-{
-    CHECK(parse_resolvers("# nameserver 192.0.2.9\nnameserver 192.0.2.53\n"
-                          "  nameserver fe80::1%eth0\nsearch example.org\nnameserver x\n") ==
-          std::vector{"192.0.2.53"_ip, "fe80::1"_ip});
 }
 
 TEST_CASE("reasons of bans keep their numbers, and give way when nobody uses them")

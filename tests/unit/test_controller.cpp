@@ -45,6 +45,7 @@ struct House {
     {
         config.state_directory = directory + "/state";
         host.addresses = {"198.51.100.1"_ip};
+        host.dependencies = {{"198.51.100.1"_net, Protection::OWN_ADDRESS, "eth0"}};
         ControllerSetup setup{"1", directory + "/x.toml", config, {}, {}, {}};
         setup.read_host = [this] { return Result<HostFacts>(host); };
         setup.sysctls.read = [this](const std::string& name) {
@@ -62,11 +63,22 @@ struct House {
         std::ofstream(directory + "/x.toml")
             << text << "\n[paths]\nstate = \"" << directory << "/state\"\n";
     }
-    bool logged(const std::string& kind) const
+    bool logged(const std::string& kind, const std::string& text = "") const
     {
         const auto events = controller->events(0);
-        return std::any_of(events.begin(), events.end(),
-                           [&kind](const LogEvent& e) { return e.kind == kind; });
+        return std::any_of(events.begin(), events.end(), [&](const LogEvent& e) {
+            return e.kind == kind && e.text.find(text) != std::string::npos;
+        });
+    }
+    void look_again()
+    {
+        plane.now += 2 * ns_per_s;
+        controller->tick();
+    }
+    bool is_banned(const char* address) const
+    {
+        const auto found = plane.table.find(parse_address(address).value());
+        return found != plane.table.end() && plane.now < found->second.deadline_ns;
     }
 };
 
@@ -449,4 +461,147 @@ TEST_CASE("a new listener gets its guard, and the guard its sysctls while it ans
         house.controller->tick();
         CHECK(house.plane.mss.at(1) == std::pair<uint16_t, uint16_t>{0, 0});
     }
+}
+
+TEST_CASE("what becomes protected is banned no more, and that is said")
+{
+    Config config;
+    config.mode = XDPCTL_MODE_ENFORCE;
+    config.block = {"192.0.2.0/30"_net};
+    House house(config);
+    Controller& control = *house.controller;
+    const std::optional<uint64_t> ttl = 600 * ns_per_s;
+    for (const char* text : {"203.0.113.7", "203.0.113.8", "2001:db8::7", "10.1.2.3",
+                             "203.0.114.0/24", "2001:db8:1::/48"}) {
+        REQUIRE(control.ban({{parse_prefix(text).value(), ttl, ""}}, XDPCTL_BAN_OPERATOR)->added ==
+                1);
+    }
+    house.plane.table["203.0.113.7"_ip].strikes = 2;
+    const auto in_force = [&house](const char* text, uint16_t list) {
+        const Prefix prefix = parse_prefix(text).value();
+        const auto& entries = house.content(list);
+        return std::any_of(entries.begin(), entries.end(),
+                           [&](const ListEntry& e) { return e.prefix.contains(prefix); });
+    };
+    const auto before = house.host.dependencies;
+    const auto depend = [&house](const char* text, Protection as) {
+        house.host.dependencies.push_back({parse_prefix(text).value(), as, "a test"});
+    };
+    depend("203.0.113.7", Protection::GATEWAY);
+    depend("2001:db8::7", Protection::RESOLVER);
+    depend("10.1.0.0/16", Protection::PRIVATE_NETWORK);
+    depend("203.0.114.9", Protection::GATEWAY);
+    depend("2001:db8:1::53", Protection::RESOLVER);
+    depend("192.0.2.2", Protection::TIME_SERVER);
+    house.look_again();
+    CHECK_FALSE(house.is_banned("203.0.113.7"));
+    CHECK(house.plane.table.at("203.0.113.7"_ip).strikes == 2); // not forgotten
+    CHECK_FALSE(house.is_banned("2001:db8::7"));
+    CHECK_FALSE(house.is_banned("10.1.2.3"));
+    CHECK(house.is_banned("203.0.113.8"));
+    CHECK(house.logged("unban", "203.0.113.7: it is a gateway of this host (a test)"));
+    CHECK(house.logged("protected", "2001:db8::7 is protected now: a resolver"));
+    CHECK_FALSE(in_force("203.0.114.9", XDPCTL_LIST_BANS));
+    CHECK(in_force("203.0.114.8", XDPCTL_LIST_BANS));
+    CHECK(in_force("203.0.114.128/25", XDPCTL_LIST_BANS));
+    CHECK_FALSE(in_force("2001:db8:1::53", XDPCTL_LIST_BANS));
+    CHECK(in_force("2001:db8:1:8000::/49", XDPCTL_LIST_BANS));
+    CHECK(house.logged("ban", "the ban of 203.0.114.0/24 is not in force where it would do harm"));
+    CHECK_FALSE(in_force("192.0.2.2", XDPCTL_LIST_BLOCK));
+    CHECK(in_force("192.0.2.3", XDPCTL_LIST_BLOCK));
+    const auto warnings = control.status().warnings;
+    CHECK(std::any_of(warnings.begin(), warnings.end(), [](const std::string& w) {
+        return w.find("lists.block: 192.0.2.0/30 is not in force where") == 0;
+    }));
+    // They are still there, and whole again when nothing in them is protected any more.
+    size_t networks = 0;
+    for (const BanInfo& ban : *control.bans()) {
+        networks += ban.prefix == "203.0.114.0/24"_net || ban.prefix == "2001:db8:1::/48"_net;
+    }
+    CHECK(networks == 2);
+    house.host.dependencies = before;
+    house.look_again();
+    CHECK(in_force("203.0.114.9", XDPCTL_LIST_BANS));
+    CHECK(in_force("192.0.2.2", XDPCTL_LIST_BLOCK));
+    CHECK(house.logged("ban", "the ban of 203.0.114.0/24 is in force as a whole again"));
+    CHECK(house.logged("protected", "203.0.113.7 is not protected any more"));
+}
+
+TEST_CASE("bans that the operator forced hold against what is only seen, over a restart too")
+{
+    House house;
+    house.host.dependencies.push_back({"10.1.0.0/16"_net, Protection::PRIVATE_NETWORK, "route"});
+    house.host.dependencies.push_back({"2001:db8:5::7"_net, Protection::SSH_PEER, "logind"});
+    house.look_again();
+    for (const char* text : {"10.1.2.3", "10.1.0.0/16", "2001:db8:5::7", "2001:db8:5::/48"}) {
+        INFO(text);
+        const Prefix prefix = parse_prefix(text).value();
+        for (const auto origin : {XDPCTL_BAN_OPERATOR, XDPCTL_BAN_FAIL2BAN, XDPCTL_BAN_CROWDSEC}) {
+            CHECK(house.controller->ban({{prefix, {}, ""}}, origin)->refused.size() == 1);
+        }
+        CHECK(house.controller->ban({{prefix, {}, "", true}}, XDPCTL_BAN_OPERATOR)->added == 1);
+    }
+    CHECK(house.controller->ban({{"198.51.100.1"_net, {}, "", true}}, XDPCTL_BAN_OPERATOR)
+              ->refused.size() == 1);
+    const auto dependencies = house.host.dependencies;
+    const auto restart = [&] {
+        house.restart({});
+        house.host.dependencies = dependencies;
+        house.look_again();
+    };
+    restart();
+    restart();
+    CHECK(house.is_banned("10.1.2.3"));
+    CHECK(house.is_banned("2001:db8:5::7"));
+    CHECK(house.content(XDPCTL_LIST_BANS).size() == 2);
+    // Not where it becomes what is stated.
+    house.host.dependencies.push_back({"10.1.2.3"_net, Protection::GATEWAY, "route"});
+    house.look_again();
+    CHECK_FALSE(house.is_banned("10.1.2.3"));
+    CHECK(house.content(XDPCTL_LIST_BANS).size() == 17); // 10.1.0.0/16 without one host, and the other
+}
+
+TEST_CASE("what is protected since the daemon ran last is not banned any more")
+{
+    House house;
+    REQUIRE(house.controller->ban({{"203.0.113.7"_net, {}, ""}}, XDPCTL_BAN_FAIL2BAN)->added == 1);
+    house.host.dependencies.push_back({"203.0.113.7"_net, Protection::RESOLVER, "a test"});
+    ControllerSetup setup{"1", house.directory + "/x.toml", {}, {}, {}, {}};
+    setup.config.state_directory = house.directory + "/state";
+    setup.read_host = [&house] { return Result<HostFacts>(house.host); };
+    Controller next(house.plane, house.interfaces, std::move(setup));
+    REQUIRE(next.start());
+    CHECK_FALSE(house.is_banned("203.0.113.7"));
+}
+
+TEST_CASE("what does not fit is told once and stays in status while it does not")
+{
+    House house;
+    const auto events = [&house] {
+        const auto all = house.controller->events(0);
+        return std::count_if(all.begin(), all.end(), [](const LogEvent& e) {
+            return e.text.find("have no SYN guard") != std::string::npos;
+        });
+    };
+    const auto warned = [&house] {
+        const auto warnings = house.controller->status().warnings;
+        return std::count_if(warnings.begin(), warnings.end(), [](const std::string& w) {
+            return w.find("have no SYN guard, the first is tcp/") != std::string::npos;
+        });
+    };
+    for (uint16_t i = 0; i < 300; i++) {
+        house.host.backlogs[static_cast<uint16_t>(20000 + i)] = 128;
+        house.host.accounts[static_cast<uint16_t>(20000 + i)] = 1000;
+    }
+    house.look_again();
+    house.host.backlogs[20400] = 128; // one more
+    house.look_again();
+    CHECK(events() == 1);
+    CHECK(warned() == 1);
+    house.host.backlogs[443] = 128;
+    house.look_again();
+    CHECK(house.plane.policy.policy.service_of_port[443] != 0);
+    house.host.backlogs = {{443, 128}};
+    house.look_again();
+    CHECK(warned() == 0);
 }

@@ -79,13 +79,12 @@ TEST_CASE("what is no list, or of another size, is not taken")
 
 TEST_CASE("what would hurt this host is not taken, and told")
 {
-    BanGuard guard;
-    guard.protect("192.0.2.1"_net, "a gateway of this host");
-    guard.protect("10.1.0.0/16"_net, "a private network of this host");
+    const ProtectedSet host({{"192.0.2.1"_net, Protection::GATEWAY, "route"},
+                             {"10.1.0.0/16"_net, Protection::PRIVATE_NETWORK, "route"}});
     FeedConfig config = config_of("a");
     const auto taken = take_feed(
         parse_feed("192.0.2.0/24\n10.1.2.0/24\n10.0.0.0/8\n10.2.0.0/16\n0.0.0.0/1\n2000::/3"),
-        config, guard);
+        config, host);
     REQUIRE(taken);
     CHECK(taken->prefixes == std::vector<Prefix>{"10.2.0.0/16"_net});
     CHECK(taken->protected_here == 3);

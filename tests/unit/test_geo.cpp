@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
-#include <utmp.h>
-
-#include <cstring>
 #include <random>
 
 #include "daemon/geo_sets.h"
 #include "harness/literals.h"
-#include "host/ssh.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
@@ -243,36 +239,4 @@ TEST_CASE("rules whose databases cannot be read are suspended until they can")
     CHECK_FALSE(sets.is_suspended());
     CHECK(sets.problem().empty());
     CHECK(sets.plan(wanted)->rules().size() == 1);
-}
-
-TEST_CASE("the ports that sshd listens on")
-{
-    using Ports = std::set<uint16_t>;
-    CHECK(parse_ssh_ports("") == Ports{22});
-    CHECK(parse_ssh_ports("# Port 2222\nPort 22\nport=2200\n  PORT\t2201 # why\n") ==
-          Ports{22, 2200, 2201});
-    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1:2222\nListenAddress [2001:db8::1]:2223\n") ==
-          Ports{2222, 2223});
-    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1:2222\nListenAddress 2001:db8::22\n") ==
-          Ports{22, 2222});
-    CHECK(parse_ssh_ports("ListenAddress 192.0.2.1\nListenAddress 192.0.2.2:2222\nPort 2200") ==
-          Ports{2200, 2222});
-    CHECK(parse_ssh_ports("Port 70000\nPort\nPort x\nListenAddress :\n") == Ports{22});
-}
-
-TEST_CASE("who is logged in")
-{
-    const auto entry = [](short type, const char* from) {
-        utmp one{};
-        one.ut_type = type;
-        const Address address = parse_address(from).value();
-        const size_t skip = address.is_ipv4() ? 12 : 0;
-        std::memcpy(one.ut_addr_v6, address.bytes.data() + skip, 16 - skip);
-        return std::string(reinterpret_cast<const char*>(&one), sizeof(one));
-    };
-    const std::string file = entry(USER_PROCESS, "192.0.2.1") + entry(DEAD_PROCESS, "192.0.2.2") +
-                             entry(USER_PROCESS, "2001:db8::1") + entry(USER_PROCESS, "0.0.0.0");
-    CHECK(parse_logins(file) == std::set<Address>{"192.0.2.1"_ip, "2001:db8::1"_ip});
-    CHECK(parse_logins(file.substr(0, sizeof(utmp) + 5)) == std::set<Address>{"192.0.2.1"_ip});
-    CHECK(parse_logins("").empty());
 }

@@ -93,7 +93,7 @@ TEST_CASE("the hand is stronger than the configuration, and the host decides wha
     host.backlogs = {{22, 128}, {80, 511}, {443, 4096}};
     host.network.conntrack = true;
     host.network.rmem_max = 4000000;
-    guards.follow(host);
+    guards.follow(host, {}, {});
     Config config;
     config.guard.mode = XDPCTL_GUARD_ARMED;
     config.guard.modes = {{80, XDPCTL_GUARD_ON}};

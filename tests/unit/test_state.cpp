@@ -13,7 +13,7 @@ TEST_CASE("what was set by hand survives")
     state.mode = XDPCTL_MODE_ENFORCE;
     state.allow = {"192.0.2.0/24"_net, "2001:db8::1"_net};
     state.prefix_bans = {{"198.51.100.0/24"_net, 1700000000},
-                         {"2001:db8:1::/48"_net, std::nullopt, XDPCTL_BAN_CROWDSEC, "why"}};
+                         {"2001:db8:1::/48"_net, std::nullopt, XDPCTL_BAN_CROWDSEC, "why", true}};
     state.geo_bits = {{"CN", 3}, {"AS4134", 0}};
     state.ban_reasons = BanReasons({"one", "two"});
     state.guards = {{443, XDPCTL_GUARD_ON}};
@@ -29,6 +29,8 @@ TEST_CASE("what was set by hand survives")
     CHECK(read->geo_bits == state.geo_bits);
     CHECK(read->prefix_bans[1].origin == XDPCTL_BAN_CROWDSEC);
     CHECK(read->prefix_bans[1].reason == "why");
+    CHECK(read->prefix_bans[1].forced);
+    CHECK_FALSE(read->prefix_bans[0].forced);
     CHECK(read->sysctls == state.sysctls);
     CHECK(decode_state(encode_state(state, "boot"), "another")->sysctls.empty());
     CHECK(read->mode == state.mode);

@@ -23,6 +23,7 @@ struct ListOptions {
     std::string lifted_source; // empty: whoever banned
     std::string reason;
     std::string file;
+    bool force = false;
     CLI::App* add = nullptr;
     CLI::App* del = nullptr;
     CLI::App* import_ = nullptr;
@@ -97,7 +98,8 @@ Outcome add(const Context& context, const char* path, const std::vector<std::str
 Outcome ban(const Context& context, const ListOptions& options,
             const std::vector<std::string>& prefixes)
 {
-    json body = {{"source", options.source}, {"reason", options.reason}};
+    json body = {
+        {"source", options.source}, {"reason", options.reason}, {"force", options.force}};
     if (options.ttl != "permanent") {
         body["ttl"] = options.ttl;
     }
@@ -175,6 +177,8 @@ std::vector<std::string> sources()
 void add_ban_options(CLI::App& app, ListOptions& options)
 {
     app.add_option("-r,--reason", options.reason, "why, for whoever looks at it later");
+    app.add_flag("--force", options.force,
+                 "also private networks, who is logged in, and servers that were only seen in use");
     app.add_option("--source", options.source, "who bans")
         ->capture_default_str()
         ->check(CLI::IsMember(sources()));

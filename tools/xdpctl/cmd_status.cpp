@@ -187,6 +187,16 @@ void print_status(const json& status)
     }
 }
 
+void print_verbose_status(const json& status)
+{
+    print_status(status);
+    Table table({"PROTECTED", "AS", "KNOWN FROM"});
+    for (const json& row : status["protected"]) {
+        table.add({row["prefix"], row["text"], row["source"]});
+    }
+    table.print();
+}
+
 void print_stats(const json& stats)
 {
     Table table({"REASON", "STAGE", "DISPOSITION", ">PACKETS", ">RATE", ">BITS", "MEANING"});
@@ -233,7 +243,12 @@ Action setup_view(CLI::App& app, const char* path, void (*print)(const json&))
 
 Action setup_status(CLI::App& app)
 {
-    return setup_view(app, "/v1/status", print_status);
+    const auto options = add_watch(app);
+    app.footer("-v also lists what nothing may block, and where that is known from.");
+    return [=](const Context& context) {
+        return show(context, "/v1/status", *options,
+                    context.verbose ? print_verbose_status : print_status);
+    };
 }
 
 Action setup_stats(CLI::App& app)

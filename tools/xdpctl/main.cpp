@@ -81,8 +81,12 @@ std::unique_ptr<Program> make_program()
     app.add_option("--config", program->context.config, "the daemon's configuration file")
         ->capture_default_str();
     app.add_flag_callback(
-        "-v,--verbose", [] { log::set_level(log::Level::debug); },
-        "what the libraries say, on stderr");
+        "-v,--verbose",
+        [&verbose = program->context.verbose] {
+            verbose = true;
+            log::set_level(log::Level::debug);
+        },
+        "more; also what the libraries say, on stderr");
     app.set_version_flag("--version", XDPCTL_VERSION);
     for (const Verb& verb : verbs()) {
         program->actions.push_back(verb.setup(*app.add_subcommand(verb.name, verb.summary)));

@@ -18,6 +18,7 @@ namespace xdpctl::cli
 // What every verb gets: the options before the verb.
 struct Context {
     bool json = false;
+    bool verbose = false;
     std::string socket = "/run/xdpctl/xdpctl.sock";
     std::string pins = "/sys/fs/bpf/xdpctl";
     std::string config = "/etc/xdpctl/xdpctl.toml";

@@ -42,8 +42,11 @@ struct xdpctl_ban {
 	__u32 origin;  /* enum xdpctl_ban_origin */
 	__u32 strikes; /* offences so far, for the next TTL */
 	__u32 reason;  /* the daemon's number of a text, 0: none */
-	__u32 unused;
+	__u32 flags;   /* XDPCTL_BAN_FORCED; the data path does not look */
 };
+
+/* By the operator's --force: holds against what is protected only by being in use. */
+#define XDPCTL_BAN_FORCED 1
 
 struct xdpctl_ban_slot {
 	struct xdpctl_addr source;

@@ -305,7 +305,8 @@ struct xdpctl_socket_key {
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
 	X(answer_routes, ARRAY, __u32, struct xdpctl_routes, XDPCTL_ROUTE_SETS * XDPCTL_FAMILY_IP, \
 	  0, FIXED)                                                                               \
-	X(own_addresses, HASH, struct xdpctl_addr, struct xdpctl_own, 4096, 0, FIXED)             \
+	X(own_addresses, HASH, struct xdpctl_addr, struct xdpctl_own, 65536, BPF_F_NO_PREALLOC,   \
+	  FIXED)                                                                                  \
 	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                          \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
 
