@@ -7,6 +7,7 @@
 #include "host/receivers.h"
 
 using namespace xdpctl;
+using namespace xdpctl::testing;
 
 namespace
 {
