@@ -236,34 +236,40 @@ honest_workloads() {
     read -r -t 30 ready <&9 || fail "the workloads do not start: $(tail -n 5 "$DIR/peers.log")"
 }
 
-honest_state() { # FILE: what xdpctld counted
-    xdpctl -j stats > "$1.stats"
-    xdpctl -j guard > "$1.guard"
-    xdpctl -j ban list > "$1.bans"
+honest_state() { # FILE: what xdpctld counted; it may be slow where the machine is busy
+    eventually "xdpctl -j stats > '$1.stats' && xdpctl -j guard > '$1.guard' && xdpctl -j ban list > '$1.bans'"
+}
+honest_samples() { # FILE: samples of dropped packets, until it is ended
+    local child=
+    trap 'kill $child 2> /dev/null; exit 0' TERM
+    while :; do
+        nsenter --net=/run/netns/$HOST "$BUILD/bin/xdpctl" -j events -f -k packet -n 0 >> "$1" 2>> "$DIR/peers.log" &
+        child=$!
+        wait $child || true
+    done
 }
 
 # honest_phase NAME SECONDS: every workload, with whatever runs beside.
 honest_phase() {
     local name=$1 seconds=$2 answer follow=
-    echo "== $name: $seconds s"
+    echo "== $name: $seconds s (at $SECONDS s)"
     [ ! -d "$DIR/f2b" ] || f2b unban --all > /dev/null
     : > "$DIR/bans"
     if [ -n "$DAEMON_PID" ]; then
         honest_state "$DIR/$name.before"
-        nsenter --net=/run/netns/$HOST "$BUILD/bin/xdpctl" -j events -f -k packet -n 0 > "$DIR/$name.samples" &
+        : > "$DIR/$name.samples"
+        honest_samples "$DIR/$name.samples" &
         follow=$!
         EXTRA_PIDS="$EXTRA_PIDS $follow"
     fi
     echo "phase $name $seconds" >&8
-    read -r -t $((${seconds%.*} + 90)) answer <&9 || fail "phase $name does not end: $(tail -n 5 "$DIR/peers.log")"
+    read -r -t $((${seconds%.*} + 150)) answer <&9 || fail "phase $name does not end: $(tail -n 5 "$DIR/peers.log")"
     [ "$answer" = "done $name" ] || fail "phase $name: $answer"
     if [ -n "$DAEMON_PID" ]; then
         kill -0 "$DAEMON_PID" || fail "xdpctld died"
         sleep 1
         kill $follow
         honest_state "$DIR/$name.after"
-        xdpctl -j status > "$DIR/$name.status"
-        xdpctl events -n 1000 | grep -v '  packet  ' > "$DIR/$name.log" || true
     fi
     PHASES="$PHASES $name"
 }
