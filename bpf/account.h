@@ -4,6 +4,7 @@
 #define XDPCTL_BPF_ACCOUNT_H
 
 #include "clock.h"
+#include "known.h"
 #include "session.h"
 
 #define ETHERNET_BYTES 14
@@ -57,6 +58,7 @@ static __always_inline void fill_event(const struct packet *pkt, enum xdpctl_rea
 	__u64 bytes = linear_bytes(pkt->ctx);
 
 	judge(pkt, reason, &event->judgement);
+	event->judgement.known_client = is_known(&pkt->hdr.src);
 	event->src = pkt->hdr.src;
 	event->dst = pkt->hdr.dst;
 	event->sport = pkt->hdr.sport;

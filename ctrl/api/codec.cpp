@@ -246,6 +246,24 @@ json crowdsec_json(const CrowdSecStatus& status)
 
 } // namespace
 
+namespace
+{
+
+json conditions_json(const std::vector<ActiveCondition>& active)
+{
+    json rows = json::array();
+    for (const ActiveCondition& condition : active) {
+        const ConditionInfo& info = condition_info(condition.id);
+        rows.push_back({{"name", info.name},
+                        {"severity", to_string(info.severity)},
+                        {"text", condition.text},
+                        {"since", static_cast<double>(condition.since_unix_ms) / 1000}});
+    }
+    return rows;
+}
+
+} // namespace
+
 json to_json(const Status& status)
 {
     const Snapshot& snapshot = *status.snapshot;
@@ -256,6 +274,10 @@ json to_json(const Status& status)
     json services = json::array();
     for (const Service& service : status.services) {
         services.push_back(to_string(service));
+    }
+    json warnings = json::array(); // the texts of the conditions
+    for (const ActiveCondition& condition : status.conditions) {
+        warnings.push_back(condition.text);
     }
     json maps = json::object();
     for (const MapUsage& map : snapshot.maps) {
@@ -271,7 +293,10 @@ json to_json(const Status& status)
          {"config",
           {{"path", status.config_path}, {"ok", status.config_ok}, {"error", status.config_error}}},
          {"interfaces", interfaces},
+         {"wanted_interfaces", status.wanted_interfaces},
          {"missing_interfaces", status.missing_interfaces},
+         {"conntrack",
+          {{"entries", status.conntrack_entries}, {"max_entries", status.conntrack_max_entries}}},
          {"services", services},
          {"guards", guards_to_json(snapshot)["guards"]},
          {"limits", limits_json(status.limits, status.peaks)},
@@ -289,7 +314,8 @@ json to_json(const Status& status)
          {"events_lost", snapshot.events_lost},
          {"traffic", totals_json(snapshot)},
          {"protected", protected_json(*status.protected_set)},
-         {"warnings", status.warnings}});
+         {"conditions", conditions_json(status.conditions)},
+         {"warnings", warnings}});
 }
 
 json stats_to_json(const Snapshot& snapshot)
@@ -441,6 +467,24 @@ json to_json(const std::vector<Control::AllowInfo>& allowed)
 json to_json(const Control::Applied& applied)
 {
     return versioned({{"changes", applied.changes}, {"warnings", applied.warnings}});
+}
+
+json to_json(const Control::Checked& checked)
+{
+    return versioned({{"ok", true}, {"warnings", checked.warnings}});
+}
+
+json to_json(const PanicEnd& end)
+{
+    json attached = json::array();
+    for (const Attachment& attachment : end.attached) {
+        attached.push_back(to_json(attachment));
+    }
+    json failed = json::array();
+    for (const PanicEnd::Failed& one : end.failed) {
+        failed.push_back({{"name", one.interface}, {"why", one.why}});
+    }
+    return versioned({{"attached", attached}, {"failed", failed}, {"recorded", end.recorded}});
 }
 
 json to_json(const GeoStatus& geo)

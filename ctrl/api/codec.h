@@ -21,6 +21,8 @@ nlohmann::json to_json(const std::vector<BanInfo>& bans);
 nlohmann::json to_json(const BanResult& result);
 nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed);
 nlohmann::json to_json(const Control::Applied& applied);
+nlohmann::json to_json(const Control::Checked& checked);
+nlohmann::json to_json(const PanicEnd& end);
 nlohmann::json to_json(const Attachment& attachment);
 nlohmann::json feeds_to_json(const std::vector<FeedStatus>& feeds);
 nlohmann::json to_json(const GeoStatus& geo);

@@ -12,8 +12,9 @@
 #include "api/feed_status.h"
 #include "core/config.h"
 #include "core/frame.h"
-#include "dataplane/attachment.h"
+#include "dataplane/panic.h"
 #include "host/facts.h"
+#include "telemetry/conditions.h"
 #include "telemetry/event_log.h"
 #include "telemetry/snapshot.h"
 
@@ -39,7 +40,10 @@ struct Status {
     Limits limits{}; // in force
     Peaks peaks{};   // of peacetime, as learned
     std::vector<Attachment> attachments;
-    std::vector<std::string> missing_interfaces; // configured, not attached
+    std::vector<std::string> wanted_interfaces;  // that shall be attached
+    std::vector<std::string> missing_interfaces; // of those, not attached
+    uint64_t conntrack_entries = 0;
+    uint64_t conntrack_max_entries = 0; // 0: not known
     std::vector<Service> services;
     size_t allow_prefixes = 0;
     size_t block_prefixes = 0;
@@ -49,7 +53,7 @@ struct Status {
     std::vector<ListStatus> lists;
     uint64_t list_bytes = 0; // memory of all lists, here and in the kernel
     std::shared_ptr<const ProtectedSet> protected_set = std::make_shared<ProtectedSet>();
-    std::vector<std::string> warnings;
+    std::vector<ActiveCondition> conditions;
     std::shared_ptr<const Snapshot> snapshot;
 };
 
@@ -133,16 +137,28 @@ class Control
         bool from_config;
     };
     virtual std::vector<AllowInfo> allowed() = 0;
-    virtual Result<size_t> allow(const std::vector<Prefix>& prefixes) = 0;
+    // Refused where one is too wide, unless `force`; see too_wide_to_allow().
+    virtual Result<size_t> allow(const std::vector<Prefix>& prefixes, bool force) = 0;
     virtual Result<size_t> disallow(const std::vector<Prefix>& prefixes) = 0;
 
     virtual Result<> set_mode(xdpctl_mode mode) = 0;
     // Of the service on this TCP port; none: as configured.
     virtual Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) = 0;
     virtual Result<> set_lockdown(uint16_t port, std::optional<bool> on) = 0;
+    // Refused while panic is in force.
     virtual Result<Attachment> attach(const std::string& interface) = 0;
     virtual Result<> detach(const std::string& interface) = 0;
+    // Attaches everything that shall be, then judges packets again.
+    virtual Result<PanicEnd> end_panic() = 0;
 
+    // Why what is set by hand would not survive a restart; empty where it would.
+    virtual std::string unsaved() = 0;
+
+    // What apply() would say, without a change.
+    struct Checked {
+        std::vector<std::string> warnings;
+    };
+    virtual Result<Checked> check(const std::string& toml, const std::string& name) = 0;
     // Lines of difference between what runs and this text.
     virtual Result<std::vector<std::string>> diff(const std::string& toml,
                                                   const std::string& name) = 0;

@@ -32,6 +32,15 @@ json counted(const char* what, size_t count)
     return {{what, count}, {"schema_version", schema_version}};
 }
 
+// Done, and whether a restart would still know of it.
+json saved(Control& control, json body)
+{
+    if (const std::string why = control.unsaved(); !why.empty()) {
+        body["not_saved"] = why;
+    }
+    return body;
+}
+
 json acknowledged()
 {
     return {{"ok", true}, {"schema_version", schema_version}};
@@ -63,10 +72,10 @@ ApiResponse with_string(const ApiRequest& request, const char* member, Verb verb
 }
 
 template <typename Verb>
-ApiResponse with_guard(const ApiRequest& request, const char* member, Verb verb)
+ApiResponse with_guard(Control& control, const ApiRequest& request, const char* member, Verb verb)
 {
     auto parsed = parse_guard_request(request.body, member);
-    return parsed ? reply(verb(*parsed), [](Done) { return acknowledged(); })
+    return parsed ? reply(verb(*parsed), [&](Done) { return saved(control, acknowledged()); })
                   : reply(parsed.error());
 }
 
@@ -86,7 +95,8 @@ ApiResponse put_mode(Control& control, const ApiRequest& request)
         if (!mode) {
             return reply(mode.error());
         }
-        return reply(control.set_mode(*mode), [](Done) { return acknowledged(); });
+        return reply(control.set_mode(*mode),
+                     [&](Done) { return saved(control, acknowledged()); });
     });
 }
 
@@ -146,17 +156,18 @@ const std::vector<Route>& routes()
          }},
         {"GET", "/v1/allow", "the allow list",
          [](Control& c, const ApiRequest&) { return reply(to_json(c.allowed())); }},
-        {"POST", "/v1/allow", R"(adds {"entries": [PREFIX...]})",
+        {"POST", "/v1/allow", R"(adds {"entries": [PREFIX...], "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) {
-             return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.allow(p.prefixes), [](size_t n) { return counted("added", n); });
+             return with_prefixes(r, [&](const PrefixRequest& p) {
+                 return reply(c.allow(p.prefixes, parse_flag(r.body, "force")),
+                              [&c](size_t n) { return saved(c, counted("added", n)); });
              });
          }},
         {"DELETE", "/v1/allow", R"(removes {"entries": [PREFIX...]})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
                  return reply(c.disallow(p.prefixes),
-                              [](size_t n) { return counted("removed", n); });
+                              [&c](size_t n) { return saved(c, counted("removed", n)); });
              });
          }},
         {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
@@ -164,12 +175,12 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest&) { return reply(guards_to_json(*c.status().snapshot)); }},
         {"PUT", "/v1/guard", R"(sets {"port": PORT, "mode": MODE or null})",
          [](Control& c, const ApiRequest& r) {
-             return with_guard(r, "mode",
+             return with_guard(c, r, "mode",
                                [&c](const GuardRequest& g) { return c.set_guard(g.port, g.mode); });
          }},
         {"PUT", "/v1/lockdown", R"(sets {"port": PORT, "lockdown": BOOLEAN or null})",
          [](Control& c, const ApiRequest& r) {
-             return with_guard(r, "lockdown", [&c](const GuardRequest& g) {
+             return with_guard(c, r, "lockdown", [&c](const GuardRequest& g) {
                  return c.set_lockdown(g.port, g.lockdown);
              });
          }},
@@ -187,6 +198,17 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "interface", [&c](const std::string& name) {
                  return reply(c.detach(name), [](Done) { return acknowledged(); });
+             });
+         }},
+        {"POST", "/v1/panic/end", "attaches what panic freed, and judges packets again",
+         [](Control& c, const ApiRequest&) {
+             return reply(c.end_panic(), [](const PanicEnd& end) { return to_json(end); });
+         }},
+        {"POST", "/v1/check", R"(says what apply would of {"config": TOML, "name": NAME})",
+         [](Control& c, const ApiRequest& r) {
+             return with_config(r, [&c](const std::string& toml, const std::string& name) {
+                 return reply(c.check(toml, name),
+                              [](const Control::Checked& checked) { return to_json(checked); });
              });
          }},
         {"POST", "/v1/diff", R"(compares what runs with {"config": TOML, "name": NAME})",
@@ -226,7 +248,7 @@ const std::vector<Route>& routes()
              const auto parsed = parse_geo_request(r.body);
              return parsed
                         ? reply(c.set_geo(parsed->port, parsed->rule, parse_flag(r.body, "force")),
-                                [](Done) { return acknowledged(); })
+                                [&c](Done) { return saved(c, acknowledged()); })
                         : reply(parsed.error());
          }},
         {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},

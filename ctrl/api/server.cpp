@@ -179,6 +179,12 @@ Result<std::unique_ptr<ApiServer>> ApiServer::bind(Control& control, const std::
         return failure(ErrorKind::invalid_config, "api.socket: '{}' is too long for a socket",
                        path);
     }
+    struct stat about {
+    };
+    if (stat(path.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode)) {
+        return failure(ErrorKind::invalid_config, "api.socket: {} is there and is not a socket",
+                       path);
+    }
     if (somebody_answers(path)) {
         return failure("xdpctld is already running: {} answers", path);
     }

@@ -390,6 +390,21 @@ std::string show_tunnels(uint32_t mask)
     return fmt::format("[{}]", fmt::join(names, ", "));
 }
 
+Result<> read_listen(const toml::node& node, std::string& out)
+{
+    const auto text = node.value_exact<std::string>();
+    if (!text) {
+        return failure("must be a string");
+    }
+    if (!text->empty()) {
+        if (auto addresses = parse_listen(*text); !addresses) {
+            return addresses.error();
+        }
+    }
+    out = *text;
+    return Done{};
+}
+
 Result<> read_feed_name(const toml::node& node, std::string& out)
 {
     const auto name = node.value_exact<std::string>();
@@ -722,7 +737,9 @@ const std::vector<Key>& keys()
         nested("maps.clients", &Config::maps, &M::clients, true),
         nested("maps.known_clients", &Config::maps, &M::known_clients, true),
         nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
-        plain("metrics.listen", &Config::metrics_listen, true),
+        {"metrics.listen",
+         [](const toml::node& n, Config& c) { return read_listen(n, c.metrics_listen); },
+         [](const Config& c) { return c.metrics_listen; }, true},
         plain("api.socket", &Config::socket_path, true),
         plain("api.group", &Config::socket_group, true),
         plain("paths.state", &Config::state_directory, true),
@@ -815,6 +832,13 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
     if (config.crowdsec.interval_ns < ns_per_s) {
         return fault("crowdsec.interval", "must be at least 1s");
     }
+    constexpr size_t socket_path_most = 107; // sockaddr_un::sun_path with its end
+    if (config.socket_path.empty() || config.socket_path.size() > socket_path_most) {
+        return fault("api.socket", fmt::format("must have 1 to {} bytes", socket_path_most));
+    }
+    if (!config.pin_directory.starts_with("/sys/fs/bpf/")) {
+        return fault("paths.pins", "must be below /sys/fs/bpf");
+    }
     if (!config.geo.services.empty() && config.geo.databases.empty()) {
         return fault("geo.services", "needs geo.databases");
     }
@@ -867,6 +891,87 @@ std::vector<std::string> needs_reload(const Config& running, const Config& wante
         }
     }
     return names;
+}
+
+uint32_t config_line(std::string_view text, const std::string& key)
+{
+    toml::table table;
+    try {
+        table = toml::parse(text);
+    } catch (const toml::parse_error&) {
+        return 0;
+    }
+    for (std::string path = key;;) {
+        if (const auto view = table.at_path(path)) {
+            return view.node()->source().begin.line;
+        }
+        const size_t end = path.find_last_of(".[");
+        if (end == std::string::npos || end == 0) {
+            return 0;
+        }
+        path.resize(end);
+    }
+}
+
+namespace
+{
+
+Result<ListenAddress> parse_one_listen(std::string_view text)
+{
+    const size_t colon = text.rfind(':');
+    ListenAddress one;
+    one.port = colon == std::string_view::npos ? text : text.substr(colon + 1);
+    if (colon != std::string_view::npos) {
+        one.host = text.substr(0, colon);
+        const bool bracketed = one.host.starts_with('[') && one.host.ends_with(']');
+        if (one.host.empty() || (!bracketed && one.host.find(':') != std::string::npos)) {
+            return failure("'{}' must be ADDRESS:PORT or [IPV6 ADDRESS]:PORT", text);
+        }
+        one.host = bracketed ? one.host.substr(1, one.host.size() - 2) : one.host;
+    }
+    uint32_t port = 0;
+    const char* end = one.port.data() + one.port.size();
+    const auto read = std::from_chars(one.port.data(), end, port);
+    if (read.ec != std::errc() || read.ptr != end || port < 1 || port >= XDPCTL_PORTS) {
+        return failure("'{}': the port must be a number from 1 to {}", text, XDPCTL_PORTS - 1);
+    }
+    return one;
+}
+
+} // namespace
+
+Result<std::vector<ListenAddress>> parse_listen(std::string_view text)
+{
+    std::vector<ListenAddress> all;
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t end = std::min(text.find(',', begin), text.size());
+        auto one = parse_one_listen(text.substr(begin, end - begin));
+        if (!one) {
+            return one.error();
+        }
+        all.push_back(std::move(*one));
+        begin = end + 1;
+    }
+    return all;
+}
+
+std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
+{
+    // As wide as the widest private network, and as what a registry gives to a provider.
+    constexpr uint32_t widest_ipv4 = 8;
+    constexpr uint32_t widest_ipv6 = 32;
+    constexpr uint32_t widest_private_ipv6 = 7;
+    const bool ipv4 = prefix.is_ipv4();
+    const uint32_t length = ipv4 ? prefix.length - 96U : prefix.length;
+    const uint32_t widest = ipv4                         ? widest_ipv4
+                            : is_private(prefix.address) ? widest_private_ipv6
+                                                         : widest_ipv6;
+    if (length >= widest) {
+        return std::nullopt;
+    }
+    return fmt::format("{} is wider than /{}: what is allowed passes every list and check, also "
+                       "with a forged source address",
+                       to_string(prefix), widest);
 }
 
 std::vector<std::string> config_keys()

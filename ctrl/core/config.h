@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -142,6 +143,21 @@ std::vector<std::string> diff_configs(const Config& before, const Config& after)
 
 // Keys among the differences that only a new load of the data path can change.
 std::vector<std::string> needs_reload(const Config& running, const Config& wanted);
+
+// The line of a key in a text that parse_config() took; of its section where the key is not
+// in it; 0 where neither is. A row of an array of tables is "feeds[0].url".
+uint32_t config_line(std::string_view toml, const std::string& key);
+
+// HOST:PORT, [IPV6]:PORT or PORT; several with commas.
+struct ListenAddress {
+    std::string host; // empty: every address
+    std::string port;
+};
+Result<std::vector<ListenAddress>> parse_listen(std::string_view text);
+
+// Why hardly anybody would be judged any more if this were allowed; none where the prefix
+// is narrow enough for an operator to mean it.
+std::optional<std::string> too_wide_to_allow(const Prefix& prefix);
 
 // Every key, as "section.key".
 std::vector<std::string> config_keys();

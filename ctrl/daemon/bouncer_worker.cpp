@@ -14,8 +14,9 @@ namespace
 constexpr auto rest = std::chrono::milliseconds(200);
 constexpr size_t key_bytes_most = 4096;
 
-// Read each time, so that a new one is taken.
-Result<std::string> read_key(const std::string& path)
+} // namespace
+
+Result<std::string> read_crowdsec_key(const std::string& path)
 {
     auto text = read_file(path, key_bytes_most);
     if (!text) {
@@ -25,8 +26,6 @@ Result<std::string> read_key(const std::string& path)
     const std::string key = text->substr(0, end);
     return key.empty() ? Result<std::string>(failure("{}: no key in it", path)) : key;
 }
-
-} // namespace
 
 BouncerWorker::BouncerWorker(Controller& controller)
     : controller_(controller), thread_([this] { run(); })
@@ -57,7 +56,8 @@ void BouncerWorker::run()
 
 void BouncerWorker::work(const BouncerJob& job)
 {
-    const auto key = read_key(job.config.key_file);
+    // Each time, so that a new one is taken.
+    const auto key = read_crowdsec_key(job.config.key_file);
     if (!key) {
         controller_.decisions_failed(job, key.error());
         return;

@@ -5,12 +5,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "daemon/controller.h"
 
 namespace xdpctl
 {
+
+// The first word of the file.
+Result<std::string> read_crowdsec_key(const std::string& path);
 
 class BouncerWorker
 {

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/answer_routes.h"
+#include "core/panic.h"
 #include "daemon/ban_file.h"
 
 namespace xdpctl
@@ -43,9 +44,9 @@ Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup
 {
 }
 
-void Controller::note(const char* kind, std::string text)
+void Controller::note(EventKind kind, std::string text, log::Level level)
 {
-    log::info("{}: {}", kind, text);
+    log::write(level, fmt::format("{}: {}", kind.name(), text));
     log_.add(unix_ms(), kind, std::move(text));
 }
 
@@ -81,28 +82,6 @@ HostSpec Controller::host_spec(const Config& config, const HandState& hand) cons
     return spec;
 }
 
-bool Controller::sockets_unseen(const Config& config) const
-{
-    return config.sockets == SocketPlace::elsewhere ||
-           (config.sockets == SocketPlace::automatic && !host_.receivers.found.empty());
-}
-
-// What follows from receivers that no lookup finds, for status and the log.
-std::vector<std::string> Controller::unseen_warnings() const
-{
-    std::vector<std::string> warnings;
-    for (const std::string& found : host_.receivers.found) {
-        warnings.push_back(
-            fmt::format("{}: {}", found,
-                        config_.sockets == SocketPlace::here
-                            ? "sockets = \"here\" says that it takes nothing from this host's "
-                              "addresses"
-                            : "TCP and UDP without a socket are limited, not dropped. Where that "
-                              "takes nothing from this host's addresses, set sockets = \"here\""));
-    }
-    return warnings;
-}
-
 // Of what comes to the limits, while nothing is held by them.
 void Controller::learn_peacetime(const std::vector<DeviceCounters>& devices)
 {
@@ -126,9 +105,7 @@ void Controller::learn_peacetime(const std::vector<DeviceCounters>& devices)
     baseline_.observe(plane_.now_ns(), offered, calm, mode_in_force() == XDPCTL_MODE_MONITOR);
     hand_.peaks = baseline_.peaks(); // saved with the next change
     if (!(limits_of(config_.limits, baseline_.peaks()) == committed_host_.limits)) {
-        if (auto done = change(config_, hand_); !done) {
-            log::error("{}", done.error().message);
-        }
+        commit_again();
     }
 }
 
@@ -212,12 +189,8 @@ Result<> Controller::change(Config config, HandState hand)
     refresh_protected();
     configure_feeds();
     configure_bouncer();
-    // A failure to save does not undo what is in force; but it must be known.
-    const auto saved = state_file_.save(hand_);
-    state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
-    if (!saved) {
-        log::error("{}", state_problem_);
-    }
+    policy_problem_ = "";
+    save_state(); // a failure does not undo what is in force
     return Done{};
 }
 
@@ -242,10 +215,6 @@ Result<> Controller::start()
     }
     hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();
-    was_bypassed_ = plane_.bypass();
-    if (was_bypassed_) {
-        note("panic", "in force since an earlier run: every packet passes until `xdpctl attach`");
-    }
     adopt_connections();
     refresh_protected();
     suspend_geo_unless_readable();
@@ -261,6 +230,7 @@ Result<> Controller::start()
     if (done && config_.crowdsec.url.empty()) { // configured away while nobody ran
         lift_but({});
     }
+    follow_conditions();
     return done;
 }
 
@@ -274,6 +244,9 @@ Result<> Controller::attach_configured()
                       attachment.interface);
         }
     }
+    for (const std::string& name : interfaces_.freed_by_panic()) {
+        wanted_.insert(name); // also where it was attached by hand
+    }
     if (plane_.bypass()) {
         refresh_attachments();
         return Done{};
@@ -284,7 +257,6 @@ Result<> Controller::attach_configured()
         if (auto done = attach_locked(name, config_.attach); done) {
             attached++;
         } else {
-            log::error("{}", done.error().message);
             problem = done.error();
         }
     }
@@ -298,8 +270,10 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
 {
     auto attachment = interfaces_.attach(interface, mode);
     if (!attachment) {
+        attach_problems_[interface] = attachment.error().message;
         return attachment.error();
     }
+    attach_problems_.erase(interface);
     note("interface",
          fmt::format("{}: {} XDP, {}", interface, attachment->native ? "native" : "generic",
                      attachment->shared ? "shared through libxdp's dispatcher"
@@ -319,12 +293,7 @@ const Attachment* Controller::attachment_of(const std::string& interface) const
 
 void Controller::refresh_attachments()
 {
-    const std::vector<Attachment> before = std::exchange(attachments_, interfaces_.list());
-    for (const Attachment& old : before) {
-        if (attachment_of(old.interface) == nullptr && wanted_.contains(old.interface)) {
-            note("interface", old.interface + ": no longer filtered");
-        }
-    }
+    attachments_ = interfaces_.list();
     for (const Attachment& attachment : attachments_) {
         device_names_[attachment.ifindex] = attachment.interface;
     }
@@ -346,12 +315,9 @@ void Controller::attach_missing()
 void Controller::refresh_host()
 {
     auto facts = setup_.read_host();
+    host_problem_ = facts ? "" : "the host cannot be read: " + facts.error().message;
     if (!facts) {
-        log::warning("reading the host: {}", facts.error().message);
         return;
-    }
-    if (!facts->services_problem.empty() && facts->services_problem != host_.services_problem) {
-        log::warning("services are not known: {}", facts->services_problem);
     }
     for (const Service& service : facts->services) {
         if (started_ns_ != 0 && next_host_ns_ != 0 &&
@@ -371,12 +337,6 @@ void Controller::refresh_host()
         filtered.push_back(attachment.ifindex);
     }
     facts->receivers = setup_.read_receivers(filtered);
-    for (const std::string& found : facts->receivers.found) {
-        const auto& before = host_.receivers.found;
-        if (std::find(before.begin(), before.end(), found) == before.end()) {
-            note("host", found + ": a packet without a socket here may be meant for it");
-        }
-    }
     host_ = std::move(*facts);
     asked_.observe(host_.questions, host_.served_ports, host_.open_udp_ports, plane_.now_ns());
     refresh_protected();
@@ -444,11 +404,8 @@ void Controller::follow_services()
     const auto own = plane_.set_own_addresses(host_.addresses);
     tell_limit("own addresses", own ? "" : own.error().message);
     // Not before start() has all lists: a policy without them would replace what is in force.
-    if (!started_ || host_spec(config_, hand_) == committed_host_) {
-        return;
-    }
-    if (auto done = change(config_, hand_); !done) {
-        log::error("{}", done.error().message);
+    if (started_ && !(host_spec(config_, hand_) == committed_host_)) {
+        commit_again();
     }
 }
 
@@ -549,9 +506,7 @@ void Controller::want_sysctls(const Sysctls& wanted)
 {
     const auto remember = [this](const ChangedSysctls& changed) {
         hand_.sysctls = changed;
-        if (auto saved = state_file_.save(hand_); !saved) {
-            log::error("{}", saved.error().message);
-        }
+        save_state();
     };
     for (std::string& text : kernel_.want(wanted, remember)) {
         note("guard", std::move(text));
@@ -583,10 +538,7 @@ void Controller::tick_locked()
         sweep_bans();
     }
     follow_older_connections();
-    if (plane_.bypass() && !was_bypassed_) {
-        note("panic", "every packet passes until `xdpctl attach`");
-    }
-    was_bypassed_ = plane_.bypass();
+    follow_conditions();
 
     auto clients = plane_.clients();
     if (!clients) {
@@ -620,7 +572,10 @@ void Controller::publish(const std::vector<ClientSample>& clients)
 
 void Controller::drain_locked()
 {
-    plane_.drain_events([this](const xdpctl_event& event) { log_.add(unix_ms(), event); });
+    plane_.drain_events([this](const xdpctl_event& event) {
+        at_risk_.add(event);
+        log_.add(unix_ms(), event);
+    });
 }
 
 void Controller::drain_events()
@@ -645,36 +600,17 @@ Status Controller::status()
     status.limits = committed_host_.limits;
     status.peaks = baseline_.peaks();
     status.attachments = attachments_;
-    for (const std::string& name : wanted_) {
-        if (attachment_of(name) == nullptr) {
-            status.missing_interfaces.push_back(name);
-        }
-    }
+    status.wanted_interfaces = {wanted_.begin(), wanted_.end()};
+    status.missing_interfaces = missing_interfaces();
+    status.conntrack_entries = host_.network.conntrack_entries;
+    status.conntrack_max_entries = host_.network.conntrack_max_entries;
     status.services = host_.services;
     status.allow_prefixes = config_.allow.size() + hand_.allow.size();
     status.block_prefixes = config_.block.size() + hand_.prefix_bans.size();
     status.max_bans = plane_.max_bans();
-    status.warnings = setup_.warnings;
-    if (!host_.services_problem.empty()) {
-        status.warnings.push_back("services are not known: " + host_.services_problem);
-    }
-    if (!state_problem_.empty()) {
-        status.warnings.push_back(state_problem_);
-    }
-    for (const auto& [limit, problem] : limits_hit_) {
-        status.warnings.push_back(problem);
-    }
-    for (std::string& warning : protection_warnings()) {
-        status.warnings.push_back(std::move(warning));
-    }
+    follow_conditions();
+    status.conditions = conditions_.active();
     status.protected_set = protected_;
-    if (!geo_.problem().empty()) {
-        status.warnings.push_back(geo_.problem() +
-                                  (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
-    }
-    for (std::string& warning : unseen_warnings()) {
-        status.warnings.push_back(std::move(warning));
-    }
     status.feeds = feeds_locked();
     status.crowdsec = crowdsec_status();
     status.lists = list_statuses();
@@ -712,9 +648,14 @@ std::vector<Control::AllowInfo> Controller::allowed()
     return list;
 }
 
-Result<size_t> Controller::allow(const std::vector<Prefix>& prefixes)
+Result<size_t> Controller::allow(const std::vector<Prefix>& prefixes, bool force)
 {
     const std::lock_guard lock(mutex_);
+    for (const Prefix& prefix : prefixes) {
+        if (const auto why = force ? std::nullopt : too_wide_to_allow(prefix)) {
+            return failure(ErrorKind::refused, "{}; `--force` allows it", *why);
+        }
+    }
     HandState hand = hand_;
     for (const Prefix& prefix : prefixes) {
         if (std::find(hand.allow.begin(), hand.allow.end(), prefix) == hand.allow.end()) {
@@ -813,14 +754,13 @@ Result<> Controller::set_lockdown(uint16_t port, std::optional<bool> on)
 Result<Attachment> Controller::attach(const std::string& interface)
 {
     const std::lock_guard lock(mutex_);
+    if (plane_.bypass()) { // it would show as attached and filter nothing
+        return failure(ErrorKind::refused, "{}", panic_text);
+    }
     if (auto done = attach_locked(interface, config_.attach); !done) {
         return done.error();
     }
     wanted_.insert(interface);
-    if (plane_.bypass()) {
-        plane_.set_bypass(false);
-        note("panic", "panic ended by `xdpctl attach`");
-    }
     if (const Attachment* attachment = attachment_of(interface)) {
         return *attachment;
     }
@@ -830,13 +770,98 @@ Result<Attachment> Controller::attach(const std::string& interface)
 Result<> Controller::detach(const std::string& interface)
 {
     const std::lock_guard lock(mutex_);
-    if (auto done = interfaces_.detach(interface); !done) {
+    auto done = interfaces_.detach(interface);
+    // One that is not attached, in panic or because it went away, is not to be any more.
+    const bool awaited = !done && done.error().kind == ErrorKind::not_found &&
+                         wanted_.contains(interface);
+    if (!done && !awaited) {
         return done;
     }
     wanted_.erase(interface);
+    attach_problems_.erase(interface);
     refresh_attachments();
     note("interface", interface + ": detached by the operator");
     return Done{};
+}
+
+Result<PanicEnd> Controller::end_panic()
+{
+    const std::lock_guard lock(mutex_);
+    if (!plane_.bypass()) {
+        return failure(ErrorKind::not_found, "panic is not in force");
+    }
+    for (const std::string& name : interfaces_.freed_by_panic()) {
+        wanted_.insert(name);
+    }
+    refresh_attachments(); // panic may have freed them a moment ago
+    PanicEnd end;
+    for (const std::string& name : missing_interfaces()) {
+        if (auto done = attach_locked(name, config_.attach); !done) {
+            end.failed.push_back({name, done.error().message});
+        }
+    }
+    end.attached = attachments_;
+    plane_.set_bypass(false);
+    interfaces_.forget_freed();
+    note("panic", fmt::format("ended by the operator: {} interfaces are filtered, {} are not",
+                              end.attached.size(), end.failed.size()));
+    tick_locked(); // so that the next look shows it
+    return end;
+}
+
+HostLook Controller::look() const
+{
+    HostLook look = setup_.look;
+    look.refuses_ban = [this](const Prefix& prefix) { return protected_->refuses(prefix, Authority::configuration); };
+    const auto port_of = [](const std::string& address) {
+        return address.substr(address.rfind(':') + 1);
+    };
+    look.can_listen = [this, port_of, can_listen = look.can_listen](const std::string& addresses) {
+        const bool free_at_restart = metrics_problem_.empty() && port_of(addresses) == port_of(config_.metrics_listen);
+        return free_at_restart || !can_listen ? Result<>(Done{}) : can_listen(addresses);
+    };
+    return look;
+}
+
+// What the running configuration has as well was not brought in by this one: a mend of
+// something else must not wait for it.
+Result<> Controller::check_host(const Config& wanted, const std::string& toml,
+                                const std::string& name, std::vector<std::string>& warnings)
+{
+    HostLook look = this->look();
+    look.read_geo = [this](const GeoConfig& geo) -> Result<> {
+        const auto plan = geo_.plan(geo);
+        return plan ? Result<>(Done{}) : plan.error();
+    };
+    std::vector<ConfigFinding> findings = check_config(wanted, look);
+    const std::vector<ConfigFinding> before = check_config(config_, look);
+    for (ConfigFinding& finding : findings) {
+        const bool known = std::find(before.begin(), before.end(), finding) != before.end();
+        finding.refuses = finding.refuses && !known;
+        if (!finding.refuses) {
+            warnings.push_back(to_string(finding, toml, name));
+        }
+    }
+    const auto problem = refusal(findings, toml, name);
+    return problem ? Result<>(*problem) : Result<>(Done{});
+}
+
+Result<Control::Checked> Controller::check(const std::string& toml, const std::string& name)
+{
+    auto parsed = parse_config(toml, name);
+    if (!parsed) {
+        return parsed.error();
+    }
+    const std::lock_guard lock(mutex_);
+    Checked checked;
+    if (auto done = check_host(*parsed, toml, name, checked.warnings); !done) {
+        return done.error();
+    }
+    if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow, checked.warnings);
+        !safe) {
+        return safe.error();
+    }
+    return checked;
 }
 
 Result<std::vector<std::string>> Controller::diff(const std::string& toml, const std::string& name)
@@ -894,11 +919,8 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
                 port, port));
         }
     }
-    for (const Prefix& prefix : parsed->block) {
-        if (auto why = protected_->refuses(prefix, Authority::configuration)) {
-            applied.warnings.push_back(
-                fmt::format("lists.block: {}: not in force for that: {}", to_string(prefix), *why));
-        }
+    if (auto done = check_host(*parsed, toml, name, applied.warnings); !done) {
+        return done.error().in("nothing was changed");
     }
     if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow, applied.warnings);
         !safe) {
@@ -920,18 +942,15 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
         const auto& now = config_.interfaces;
         if (std::find(now.begin(), now.end(), interface) == now.end()) {
             wanted_.erase(interface);
+            attach_problems_.erase(interface);
             if (auto done = interfaces_.detach(interface);
                 !done && done.error().kind != ErrorKind::not_found) {
                 applied.warnings.push_back(done.error().message);
             }
         }
     }
-    if (config_.interfaces.empty()) {
-        applied.warnings.emplace_back("no interface is configured: nothing is filtered");
-    }
     if (plane_.bypass()) {
-        applied.warnings.emplace_back("panic is in force: every packet passes until `xdpctl "
-                                      "attach`");
+        applied.warnings.emplace_back(panic_text);
     }
     refresh_attachments();
     note("config", fmt::format("{} applied, {} keys changed", name, applied.changes.size()));

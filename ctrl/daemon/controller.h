@@ -9,6 +9,9 @@
 #include <set>
 
 #include "api/control.h"
+#include "base/log.h"
+#include "daemon/config_check.h"
+#include "daemon/at_risk.h"
 #include "daemon/bouncer.h"
 #include "daemon/feeds.h"
 #include "daemon/geo_sets.h"
@@ -30,6 +33,9 @@ class Interfaces
     virtual Result<Attachment> attach(const std::string& name, AttachMode mode) = 0;
     virtual Result<> detach(const std::string& name) = 0;
     virtual std::vector<Attachment> list() = 0;
+    // What panic took the program off; see dataplane/panic.h.
+    virtual std::vector<std::string> freed_by_panic() { return {}; }
+    virtual void forget_freed() {}
 };
 
 // Where the controller learns about the host; a function so that tests have theirs.
@@ -39,7 +45,7 @@ struct ControllerSetup {
     std::string version;
     std::string config_path;
     Config config;
-    std::vector<std::string> warnings; // of start-up
+    std::map<Condition, std::string> conditions; // that last as long as this run
     ReadHostFacts read_host;
     SysctlAccess sysctls;
     // What takes packets from these interfaces without a socket that can be found.
@@ -48,6 +54,7 @@ struct ControllerSetup {
     };
     bool sees_handshakes = true; // the clients program is attached
     bool fresh_maps = false;     // nothing of an earlier run is in them
+    HostLook look{};
 };
 
 class Controller final : public Control
@@ -73,13 +80,16 @@ class Controller final : public Control
     Result<size_t> unban(const std::vector<Prefix>& prefixes,
                          std::optional<xdpctl_ban_origin> origin) override;
     std::vector<AllowInfo> allowed() override;
-    Result<size_t> allow(const std::vector<Prefix>& prefixes) override;
+    Result<size_t> allow(const std::vector<Prefix>& prefixes, bool force = false) override;
     Result<size_t> disallow(const std::vector<Prefix>& prefixes) override;
     Result<> set_mode(xdpctl_mode mode) override;
     Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) override;
     Result<> set_lockdown(uint16_t port, std::optional<bool> on) override;
     Result<Attachment> attach(const std::string& interface) override;
     Result<> detach(const std::string& interface) override;
+    Result<PanicEnd> end_panic() override;
+    Result<Checked> check(const std::string& toml, const std::string& name) override;
+    std::string unsaved() override;
     Result<std::vector<std::string>> diff(const std::string& toml,
                                           const std::string& name) override;
     Result<Applied> apply(const std::string& toml, const std::string& name) override;
@@ -110,6 +120,8 @@ class Controller final : public Control
     const Config& config() const { return config_; }
     // At a stop that detaches: nothing of the guard's needs is left behind.
     void put_back_sysctls();
+    // Why metrics are not exported; empty where they are.
+    void set_metrics_problem(std::string why);
 
   private:
     xdpctl_mode mode_in_force() const { return hand_.mode.value_or(config_.mode); }
@@ -119,7 +131,21 @@ class Controller final : public Control
     void learn_peacetime(const std::vector<DeviceCounters>& devices);
     // Commits config and hand together, then keeps and saves them; else nothing changed.
     Result<> change(Config config, HandState hand);
+    // The same again, where it is the host that changed.
+    void commit_again();
+    void save_state();
+    void set_condition(Condition id, const std::string& text, const std::string& identity);
+    void set_condition(Condition id, const std::string& text) { set_condition(id, text, text); }
+    void follow_conditions();
+    std::string missing_text() const;
+    std::string conntrack_text() const;
+    std::string allow_text() const;
+    std::string feed_copies_text() const;
+    std::vector<std::string> missing_interfaces() const;
+    HostLook look() const;
     Result<Applied> apply_locked(const std::string& toml, const std::string& name);
+    Result<> check_host(const Config& wanted, const std::string& toml, const std::string& name,
+                        std::vector<std::string>& warnings);
     Result<> attach_locked(const std::string& interface, AttachMode mode);
     Result<BanResult> ban_locked(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
     Result<> ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin);
@@ -127,7 +153,7 @@ class Controller final : public Control
     void ban_crowded_networks(const std::vector<BanOrder>& orders);
     std::map<std::string, uint32_t> number_reasons(const std::set<std::string>& texts);
     Result<> make_room(size_t wanted);
-    void note(const char* kind, std::string text);
+    void note(EventKind kind, std::string text, log::Level level = log::Level::info);
     std::string list_name(uint16_t list) const;
     std::vector<Explanation::Stand> stands_of(const Address& source) const;
     void tick_locked();
@@ -139,7 +165,8 @@ class Controller final : public Control
     void follow_links();
     void follow_routes();
     bool sockets_unseen(const Config& config) const;
-    std::vector<std::string> unseen_warnings() const;
+    std::string unseen_text() const;
+    std::string limits_text() const;
     bool can_answer(const LinkFacts& link);
     void watch_guards();
     void want_sysctls(const Sysctls& wanted);
@@ -226,9 +253,12 @@ class Controller final : public Control
     std::map<uint32_t, AnswerProof> answer_proofs_; // by ifindex
     Sampler sampler_;
     EventLog log_{4096};
+    AtRisk at_risk_;
     std::vector<Attachment> attachments_;
     std::map<uint32_t, std::string> device_names_;
     std::set<std::string> wanted_; // interfaces that shall be attached
+    std::map<std::string, std::string> attach_problems_; // of the last try, by interface
+    Conditions conditions_;
     BanCounts ban_counts_;
     uint64_t ban_entries_ = 0;
     bool bans_changed_ = false; // since they were saved
@@ -240,8 +270,14 @@ class Controller final : public Control
     bool started_ = false;
     bool config_ok_ = true;
     std::string config_error_;
+    // Why something is not as it should be; empty: it is.
     std::string state_problem_;
-    bool was_bypassed_ = false;
+    std::string bans_problem_;
+    std::map<std::string, std::string> unsaved_feeds_; // why, by name
+    std::string policy_problem_;
+    std::string host_problem_;
+    std::string metrics_problem_;
+    uint64_t next_save_ns_ = 0; // of a state that could not be saved
     std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
 };
 

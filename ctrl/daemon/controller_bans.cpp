@@ -83,11 +83,9 @@ void Controller::save_bans()
     if (saved) {
         saved = write_file_atomic(ban_file(), encode_bans(bans, reasons, clocks));
     }
-    if (!saved) {
-        const std::lock_guard lock(mutex_);
-        bans_changed_ = true; // tried again
-        log::error("bans are not saved: {}", saved.error().message);
-    }
+    const std::lock_guard lock(mutex_);
+    bans_problem_ = saved ? "" : "bans are not saved: " + saved.error().message;
+    bans_changed_ = bans_changed_ || !saved; // tried again
 }
 
 void Controller::run_heuristics(const std::vector<ClientSample>& clients)
@@ -216,9 +214,7 @@ std::map<std::string, uint32_t> Controller::number_reasons(const std::set<std::s
         });
     }
     if (!(hand_.ban_reasons == before)) {
-        if (auto saved = state_file_.save(hand_); !saved) {
-            log::error("{}", saved.error().message);
-        }
+        save_state();
     }
     return numbers;
 }

@@ -153,9 +153,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
             feeds_.took(name, read - begin, steady_ns() - apply);
             feeds_.taken(name, text, *taken, fetched.validators, fetched_s);
             feeds_.fetched(job, true, plane_.now_ns(), fetched_s);
-            if (auto saved = state_file_.save(hand_); !saved) { // its list's number
-                log::error("{}", saved.error().message);
-            }
+            save_state(); // its list's number
             note("feed",
                  fmt::format(
                      "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
@@ -178,8 +176,12 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         return;
     }
     const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(fetched.text)};
-    if (auto saved = feed_copies_.save(name, copy); !saved) {
-        log::error("{}: its copy is not saved: {}", name, saved.error().message);
+    const auto saved = feed_copies_.save(name, copy);
+    const std::lock_guard lock(mutex_);
+    if (saved) {
+        unsaved_feeds_.erase(name);
+    } else {
+        unsaved_feeds_[name] = saved.error().message;
     }
 }
 

@@ -29,10 +29,7 @@ void Controller::suspend_geo_unless_readable()
     const auto plan = geo_.plan_leniently(wanted);
     const auto done = plan ? set_geo_networks(*plan) : Result<>(plan.error());
     if (!done) {
-        note("geo", done.error().message + "; no rule of geo is in force");
         geo_.suspend(wanted, done.error().message);
-    } else if (!geo_.problem().empty()) {
-        note("geo", geo_.problem());
     }
 }
 
@@ -166,8 +163,6 @@ void Controller::follow_geo()
     const GeoConfig wanted = geo_wanted(config_, hand_);
     if (!plan) {
         geo_.failed(plan.error().message, stamp);
-        note("geo", plan.error().message + (geo_.is_suspended() ? "; no rule of geo is in force"
-                                                                : "; what was read before stays"));
         return;
     }
     if (!(plan->wanted == wanted) || geo_.in_force().bits != before.in_force().bits) {
@@ -176,22 +171,20 @@ void Controller::follow_geo()
     const size_t networks = plan->data->networks.size();
     const bool was_suspended = geo_.is_suspended();
     if (const auto lockout = geo_lockout(*plan, config_.allow)) {
-        note("geo", "the databases are other ones: " + lockout->text);
+        const std::string text = "the databases are other ones: " + lockout->text;
         if (lockout->certain) {
-            geo_.failed("the databases are other ones: " + lockout->text, stamp);
+            geo_.failed(text, stamp);
             return; // what was read before stays
         }
+        note("geo", text);
     }
     if (auto done = set_geo_networks(*plan); !done) {
         geo_.failed(done.error().message, stamp);
-        note("geo", done.error().message + "; what was read before stays");
         return;
     }
     geo_.keep(std::move(*plan));
     if (was_suspended) {
-        if (auto done = change(config_, hand_); !done) {
-            log::error("{}", done.error().message);
-        }
+        commit_again();
     }
     note("geo", fmt::format("databases read again: {} networks", networks));
 }

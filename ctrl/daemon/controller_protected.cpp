@@ -190,22 +190,13 @@ std::vector<std::string> Controller::protection_warnings() const
     return warnings;
 }
 
-// What does not fit is told once, and is in `status` as long as it does not.
 void Controller::tell_limit(const std::string& limit, const std::string& problem)
 {
-    const auto known = limits_hit_.find(limit);
     if (problem.empty()) {
-        if (known != limits_hit_.end()) {
-            note("config", fmt::format("{}: all fit again", limit));
-            limits_hit_.erase(known);
-        }
-        return;
+        limits_hit_.erase(limit);
+    } else {
+        limits_hit_[limit] = problem;
     }
-    if (known == limits_hit_.end()) {
-        note("config", problem);
-        log::warning("{}", problem);
-    }
-    limits_hit_[limit] = problem;
 }
 
 } // namespace xdpctl

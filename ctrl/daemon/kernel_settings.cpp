@@ -10,11 +10,22 @@ std::optional<std::string> KernelSettings::before(const std::string& name) const
     return found != changed_.end() ? std::optional(found->second.before) : std::nullopt;
 }
 
+std::string KernelSettings::problem() const
+{
+    std::string text;
+    for (const auto& [name, why] : problems_) {
+        text += (text.empty() ? "" : "; ") + why;
+    }
+    return text;
+}
+
 std::vector<std::string>
 KernelSettings::want(const Sysctls& wanted,
                      const std::function<void(const ChangedSysctls&)>& remember)
 {
     std::vector<std::string> said;
+    std::erase_if(problems_,
+                  [&wanted](const auto& problem) { return !wanted.contains(problem.first); });
     const ChangedSysctls changed = changed_;
     for (const auto& [name, change] : changed) {
         if (wanted.contains(name)) {
@@ -33,6 +44,7 @@ KernelSettings::want(const Sysctls& wanted,
     for (const auto& [name, value] : wanted) {
         const auto is = access_.read(name);
         if (is && *is == value) {
+            problems_.erase(name);
             continue;
         }
         if (is) {
@@ -48,9 +60,7 @@ KernelSettings::want(const Sysctls& wanted,
         if (changed_.erase(name) > 0) {
             remember(changed_);
         }
-        if (std::exchange(problems_[name], done.error().message) != done.error().message) {
-            said.push_back(done.error().message);
-        }
+        problems_[name] = done.error().message;
     }
     return said;
 }

@@ -40,9 +40,12 @@ class KernelSettings
 
     // Makes these what they are and puts back those that are not wanted any more.
     // `remember` is called before each change, so that a crash forgets nothing.
-    // Returns what was done, in words; problems are told once.
+    // Returns what was done, in words.
     std::vector<std::string> want(const Sysctls& wanted,
                                   const std::function<void(const ChangedSysctls&)>& remember);
+
+    // Why something that is wanted could not be set; else empty.
+    std::string problem() const;
 
     const ChangedSysctls& changed() const { return changed_; }
     // What this one was; nothing where it was not changed.

@@ -18,9 +18,16 @@ namespace
 
 constexpr uint64_t tick_us = tick_ns / 1000;
 
+struct Ticking {
+    Controller& controller;
+    const std::function<void()>& each_tick;
+};
+
 int on_tick(sd_event_source* source, uint64_t due_us, void* context)
 {
-    static_cast<Controller*>(context)->tick();
+    const auto* ticking = static_cast<Ticking*>(context);
+    ticking->controller.tick();
+    ticking->each_tick();
     sd_event_source_set_time(source, due_us + tick_us);
     return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
@@ -58,8 +65,9 @@ Result<> block_signals()
     return code == 0 ? Result<>(Done{}) : system_failure(code, "blocking signals");
 }
 
-Result<> run_loop(Controller& controller, int events_fd)
+Result<> run_loop(Controller& controller, int events_fd, const std::function<void()>& each_tick)
 {
+    Ticking ticking{controller, each_tick};
     sd_event* raw = nullptr;
     if (const int code = sd_event_new(&raw); code < 0) {
         return system_failure(code, "making the event loop");
@@ -68,7 +76,7 @@ Result<> run_loop(Controller& controller, int events_fd)
     uint64_t now_us = 0;
     sd_event_now(raw, CLOCK_MONOTONIC, &now_us);
     const int codes[] = {
-        sd_event_add_time(raw, nullptr, CLOCK_MONOTONIC, now_us + tick_us, 0, on_tick, &controller),
+        sd_event_add_time(raw, nullptr, CLOCK_MONOTONIC, now_us + tick_us, 0, on_tick, &ticking),
         sd_event_add_io(raw, nullptr, events_fd, EPOLLIN, on_events, &controller),
         sd_event_add_signal(raw, nullptr, SIGHUP, on_reload, &controller),
         sd_event_add_signal(raw, nullptr, SIGTERM, on_stop, &controller),

@@ -2,6 +2,8 @@
 // The event loop: tick, ring buffer, signals, watchdog.
 #pragma once
 
+#include <functional>
+
 #include "base/result.h"
 #include "daemon/controller.h"
 
@@ -9,8 +11,9 @@ namespace xdpctl
 {
 
 // Runs until SIGTERM or SIGINT. SIGHUP reloads. `events_fd` wakes the loop when
-// the ring buffer fills. Tells systemd when ready and keeps its watchdog fed.
-Result<> run_loop(Controller& controller, int events_fd);
+// the ring buffer fills; `each_tick` is called after each tick. Tells systemd when ready
+// and keeps its watchdog fed.
+Result<> run_loop(Controller& controller, int events_fd, const std::function<void()>& each_tick);
 
 // SIGTERM, SIGINT and SIGHUP are blocked, in all threads made later: the loop
 // reads them. Call before any thread is started.

@@ -6,16 +6,20 @@
 #include <CLI/CLI.hpp>
 
 #include "api/server.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "core/panic.h"
 #include "daemon/ban_saver.h"
 #include "daemon/bouncer_worker.h"
+#include "daemon/config_check.h"
 #include "daemon/controller.h"
 #include "daemon/feed_workers.h"
 #include "daemon/loop.h"
 #include "daemon/privileges.h"
 #include "dataplane/attachment.h"
 #include "dataplane/bpf_dataplane.h"
+#include "dataplane/panic.h"
 #include "exporter/exporter.h"
 #include "host/sysctl.h"
 
@@ -27,8 +31,16 @@ namespace
 class RealInterfaces final : public Interfaces
 {
   public:
-    explicit RealInterfaces(BpfObject& object) : object_(object) {}
+    RealInterfaces(BpfObject& object, std::string pin_directory)
+        : object_(object), pin_directory_(std::move(pin_directory))
+    {
+    }
     void set_dataplane(BpfDataplane* plane) { plane_ = plane; }
+    std::vector<std::string> freed_by_panic() override
+    {
+        return xdpctl::freed_by_panic(pin_directory_);
+    }
+    void forget_freed() override { xdpctl::forget_freed(pin_directory_); }
 
     Result<Attachment> attach(const std::string& name, AttachMode mode) override
     {
@@ -74,6 +86,7 @@ class RealInterfaces final : public Interfaces
 
   private:
     BpfObject& object_;
+    std::string pin_directory_;
     struct Behind {
         Attachment attachment;
         uint32_t dispatcher; // program id
@@ -103,11 +116,14 @@ void tell_origin(const BpfObject& object)
 
 // Until libxdp has loaded the program there are no maps to write a policy to.
 // So the first interface is attached in monitor mode with empty lists, which
-// is what zeroed maps mean, and the policy follows at once.
-Result<> bring_into_kernel(BpfObject& object, const Config& config)
+// is what zeroed maps mean, and the policy follows at once. In panic none is.
+Result<> bring_into_kernel(BpfObject& object, const Config& config, bool panic)
 {
     if (object.in_kernel()) {
         return Done{};
+    }
+    if (panic) {
+        return object.load();
     }
     std::optional<Error> problem;
     for (const std::string& name : config.interfaces) {
@@ -148,9 +164,42 @@ void detach_all(RealInterfaces& interfaces, const std::string& pin_directory)
         log::error("an interface still filters: its pins are kept, `xdpctl panic` frees it");
         return;
     }
+    if (is_panic_in_force(pin_directory)) { // the next start must know
+        log::info("stopped; {}", panic_text);
+        return;
+    }
     BpfObject::unpin(pin_directory);
     log::info("stopped; detached, nothing filters now");
 }
+
+// Metrics are of help, not of need: an address that is taken holds up nothing, and is
+// tried again.
+class MetricsServer
+{
+  public:
+    MetricsServer(Controller& controller, std::string listen)
+        : controller_(controller), listen_(std::move(listen))
+    {
+        follow();
+    }
+    void follow()
+    {
+        if (listen_.empty() || exporter_ || steady_ns() < next_ns_) {
+            return;
+        }
+        next_ns_ = steady_ns() + retry_ns;
+        auto started = Exporter::start(controller_, listen_);
+        controller_.set_metrics_problem(started ? "" : started.error().message);
+        exporter_ = started ? std::move(*started) : nullptr;
+    }
+
+  private:
+    static constexpr uint64_t retry_ns = 5 * ns_per_s;
+    Controller& controller_;
+    std::string listen_;
+    std::unique_ptr<Exporter> exporter_;
+    uint64_t next_ns_ = 0;
+};
 
 struct Options {
     std::string config_path = "/etc/xdpctl/xdpctl.toml";
@@ -167,6 +216,9 @@ Result<> run(const Options& options)
     if (!config) {
         return config.error();
     }
+    for (const ConfigFinding& finding : check_config(*config, HostLook::real())) {
+        log::warning("{}", to_string(finding, *text, options.config_path));
+    }
     if (auto done = block_signals(); !done) {
         return done;
     }
@@ -179,16 +231,20 @@ Result<> run(const Options& options)
     if (!lock) {
         return lock.error();
     }
+    const bool panic = is_panic_in_force(config->pin_directory); // also if the maps are replaced
     auto object = BpfObject::open(load);
     if (!object) {
         return object.error();
     }
-    if (auto done = bring_into_kernel(**object, *config); !done) {
+    if (auto done = bring_into_kernel(**object, *config, panic); !done) {
         return done;
     }
     auto plane = BpfDataplane::create(**object);
     if (!plane) {
         return plane.error();
+    }
+    if (panic) {
+        (*plane)->set_bypass(true);
     }
     tell_origin(**object);
 
@@ -199,20 +255,22 @@ Result<> run(const Options& options)
                           [reader = std::make_shared<HostReader>()] { return reader->read(); },
                           {read_sysctl, write_sysctl}};
     setup.read_receivers = read_unseen_receivers;
-    for (const std::string& mismatch : (*object)->size_mismatches()) {
-        setup.warnings.push_back("map size kept until the data path is loaded anew: " + mismatch);
-        log::warning("{}", setup.warnings.back());
+    setup.look = HostLook::real();
+    if (!(*object)->size_mismatches().empty()) {
+        setup.conditions[Condition::map_size_kept] =
+            fmt::format("map sizes are kept until the data path is loaded anew: {}",
+                        fmt::join((*object)->size_mismatches(), "; "));
     }
     auto cgroup = attach_clients(**object, config->cgroup, config->pin_directory);
     if (!cgroup) {
-        setup.warnings.push_back(cgroup.error().message + "; the SYN guard sees no completed "
-                                                          "handshakes and does not turn itself on");
-        log::warning("{}", setup.warnings.back());
+        setup.conditions[Condition::handshakes_unseen] =
+            cgroup.error().message +
+            "; the SYN guard sees no completed handshakes and does not turn itself on";
         setup.sees_handshakes = false;
     }
     setup.fresh_maps =
         (*object)->origin() == Origin::loaded || (*object)->origin() == Origin::replaced;
-    RealInterfaces interfaces(**object);
+    RealInterfaces interfaces(**object, config->pin_directory);
     interfaces.set_dataplane(plane->get());
     Controller controller(**plane, interfaces, std::move(setup));
     if (auto done = controller.start(); !done) {
@@ -231,21 +289,15 @@ Result<> run(const Options& options)
         return done;
     }
     (*api)->serve();
-    std::unique_ptr<Exporter> exporter;
-    if (!config->metrics_listen.empty()) {
-        auto started = Exporter::start(controller, config->metrics_listen);
-        if (!started) {
-            return started.error();
-        }
-        exporter = std::move(*started);
-    }
+    MetricsServer metrics(controller, config->metrics_listen);
     auto saver = std::make_unique<BanSaver>(controller);
     auto feeds = std::make_unique<FeedWorkers>(controller);
     auto bouncer = std::make_unique<BouncerWorker>(controller);
     controller.tick();
     log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),
               controller.status().attachments.size());
-    auto ended = run_loop(controller, (*plane)->events_epoll_fd());
+    auto ended =
+        run_loop(controller, (*plane)->events_epoll_fd(), [&metrics] { metrics.follow(); });
 
     bouncer.reset();
     feeds.reset();

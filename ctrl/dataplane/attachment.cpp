@@ -7,7 +7,6 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -16,8 +15,6 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
-
-#include <xdpctl/abi/maps.h>
 
 #include "base/log.h"
 
@@ -260,6 +257,47 @@ Result<Attachment> attach(BpfObject& object, const std::string& interface, Attac
     return failure("{}: the kernel took the program but does not show it", interface);
 }
 
+Result<Attachment> attach_pinned(int program_fd, const std::string& interface, bool native)
+{
+    const auto ifindex = index_of(interface);
+    if (!ifindex) {
+        return ifindex.error();
+    }
+    const uint32_t id = program_id_of(program_fd);
+    if (auto present = find(interface, *ifindex, id)) {
+        return *present;
+    }
+    bpf_prog_info info{};
+    uint32_t length = sizeof(info);
+    int code = bpf_obj_get_info_by_fd(program_fd, &info, &length);
+    if (code == 0 && info.type == BPF_PROG_TYPE_XDP) {
+        code = attach_alone(program_fd, *ifindex, native);
+    } else if (code == 0) { // an extension of libxdp's dispatcher
+        xdp_program* program = xdp_program__from_fd(dup(program_fd));
+        code = static_cast<int>(libxdp_get_error(program));
+        if (code == 0) {
+            code = attach_with_libxdp(program, *ifindex, native);
+            xdp_program__close(program);
+        }
+    }
+    if (code == -EBUSY || code == -EEXIST) {
+        return occupied(interface, *ifindex);
+    }
+    if (code != 0) {
+        return system_failure(code, fmt::format("attaching to {}", interface));
+    }
+    if (auto attached = find(interface, *ifindex, id)) {
+        return *attached;
+    }
+    return failure("{}: the kernel took the program but does not show it", interface);
+}
+
+Result<> find_interface(const std::string& interface)
+{
+    const auto ifindex = index_of(interface);
+    return ifindex ? Result<>(Done{}) : ifindex.error();
+}
+
 Result<> detach(int program_fd, const std::string& interface)
 {
     const auto ifindex = index_of(interface);
@@ -329,73 +367,6 @@ Result<std::string> attach_clients(const BpfObject& object, const std::string& c
         return system_failure(errno, "pinning " + pin);
     }
     return directory;
-}
-
-namespace
-{
-
-Result<> set_bypass(int control)
-{
-    const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
-    if (memory == MAP_FAILED) {
-        return system_failure(errno, "mapping the control words");
-    }
-    __atomic_store_n(&static_cast<xdpctl_control*>(memory)->bypass, 1, __ATOMIC_SEQ_CST);
-    munmap(memory, bytes);
-    return Done{};
-}
-
-// Takes the program off every interface; goes on where one refuses.
-Result<> detach_everywhere(int program, std::vector<std::string>& freed)
-{
-    std::optional<Error> problem;
-    for (const Attachment& attachment : attachments(program_id_of(program))) {
-        if (auto done = detach(program, attachment.interface); !done) {
-            problem = done.error();
-        } else {
-            freed.push_back(attachment.interface);
-        }
-    }
-    return problem ? Result<>(*problem) : Result<>(Done{});
-}
-
-} // namespace
-
-Result<std::vector<std::string>> panic(const std::string& pin_directory)
-{
-    const auto open_pin = [&pin_directory](const char* name) {
-        return Fd(bpf_obj_get(BpfObject::pin_path(pin_directory, name).c_str()));
-    };
-    // First the switch, which takes effect at once on every interface.
-    bool found = false;
-    int code = ENOENT;
-    for (const char* name : {"control", pin::previous_control}) {
-        if (const Fd control = open_pin(name); control.valid()) {
-            found = true;
-            if (auto done = set_bypass(control.get()); !done) {
-                return done.error();
-            }
-        } else if (errno != ENOENT) {
-            code = errno;
-        }
-    }
-    if (!found) {
-        return code == ENOENT
-                   ? failure(ErrorKind::not_found, "nothing is pinned in {}: xdpctl is not loaded",
-                             pin_directory)
-                   : system_failure(code, "opening the pins in " + pin_directory);
-    }
-    std::vector<std::string> freed;
-    std::optional<Error> problem;
-    for (const char* name : {pin::program, pin::previous_program}) {
-        if (const Fd program = open_pin(name); program.valid()) {
-            if (auto done = detach_everywhere(program.get(), freed); !done) {
-                problem = done.error();
-            }
-        }
-    }
-    return problem ? Result<std::vector<std::string>>(*problem) : freed;
 }
 
 } // namespace xdpctl

@@ -26,6 +26,12 @@ struct Attachment {
 // a foreign program.
 Result<Attachment> attach(BpfObject& object, const std::string& interface, AttachMode mode);
 
+// Attaches a program that is in the kernel already, in this mode only.
+Result<Attachment> attach_pinned(int program_fd, const std::string& interface, bool native);
+
+// not_found where this network namespace has no such interface.
+Result<> find_interface(const std::string& interface);
+
 // Takes our program off an interface; not_found where it is not there.
 Result<> detach(int program_fd, const std::string& interface);
 
@@ -45,9 +51,5 @@ bool needs_frags(const std::string& interface);
 // and pins the link; one that is pinned already is kept. Returns the directory.
 Result<std::string> attach_clients(const BpfObject& object, const std::string& cgroup,
                                    const std::string& pin_directory);
-
-// Without a daemon: bypass, detach everywhere, keep the pinned maps. Returns
-// the interfaces that were freed. not_found where nothing is pinned.
-Result<std::vector<std::string>> panic(const std::string& pin_directory);
 
 } // namespace xdpctl

@@ -182,7 +182,7 @@ void BpfObject::unpin(const std::string& directory)
 {
     std::vector<std::string> names = map_names();
     names.insert(names.end(), {pin::program, pin::judge, pin::clients, pin::clients_link,
-                               pin::previous_program, pin::previous_control});
+                               pin::previous_program, pin::previous_control, pin::freed});
     for (const std::string& name : names) {
         unlink(pin_path(directory, name).c_str());
     }

@@ -26,6 +26,7 @@ inline constexpr const char* clients_link = "clients_link";
 // Of a program that is being replaced.
 inline constexpr const char* previous_program = "previous_program";
 inline constexpr const char* previous_control = "previous_control";
+inline constexpr const char* freed = "freed_by_panic"; // interfaces; see panic.h
 } // namespace pin
 
 struct LoadOptions {

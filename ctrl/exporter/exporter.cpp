@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporter/exporter.h"
 
+#include <algorithm>
+
 #include <prometheus/client_metric.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
 
 #include "core/reasons.h"
+#include "host/listen.h"
 
 namespace xdpctl
 {
@@ -184,6 +187,22 @@ void add_maps(std::vector<MetricFamily>& out, const Snapshot& snapshot)
     out.push_back(most.take());
 }
 
+// All of them, so that a rule finds the ones that do not hold too.
+void add_conditions(std::vector<MetricFamily>& out, const std::vector<ActiveCondition>& active)
+{
+    Family family("xdpctl_condition",
+                  "1 while a state lasts that the operator must know of; `xdpctl status` has its "
+                  "text.",
+                  MetricType::Gauge);
+    for (const ConditionInfo& info : conditions) {
+        const bool holds = std::any_of(active.begin(), active.end(),
+                                       [&info](const auto& one) { return one.id == info.id; });
+        family.add(holds ? 1 : 0, {{"condition", std::string(info.name)},
+                                   {"severity", std::string(to_string(info.severity))}});
+    }
+    out.push_back(family.take());
+}
+
 void add_state(std::vector<MetricFamily>& out, const Status& status)
 {
     const auto gauge = [&out](const char* name, const char* help, double value,
@@ -203,6 +222,17 @@ void add_state(std::vector<MetricFamily>& out, const Status& status)
         attached.add(0, {{"device", missing}, {"mode", "none"}});
     }
     out.push_back(attached.take());
+    Family wanted("xdpctl_interface_wanted", "1 where the program shall run on the device.",
+                  MetricType::Gauge);
+    for (const std::string& name : status.wanted_interfaces) {
+        wanted.add(1, {{"device", name}});
+    }
+    out.push_back(wanted.take());
+    add_conditions(out, status.conditions);
+    gauge("xdpctl_conntrack_entries", "Connections that netfilter tracks.",
+          static_cast<double>(status.conntrack_entries));
+    gauge("xdpctl_conntrack_max_entries", "Room for them; 0 where there is no table.",
+          static_cast<double>(status.conntrack_max_entries));
     gauge("xdpctl_enforcing", "1 in enforce mode, 0 in monitor mode.",
           status.mode == XDPCTL_MODE_ENFORCE ? 1 : 0);
     gauge("xdpctl_panic", "1 while panic passes every packet.", status.bypass ? 1 : 0);
@@ -323,7 +353,9 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Control& control, const std::s
     try { // the library's way to say that it cannot listen
         exporter->exposer_ = std::make_unique<prometheus::Exposer>(listen, 1);
     } catch (const std::exception& problem) {
-        return failure("metrics.listen: cannot listen on {}: {}", listen, problem.what());
+        const auto why = can_listen(listen); // the library does not know
+        return failure("metrics are not exported: metrics.listen: {}",
+                       why ? problem.what() : why.error().message);
     }
     exporter->collectable_ = std::make_shared<StatusCollector>(control);
     exporter->exposer_->RegisterCollectable(exporter->collectable_);

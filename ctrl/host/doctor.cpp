@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "core/panic.h"
 #include "host/sysctl.h"
 
 namespace xdpctl
@@ -43,6 +44,8 @@ constexpr std::array tuned = {
 constexpr std::string_view recommended_queue = "4096"; // the kernel's own default since 5.4
 
 constexpr uint32_t backlog_least = 128;
+constexpr uint64_t conntrack_crowded = 50; // percent: a flood fills the rest in seconds
+constexpr uint64_t conntrack_full = 90;
 constexpr uint32_t one_buffer_mtu = 3498; // a page less headroom and shared info, with VLAN tags
 
 uint64_t number(const std::string& text)
@@ -127,9 +130,24 @@ Finding good(std::string check, std::string found)
     return {std::move(check), Health::good, std::move(found), "", "", {}};
 }
 
+// Whoever may not look cannot say that something is missing.
+Finding not_known(std::string check, const Error& why)
+{
+    const bool forbidden = why.kind == ErrorKind::permission;
+    return {std::move(check),
+            Health::unknown,
+            forbidden ? "not known: this user may not look" : "not known",
+            why.message,
+            forbidden ? "sudo xdpctl doctor" : "",
+            {}};
+}
+
 Finding check_mode(const HostReport& report, const LinkFacts& link, const Config& config)
 {
     const auto attached = report.xdp.find(link.name);
+    if (report.xdp_problem && attached == report.xdp.end()) {
+        return not_known(link.name + ": XDP", *report.xdp_problem);
+    }
     Finding finding =
         good(link.name + ": XDP", attached != report.xdp.end() ? attached->second : "not attached");
     const auto& wanted = config.interfaces;
@@ -137,8 +155,9 @@ Finding check_mode(const HostReport& report, const LinkFacts& link, const Config
         std::find(wanted.begin(), wanted.end(), link.name) != wanted.end()) {
         finding.health = Health::bad;
         finding.why = "it is configured, and nothing is filtered on it";
-        finding.command =
-            report.daemon ? fmt::format("xdpctl attach {}", link.name) : "systemctl start xdpctld";
+        finding.command = report.panic            ? std::string(panic_end_command)
+                          : report.daemon_problem ? "systemctl start xdpctld"
+                                                  : fmt::format("xdpctl attach {}", link.name);
     }
     if (finding.found == "generic") {
         finding.health = Health::warning;
@@ -236,7 +255,9 @@ void check_links(const HostReport& report, const Config& config, std::vector<Fin
                                 {}});
         }
     }
-    if (config.interfaces.empty()) {
+    if (report.config_problem) {
+        findings.push_back(not_known("configuration", *report.config_problem));
+    } else if (config.interfaces.empty()) {
         findings.push_back({"interfaces",
                             Health::bad,
                             "none is configured",
@@ -282,24 +303,62 @@ void check_services(const HostReport& report, const Config& config, std::vector<
 
 Finding check_daemon(const HostReport& report)
 {
-    if (!report.daemon) {
+    if (report.daemon_problem && report.daemon_problem->kind == ErrorKind::permission) {
+        return not_known("daemon", *report.daemon_problem);
+    }
+    if (report.daemon_problem) {
         return {"daemon",
                 Health::bad,
                 "does not answer",
-                "what is loaded goes on filtering, but nobody follows services and links, learns, "
-                "bans, or exports counters",
+                report.daemon_problem->message +
+                    "; what is loaded goes on filtering, but nobody follows services and links, "
+                    "learns, bans, or exports counters",
                 "systemctl enable --now xdpctld",
                 {}};
     }
-    if (report.panic) {
-        return {"daemon",
-                Health::bad,
-                "panic is in force",
-                "every packet passes",
-                "xdpctl attach INTERFACE",
-                {}};
-    }
     return good("daemon", "answers");
+}
+
+void check_panic(const HostReport& report, std::vector<Finding>& findings)
+{
+    if (report.panic) {
+        findings.push_back({"panic",
+                            Health::bad,
+                            "in force",
+                            std::string(panic_text),
+                            std::string(panic_end_command),
+                            {}});
+    }
+}
+
+void check_conntrack(const HostReport& report, std::vector<Finding>& findings)
+{
+    const uint64_t entries = report.facts.network.conntrack_entries;
+    const uint64_t most = report.facts.network.conntrack_max_entries;
+    if (most == 0) {
+        return; // nothing is tracked here
+    }
+    Finding finding = good("conntrack", fmt::format("{} of {} connections", entries, most));
+    const uint64_t percent = entries * 100 / most;
+    if (percent >= conntrack_crowded) {
+        finding.health = percent >= conntrack_full ? Health::bad : Health::warning;
+        finding.why = "when the table is full, netfilter drops what begins a new connection, "
+                      "behind the data path";
+        finding.command = fmt::format("sysctl -w net.netfilter.nf_conntrack_max={}", most * 4);
+    }
+    findings.push_back(finding);
+}
+
+void check_reported(const HostReport& report, std::vector<Finding>& findings)
+{
+    for (const HostReport::Reported& one : report.reported) {
+        findings.push_back({one.name,
+                            one.critical ? Health::bad : Health::warning,
+                            "reported by the daemon",
+                            one.text,
+                            "",
+                            {}});
+    }
 }
 
 bool is_mounted(const char* path, long magic)
@@ -313,7 +372,17 @@ bool is_mounted(const char* path, long magic)
 
 std::string_view to_string(Health health)
 {
-    return health == Health::good ? "ok" : health == Health::warning ? "warning" : "bad";
+    switch (health) {
+    case Health::good:
+        return "ok";
+    case Health::warning:
+        return "warning";
+    case Health::bad:
+        return "bad";
+    case Health::unknown:
+        break;
+    }
+    return "unknown";
 }
 
 std::vector<std::string> tuned_sysctls()
@@ -328,10 +397,13 @@ std::vector<std::string> tuned_sysctls()
 std::vector<Finding> diagnose(const HostReport& report, const Config& config)
 {
     std::vector<Finding> findings = {check_kernel(report), check_daemon(report)};
+    check_panic(report, findings);
+    check_reported(report, findings);
     check_mounts(report, findings);
     check_sysctls(report, findings);
     check_links(report, config, findings);
     check_services(report, config, findings);
+    check_conntrack(report, findings);
     return findings;
 }
 

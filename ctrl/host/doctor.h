@@ -23,19 +23,30 @@ struct HostReport {
     uint32_t cpus = 1;
     std::map<std::string, std::string> sysctls; // those of tuned_sysctls()
     HostFacts facts;
-    bool daemon = false;                    // it answers
-    bool panic = false;                     // and says that every packet passes
+    // Why the daemon does not say anything; none: it answers.
+    std::optional<Error> daemon_problem;
+    bool panic = false; // every packet passes
+    // What the daemon reports as wrong and nothing else here looks at.
+    struct Reported {
+        std::string name;
+        std::string text;
+        bool critical = false;
+    };
+    std::vector<Reported> reported;
     std::map<std::string, std::string> xdp; // interface -> "native" or "generic", where attached
+    // Why that is not known; none: it is.
+    std::optional<Error> xdp_problem;
+    std::optional<Error> config_problem; // the configuration may not be read
 };
 
-enum class Health { good, warning, bad };
+enum class Health { good, warning, bad, unknown };
 std::string_view to_string(Health health);
 
 struct Finding {
     std::string check; // "tcp_syncookies", "eth0: queues"
     Health health = Health::good;
     std::string found;
-    std::string why;     // it matters; empty where all is well
+    std::string why;     // it matters, or it is not known; empty where all is well
     std::string command; // that mends it; empty where none can
     // Safe to apply at once: sysctl name and value.
     std::optional<std::pair<std::string, std::string>> sysctl;

@@ -185,7 +185,9 @@ Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes)
                                    "net.ipv6.conf." + sysctl_word(info.name) + ".mtu", link.mtu)));
         apply_routes(routes, link);
     }
-    facts.conntrack = number("net.netfilter.nf_conntrack_count", 0) > 0;
+    facts.conntrack_entries = number("net.netfilter.nf_conntrack_count", 0);
+    facts.conntrack_max_entries = number("net.netfilter.nf_conntrack_max", 0);
+    facts.conntrack = facts.conntrack_entries > 0;
     facts.ephemeral_least =
         static_cast<uint32_t>(number("net.ipv4.ip_local_port_range", XDPCTL_PORTS));
     facts.rmem_max = static_cast<uint32_t>(number("net.core.rmem_max", 212992));

@@ -39,6 +39,8 @@ struct LinkFacts {
 struct NetworkFacts {
     std::vector<LinkFacts> links;
     bool conntrack = false; // connections are tracked here
+    uint64_t conntrack_entries = 0;
+    uint64_t conntrack_max_entries = 0; // 0: not known
     uint32_t rmem_max = 0;  // bytes
     uint32_t ephemeral_least = 0; // first port of ip_local_port_range (ip(7))
     int tcp_syncookies = 0;

@@ -49,9 +49,9 @@ void EventLog::append(std::deque<LogEvent>& events, LogEvent event)
     }
 }
 
-void EventLog::add(uint64_t unix_ms, std::string kind, std::string text)
+void EventLog::add(uint64_t unix_ms, EventKind kind, std::string text)
 {
-    append(decisions_, {0, unix_ms, std::move(kind), std::move(text), std::nullopt});
+    append(decisions_, {0, unix_ms, std::string(kind.name()), std::move(text), std::nullopt});
 }
 
 void EventLog::add(uint64_t unix_ms, const xdpctl_event& packet)

@@ -7,6 +7,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <xdpctl/abi/event.h>
@@ -16,8 +17,28 @@
 namespace xdpctl
 {
 
-inline constexpr std::array<const char*, 11> event_kinds = {
-    "packet", "ban", "unban", "mode", "config", "interface", "service", "guard", "feed", "protected", "panic"};
+inline constexpr std::array event_kinds = {"packet",   "ban",   "unban", "mode",     "config",
+                                           "interface", "service", "guard", "feed",     "crowdsec",
+                                           "geo",       "panic",   "host",  "state",  "protected"};
+
+// One of event_kinds; another word does not compile.
+class EventKind
+{
+  public:
+    consteval EventKind(const char* name) : name_(name)
+    {
+        for (const std::string_view kind : event_kinds) {
+            if (kind == name_) {
+                return;
+            }
+        }
+        throw "not in event_kinds";
+    }
+    constexpr std::string_view name() const { return name_; }
+
+  private:
+    std::string_view name_;
+};
 
 struct LogEvent {
     uint64_t sequence = 0; // from 1
@@ -39,7 +60,7 @@ class EventLog
   public:
     explicit EventLog(size_t capacity) : capacity_(capacity) {}
 
-    void add(uint64_t unix_ms, std::string kind, std::string text);
+    void add(uint64_t unix_ms, EventKind kind, std::string text);
     void add(uint64_t unix_ms, const xdpctl_event& packet);
 
     // Events after `sequence`, oldest first.

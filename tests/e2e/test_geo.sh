@@ -89,7 +89,7 @@ check_code 2 "a code that is none" xdpctl geo set 80 --only CHINA
 xdpctl geo set 80 --default
 cp "$DIR/xdpctl.toml" "$DIR/wrong.toml"
 sed -i 's/"CN"/"ZZ"/' "$DIR/wrong.toml"
-check_code 4 "a configuration with it is not taken" xdpctl apply "$DIR/wrong.toml"
+check_code 6 "a configuration with it is not taken" xdpctl apply "$DIR/wrong.toml"
 
 xdpctl geo set 443 --closed US
 

@@ -144,6 +144,9 @@ class FakeInterfaces final : public Interfaces
   public:
     std::map<std::string, Attachment> present;
     std::string refuses; // the name of an interface that cannot be attached
+    std::vector<std::string> freed; // by panic
+    std::vector<std::string> freed_by_panic() override { return freed; }
+    void forget_freed() override { freed.clear(); }
 
     Result<Attachment> attach(const std::string& name, AttachMode) override
     {

@@ -2,9 +2,13 @@
 #include <catch2/catch.hpp>
 
 #include <filesystem>
+#include <fstream>
+#include <functional>
+#include <thread>
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +16,7 @@
 #include "api/codec.h"
 #include "api/routes.h"
 #include "api/server.h"
+#include "base/fd.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
 
@@ -134,6 +139,140 @@ TEST_CASE("wrong requests get their kind back and change nothing")
     CHECK(client.get("/v1/events?since=x").error().kind == ErrorKind::usage);
     CHECK((*client.get("/v1/status"))["generation"] == 1);
     CHECK(ApiClient("/nonexistent").get("/v1").error().kind == ErrorKind::unreachable);
+}
+
+namespace
+{
+
+// A daemon that takes connections and does with them what `then` does.
+struct Listener {
+    std::string path = fmt::format("/tmp/xdpctl-test-listener-{}.sock", getpid());
+    Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    std::thread thread;
+
+    Listener(int backlog, std::function<void(int)> then)
+    {
+        unlink(path.c_str());
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+        REQUIRE(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+        REQUIRE(listen(fd.get(), backlog) == 0);
+        if (then) {
+            thread = std::thread([this, then] {
+                const Fd peer(accept(fd.get(), nullptr, nullptr));
+                char byte = 0;
+                (void)!recv(peer.get(), &byte, 1, 0); // there is a request
+                then(peer.get());
+            });
+        }
+    }
+    ~Listener()
+    {
+        if (thread.joinable()) {
+            thread.join();
+        }
+        unlink(path.c_str());
+    }
+};
+
+} // namespace
+
+TEST_CASE("a daemon that is slow, busy or gone is told apart from one that does not run")
+{
+    const auto told = [](const Result<json>& answer) {
+        REQUIRE_FALSE(answer);
+        CHECK(answer.error().kind == ErrorKind::unreachable);
+        return answer.error().message;
+    };
+    {
+        const Listener slow(8, [](int) { std::this_thread::sleep_for(std::chrono::seconds(2)); });
+        const auto words = told(ApiClient(slow.path, 1).put("/v1/mode", {{"mode", "enforce"}}));
+        CHECK_THAT(words, Catch::Contains("no answer within 1 s"));
+        CHECK_THAT(words, Catch::Contains("Whether the change was made is not known"));
+        CHECK_THAT(words, !Catch::Contains("is it running"));
+    }
+    {
+        const Listener gone(8, [](int peer) { shutdown(peer, SHUT_RDWR); });
+        const auto words = told(ApiClient(gone.path, 5).get("/v1/status"));
+        CHECK_THAT(words, Catch::Contains("closed the connection"));
+        CHECK_THAT(words, !Catch::Contains("Whether the change")); // it was a question
+    }
+    {
+        const Listener full(0, {});
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        full.path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+        const Fd queued(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        REQUIRE(connect(queued.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+        CHECK_THAT(told(ApiClient(full.path, 1).get("/v1/status")),
+                   Catch::Contains("xdpctld is busy"));
+    }
+    CHECK_THAT(told(ApiClient("/tmp/xdpctl-test-none.sock").get("/v1/status")),
+               Catch::Contains("is it running?"));
+}
+
+TEST_CASE("a file in place of the socket is left alone")
+{
+    Served served;
+    const std::string path = served.directory + "/precious";
+    std::ofstream(path) << "data";
+    const auto bound = ApiServer::bind(*served.controller, path, "");
+    REQUIRE_FALSE(bound);
+    CHECK_THAT(bound.error().message, Catch::Contains("is not a socket"));
+    CHECK(std::filesystem::file_size(path) == 4);
+}
+
+TEST_CASE("a change that a restart would forget says so")
+{
+    Served served;
+    const ApiClient client(served.socket);
+    CHECK_FALSE(client.put("/v1/mode", {{"mode", "enforce"}})->contains("not_saved"));
+    const std::string state = served.directory + "/state.json.new";
+    std::filesystem::create_directory(state); // where it is written first
+    const auto not_saved = [](const Result<json>& answer) {
+        REQUIRE(answer);
+        return answer->value("not_saved", "");
+    };
+    CHECK_THAT(not_saved(client.put("/v1/mode", {{"mode", "monitor"}})), Catch::Contains(state));
+    CHECK_THAT(not_saved(client.post("/v1/allow", {{"entries", {"192.0.2.1"}}})),
+               Catch::Contains(state));
+    CHECK_THAT(not_saved(client.remove("/v1/allow", {{"entries", {"192.0.2.1"}}})),
+               Catch::Contains(state));
+    const json status = *client.get("/v1/status");
+    REQUIRE(status["conditions"].size() == 1);
+    CHECK(status["conditions"][0]["name"] == "state_not_saved");
+    CHECK(status["conditions"][0]["severity"] == "warning");
+    CHECK(status["warnings"][0] == status["conditions"][0]["text"]);
+    std::filesystem::remove(state);
+    CHECK(not_saved(client.put("/v1/mode", {{"mode", "enforce"}})).empty());
+}
+
+TEST_CASE("panic by the API: attach is refused, the end is an answer of its own")
+{
+    Served served;
+    const ApiClient client(served.socket);
+    CHECK(client.post("/v1/panic/end", json::object()).error().kind == ErrorKind::not_found);
+    served.plane.bypassed = true;
+    served.interfaces.freed = {"a"};
+    CHECK(client.post("/v1/attach", {{"interface", "a"}}).error().kind == ErrorKind::refused);
+    const auto end = client.post("/v1/panic/end", json::object());
+    REQUIRE(end);
+    CHECK((*end)["attached"][0]["name"] == "a");
+    CHECK((*end)["failed"].empty());
+    CHECK((*end)["schema_version"] == schema_version);
+}
+
+TEST_CASE("allowing nearly everybody needs force, and only true is force")
+{
+    Served served;
+    const ApiClient client(served.socket);
+    json body = {{"entries", {"0.0.0.0/0"}}};
+    CHECK(client.post("/v1/allow", body).error().kind == ErrorKind::refused);
+    body["force"] = "yes";
+    CHECK(client.post("/v1/allow", body).error().kind == ErrorKind::refused);
+    body["force"] = true;
+    CHECK(client.post("/v1/allow", body));
 }
 
 TEST_CASE("a second daemon on the same socket is refused")

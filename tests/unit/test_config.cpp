@@ -266,3 +266,58 @@ TEST_CASE("diff tells what a reload cannot change")
           std::vector<std::string>{"mode: monitor -> enforce", "maps.bans: 0 -> 5"});
     CHECK(needs_reload(Config{}, wanted) == std::vector<std::string>{"maps.bans"});
 }
+
+TEST_CASE("metrics.listen is an address with a port that exists")
+{
+    for (const char* good : {"", "127.0.0.1:9417", "[::1]:9417", "9417", "localhost:1",
+                             "127.0.0.1:9417,[::1]:65535"}) {
+        INFO(good);
+        const auto config = parse_config(fmt::format("metrics.listen = \"{}\"", good), "x");
+        REQUIRE(config);
+        CHECK(config->metrics_listen == good);
+    }
+    for (const char* wrong : {"127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1", "127.0.0.1:", ":9417",
+                              "::1:9417", "[::1]", "127.0.0.1:94x", "127.0.0.1:9417,", "9417s"}) {
+        INFO(wrong);
+        const auto config = parse_config(fmt::format("\nmetrics.listen = \"{}\"", wrong), "x");
+        REQUIRE_FALSE(config);
+        CHECK(config.error().kind == ErrorKind::invalid_config);
+        CHECK_THAT(config.error().message, Catch::StartsWith("x:2: metrics.listen: '"));
+    }
+    CHECK(parse_listen("[::1]:9417")->at(0).host == "::1");
+}
+
+TEST_CASE("what no host can have is refused with the file")
+{
+    CHECK_THAT(parse_config("paths.pins = \"/tmp/x\"", "x").error().message,
+               Catch::Contains("x:1: paths.pins: must be below /sys/fs/bpf"));
+    CHECK_THAT(parse_config(fmt::format("api.socket = \"/{}\"", std::string(107, 's')), "x")
+                   .error()
+                   .message,
+               Catch::Contains("x:1: api.socket: must have 1 to 107 bytes"));
+}
+
+TEST_CASE("a key is found by its line, else its section")
+{
+    const char* text = "mode = \"monitor\"\n[crowdsec]\nurl = \"http://192.0.2.1\"\n"
+                       "[[feeds]]\nname = \"a\"\nurl = \"/a\"\n[[feeds]]\nname = \"b\"\nurl = \"/b\"\n";
+    CHECK(config_line(text, "mode") == 1);
+    CHECK(config_line(text, "crowdsec.url") == 3);
+    CHECK(config_line(text, "crowdsec.key_file") == 2);
+    CHECK(config_line(text, "feeds[1].url") == 9);
+    CHECK(config_line(text, "metrics.listen") == 0);
+    CHECK(config_line("not toml", "mode") == 0);
+}
+
+TEST_CASE("how wide a prefix may be allowed")
+{
+    for (const char* fine : {"10.0.0.0/8", "192.0.2.0/24", "192.0.2.1", "2001:db8::/32", "fc00::/7",
+                             "fe80::/10", "2001:db8::1"}) {
+        INFO(fine);
+        CHECK_FALSE(too_wide_to_allow(*parse_prefix(fine)));
+    }
+    for (const char* wide : {"0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/3", "2001::/31", "fc00::/6"}) {
+        INFO(wide);
+        CHECK(too_wide_to_allow(*parse_prefix(wide)));
+    }
+}

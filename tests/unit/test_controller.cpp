@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "core/panic.h"
 #include "daemon/controller.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
@@ -23,6 +24,8 @@ struct House {
     std::unique_ptr<Controller> controller;
 
     HostFacts host;
+    bool host_fails = false;
+    HostLook look;
     Sysctls sysctls = {{"net.ipv4.tcp_syncookies", "1"}, {"net.ipv4.tcp_timestamps", "1"}};
 
     explicit House(Config config = {})
@@ -47,7 +50,10 @@ struct House {
         host.addresses = {"198.51.100.1"_ip};
         host.dependencies = {{"198.51.100.1"_net, Protection::OWN_ADDRESS, "eth0"}};
         ControllerSetup setup{"1", directory + "/x.toml", config, {}, {}, {}};
-        setup.read_host = [this] { return Result<HostFacts>(host); };
+        setup.read_host = [this] {
+            return host_fails ? Result<HostFacts>(failure("no netlink")) : Result<HostFacts>(host);
+        };
+        setup.look = look;
         setup.sysctls.read = [this](const std::string& name) {
             return Result<std::string>(sysctls.at(name));
         };
@@ -57,6 +63,21 @@ struct House {
         };
         controller = std::make_unique<Controller>(plane, interfaces, std::move(setup));
         REQUIRE(controller->start());
+    }
+    std::string condition(const std::string& name) const
+    {
+        for (const ActiveCondition& one : controller->status().conditions) {
+            if (condition_info(one.id).name == name) {
+                return one.text;
+            }
+        }
+        return "";
+    }
+    size_t events(const std::string& kind) const
+    {
+        const auto all = controller->events(0);
+        return static_cast<size_t>(std::count_if(
+            all.begin(), all.end(), [&kind](const LogEvent& e) { return e.kind == kind; }));
     }
     void write_config(const std::string& text) const
     {
@@ -374,18 +395,226 @@ TEST_CASE("a configuration whose interface cannot be attached changes nothing")
     CHECK(house.interfaces.present.contains("b"));
 }
 
-TEST_CASE("after a panic a restart attaches nothing; attach ends the panic")
+TEST_CASE("after a panic a restart attaches nothing; only its end attaches, and all")
 {
     Config config;
-    config.interfaces = {"a"};
+    config.interfaces = {"a", "b", "c"};
     House house(config);
     house.plane.bypassed = true;
+    house.interfaces.freed = {"a", "by_hand"};
     house.restart(config);
     REQUIRE(house.controller->attach_configured());
     CHECK(house.interfaces.present.empty());
     CHECK(house.logged("panic"));
-    REQUIRE(house.controller->attach("a"));
+    CHECK(house.condition("panic") == panic_text);
+    CHECK(house.condition("interface_not_attached").empty()); // told once, as panic
+
+    const auto refused = house.controller->attach("a");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == ErrorKind::refused);
+    CHECK(refused.error().message == panic_text);
+    CHECK(house.plane.bypassed);
+    CHECK(house.interfaces.present.empty());
+
+    REQUIRE(house.controller->detach("b")); // it shall not come back with the end
+    CHECK(house.controller->detach("b").error().kind == ErrorKind::not_found);
+    house.interfaces.refuses = "c";
+    const auto end = house.controller->end_panic();
+    REQUIRE(end);
     CHECK_FALSE(house.plane.bypassed);
+    CHECK(house.interfaces.present.size() == 2);
+    CHECK(house.interfaces.present.contains("a"));
+    CHECK(house.interfaces.present.contains("by_hand"));
+    CHECK(house.interfaces.freed.empty());
+    REQUIRE(end->failed.size() == 1);
+    CHECK(end->failed[0].interface == "c");
+    CHECK(house.condition("panic").empty());
+    CHECK(house.condition("interface_not_attached") ==
+          "nothing is filtered on c (c already runs a foreign program)");
+    CHECK(house.controller->end_panic().error().kind == ErrorKind::not_found);
+    REQUIRE(house.controller->attach("a"));
+}
+
+TEST_CASE("a state that cannot be saved is said until it is saved")
+{
+    House house;
+    const std::string state = house.directory + "/state";
+    std::filesystem::remove_all(state);
+    std::ofstream(state) << "in the way";
+    REQUIRE(house.controller->set_mode(XDPCTL_MODE_ENFORCE)); // in force all the same
+    CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
+    CHECK_THAT(house.controller->unsaved(), Catch::Contains(state));
+    CHECK_THAT(house.condition("state_not_saved"), Catch::Contains("not saved"));
+    CHECK(house.events("state") == 1);
+    house.controller->tick();
+    CHECK(house.events("state") == 1); // told once
+    std::filesystem::remove(state);
+    house.plane.now += 11 * ns_per_s; // without another change
+    house.controller->tick();
+    CHECK(house.controller->unsaved().empty());
+    CHECK(house.condition("state_not_saved").empty());
+    CHECK(house.events("state") == 2);
+    house.restart({});
+    CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
+}
+
+TEST_CASE("bans that cannot be saved are said until they are")
+{
+    House house;
+    REQUIRE(house.controller->ban({{"203.0.113.7"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
+    const std::string state = house.directory + "/state";
+    std::filesystem::remove_all(state);
+    std::ofstream(state) << "in the way";
+    house.controller->save_bans();
+    CHECK_THAT(house.condition("bans_not_saved"), Catch::Contains(state));
+    std::filesystem::remove(state);
+    house.controller->save_bans();
+    CHECK(house.condition("bans_not_saved").empty());
+    CHECK(house.events("state") == 2);
+}
+
+TEST_CASE("a connection tracking table without room is said once, until it has room again")
+{
+    House house;
+    const auto entries = [&house](uint64_t count) {
+        house.host.network.conntrack_entries = count;
+        house.host.network.conntrack_max_entries = 1000;
+        house.plane.now += 2 * ns_per_s;
+        house.controller->tick();
+        return house.condition("conntrack_full");
+    };
+    CHECK(entries(899).empty());
+    CHECK_THAT(entries(900), Catch::Contains("full to 90% (900 of 1000)"));
+    CHECK_THAT(entries(1000), Catch::Contains("full to 100%"));
+    CHECK_FALSE(entries(800).empty());
+    CHECK(house.events("host") == 1);
+    CHECK(entries(799).empty());
+    CHECK(house.events("host") == 2);
+    CHECK(house.controller->status().conntrack_entries == 799);
+}
+
+TEST_CASE("an interface that is not attached is said with its cause")
+{
+    Config config;
+    config.interfaces = {"a", "b"};
+    House house(config);
+    house.interfaces.refuses = "b";
+    REQUIRE(house.controller->attach_configured());
+    CHECK(house.condition("interface_not_attached") ==
+          "nothing is filtered on b (b already runs a foreign program)");
+    const size_t events = house.events("interface"); // one for a, one for b
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK(house.events("interface") == events);
+    CHECK(house.controller->status().wanted_interfaces == std::vector<std::string>{"a", "b"});
+    house.interfaces.refuses = "";
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    house.controller->tick();
+    CHECK(house.condition("interface_not_attached").empty());
+    CHECK(house.events("interface") == events + 2); // attached, and all is well
+}
+
+TEST_CASE("a policy that the data path refuses in the background is said")
+{
+    House house;
+    house.plane.fail_commit = true;
+    house.host.backlogs = {{443, 4096}};
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK_THAT(house.condition("policy_not_committed"), Catch::Contains("the kernel says no"));
+    house.plane.fail_commit = false;
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK(house.condition("policy_not_committed").empty());
+}
+
+TEST_CASE("what the start found and what others report lasts")
+{
+    House house;
+    house.controller->set_metrics_problem("127.0.0.1:9417: Address already in use");
+    house.controller->tick();
+    CHECK_THAT(house.condition("metrics_unavailable"), Catch::Contains("9417"));
+    house.controller->set_metrics_problem("");
+    CHECK(house.condition("metrics_unavailable").empty());
+    house.host.services_problem = "no sock_diag";
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK_THAT(house.condition("services_unknown"), Catch::Contains("no sock_diag"));
+    house.host_fails = true;
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK_THAT(house.condition("host_unknown"), Catch::Contains("no netlink"));
+}
+
+TEST_CASE("hardly anybody means to allow everybody")
+{
+    House house;
+    for (const char* wide : {"0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"}) {
+        INFO(wide);
+        const std::vector<Prefix> prefixes = {"192.0.2.0/24"_net, parse_prefix(wide).value()};
+        const auto refused = house.controller->allow(prefixes);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().kind == ErrorKind::refused);
+        CHECK_THAT(refused.error().message, Catch::Contains(wide) && Catch::Contains("--force"));
+        CHECK(house.controller->allowed().empty()); // nothing of it
+    }
+    CHECK(house.condition("allow_too_wide").empty());
+    REQUIRE(house.controller->allow({"0.0.0.0/0"_net}, true));
+    CHECK_THAT(house.condition("allow_too_wide"), Catch::Contains("0.0.0.0/0"));
+    REQUIRE(house.controller->disallow({"0.0.0.0/0"_net}));
+    CHECK(house.condition("allow_too_wide").empty());
+    const auto applied = house.controller->apply("lists.allow = [\"::/0\"]", "x");
+    REQUIRE(applied);
+    CHECK(std::any_of(applied->warnings.begin(), applied->warnings.end(), [](const auto& warning) {
+        return warning.starts_with("x:1: lists.allow: ::/0 is wider");
+    }));
+    CHECK_FALSE(house.condition("allow_too_wide").empty());
+}
+
+TEST_CASE("check says what apply would; apply refuses only what it brings in")
+{
+    House house;
+    house.look.find_interface = [](const std::string& name) {
+        return name == "gone" ? Result<>(failure(ErrorKind::not_found, "no interface named gone"))
+                              : Result<>(Done{});
+    };
+    house.look.files = true;
+    const std::string gone = "interfaces = [\"gone\"]\n";
+    const std::string keyless = "\n[crowdsec]\nurl = \"http://192.0.2.1\"\nkey_file = \"" +
+                                house.directory + "/none\"\n";
+    const std::string socket = "[api]\nsocket = \"" + house.directory + "/s\"\n";
+    house.restart({});
+    for (const auto& [text, words] :
+         {std::pair(gone, "x:1: interfaces: no interface named gone"),
+          {keyless, "x:4: crowdsec.key_file: the key of CrowdSec's API: "}}) {
+        const auto checked = house.controller->check(text + socket, "x");
+        REQUIRE_FALSE(checked);
+        CHECK(checked.error().kind == ErrorKind::invalid_config);
+        CHECK_THAT(checked.error().message, Catch::Contains(words));
+        const auto applied = house.controller->apply(text + socket, "x");
+        REQUIRE_FALSE(applied);
+        CHECK(applied.error().kind == ErrorKind::invalid_config);
+        CHECK(applied.error().message == "nothing was changed: " + checked.error().message);
+        CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
+    }
+    Config running; // the start took it, and what was missing is missing still
+    running.interfaces = {"gone"};
+    running.crowdsec.url = "http://192.0.2.1";
+    running.crowdsec.key_file = house.directory + "/none";
+    running.socket_path = house.directory + "/s";
+    house.restart(running);
+    house.interfaces.refuses = "gone";
+    (void)house.controller->attach_configured();
+    const auto applied = house.controller->apply("mode = \"enforce\"\n" + gone + keyless + socket, "x");
+    REQUIRE(applied);
+    CHECK(house.controller->status().mode == XDPCTL_MODE_ENFORCE);
+    const auto warns = [&applied](const char* words) {
+        return std::any_of(applied->warnings.begin(), applied->warnings.end(),
+                           [words](const auto& w) { return w.find(words) != std::string::npos; });
+    };
+    CHECK(warns("x:2: interfaces: no interface named gone"));
+    CHECK(warns("crowdsec.key_file"));
 }
 
 TEST_CASE("a new listener gets its guard, and the guard its sysctls while it answers")

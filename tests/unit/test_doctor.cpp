@@ -28,7 +28,6 @@ HostReport healthy()
     link.receive_queues_most = 8;
     report.facts.network.links = {link};
     report.facts.backlogs = {{443, 4096}};
-    report.daemon = true;
     report.xdp = {{"eth0", "native"}};
     return report;
 }
@@ -107,6 +106,56 @@ TEST_CASE("each weakness is found, with the reason and the command")
           [](R, C c) { c.guard.modes[443] = XDPCTL_GUARD_OFF; });
     check("services", Health::bad, "inet_diag",
           [](R r, C) { r.facts.services_problem = "no sock_diag"; });
+    check("daemon", Health::bad, "systemctl", [](R r, C) {
+        r.daemon_problem = failure(ErrorKind::unreachable, "nobody answers");
+    });
+    check("panic", Health::bad, "xdpctl panic --end", [](R r, C) { r.panic = true; });
+    check("conntrack", Health::warning, "nf_conntrack_max=4000", [](R r, C) {
+        r.facts.network.conntrack_entries = 500;
+        r.facts.network.conntrack_max_entries = 1000;
+    });
+    check("conntrack", Health::bad, "nf_conntrack_max=4000", [](R r, C) {
+        r.facts.network.conntrack_entries = 900;
+        r.facts.network.conntrack_max_entries = 1000;
+    });
+    check("state_not_saved", Health::warning, "", [](R r, C) {
+        r.reported = {{"state_not_saved", "No space left on device", false}};
+    });
+    check("policy_not_committed", Health::bad, "", [](R r, C) {
+        r.reported = {{"policy_not_committed", "the kernel says no", true}};
+    });
+}
+
+TEST_CASE("whoever may not look is told so, not that nothing runs")
+{
+    HostReport report = healthy();
+    const Error forbidden = failure(ErrorKind::permission, "no permission for the socket");
+    report.daemon_problem = forbidden;
+    report.xdp.clear();
+    report.xdp_problem = forbidden;
+    report.config_problem = forbidden;
+    for (const char* check : {"daemon", "eth0: XDP", "configuration"}) {
+        INFO(check);
+        const Finding finding = find(report, Config{}, check);
+        CHECK(finding.health == Health::unknown);
+        CHECK_THAT(finding.found, Catch::Contains("may not look"));
+        CHECK(finding.why == forbidden.message);
+    }
+    for (const Finding& finding : diagnose(report, Config{})) {
+        INFO(finding.check << ": " << finding.found);
+        CHECK(finding.health != Health::bad);
+    }
+}
+
+TEST_CASE("with the daemon dead, what the kernel filters is seen")
+{
+    HostReport report = healthy();
+    report.daemon_problem = failure(ErrorKind::unreachable, "nobody answers");
+    CHECK(find(report, configured(), "eth0: XDP").health == Health::good);
+    report.xdp.clear();
+    CHECK(find(report, configured(), "eth0: XDP").health == Health::bad);
+    report.panic = true;
+    CHECK(find(report, configured(), "eth0: XDP").command == "xdpctl panic --end");
 }
 
 TEST_CASE("only sysctls are safe to fix at once")

@@ -30,7 +30,11 @@ Status busy_status()
     Status status;
     status.version = "1";
     status.attachments = {{"eth0", 2, true, false}};
+    status.wanted_interfaces = {"eth0", "eth1"};
     status.missing_interfaces = {"eth1"};
+    status.conditions = {{Condition::conntrack_full, "full", 1}};
+    status.conntrack_entries = 9;
+    status.conntrack_max_entries = 10;
     status.snapshot = snapshot;
     return status;
 }
@@ -53,6 +57,25 @@ TEST_CASE("received is passed, answered, dropped, or would have been")
         CHECK(sum("received") ==
               sum("passed") + sum("answered") + sum("dropped") + sum("would_drop"));
     }
+}
+
+TEST_CASE("every state that matters is a metric, also while it does not hold")
+{
+    std::map<std::string, std::map<std::string, double>> values; // by name, then first label
+    for (const auto& family : metrics_of(busy_status())) {
+        for (const auto& metric : family.metric) {
+            values[family.name][metric.label.empty() ? "" : metric.label[0].value] =
+                metric.gauge.value;
+        }
+    }
+    CHECK(values["xdpctl_condition"].size() == conditions.size());
+    CHECK(values["xdpctl_condition"]["conntrack_full"] == 1);
+    CHECK(values["xdpctl_condition"]["state_not_saved"] == 0);
+    CHECK(values["xdpctl_interface_wanted"].size() == 2);
+    CHECK(values["xdpctl_program_attached"]["eth0"] == 1);
+    CHECK(values["xdpctl_program_attached"]["eth1"] == 0);
+    CHECK(values["xdpctl_conntrack_entries"][""] == 9);
+    CHECK(values["xdpctl_conntrack_max_entries"][""] == 10);
 }
 
 TEST_CASE("even a host that met every reason has at most 500 series")

@@ -72,6 +72,9 @@ Result<> check_prefixes(const std::vector<std::string>& prefixes)
 Outcome print_added(const Context& context, const json& answer)
 {
     const json refused = answer.value("refused", json::array());
+    if (answer.contains("not_saved")) {
+        return report_change(context, answer, fmt::format("{} added", answer["added"].dump()));
+    }
     if (context.json) {
         print_json(answer);
     } else {
@@ -117,12 +120,8 @@ Outcome remove(const Context& context, const char* path, const std::vector<std::
     if (!answer) {
         return answer.error();
     }
-    if (context.json) {
-        print_json(*answer);
-    } else {
-        fmt::print("{} removed\n", (*answer)["removed"].get<uint64_t>());
-    }
-    return 0;
+    return report_change(context, *answer,
+                         fmt::format("{} removed", (*answer)["removed"].get<uint64_t>()));
 }
 
 void print_bans(const json& answer)
@@ -230,9 +229,11 @@ Action setup_ban(CLI::App& app)
 Action setup_allow(CLI::App& app)
 {
     const auto options = add_common(app);
+    options->add->add_flag("--force", options->force, "however wide it is");
     return [options](const Context& context) -> Outcome {
         if (options->add->parsed()) {
-            return add(context, "/v1/allow", options->prefixes, json::object());
+            return add(context, "/v1/allow", options->prefixes,
+                       options->force ? json{{"force", true}} : json::object());
         }
         if (options->del->parsed()) {
             return remove(context, "/v1/allow", options->prefixes, json::object());

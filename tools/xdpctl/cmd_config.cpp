@@ -2,6 +2,9 @@
 // check, diff, apply, mode
 #include "api/codec.h"
 #include "core/config.h"
+#include "core/panic.h"
+#include "daemon/config_check.h"
+#include "host/facts.h"
 #include "output.h"
 #include "verbs.h"
 
@@ -34,15 +37,75 @@ Result<json> config_body(const Context& context, const std::string& file)
     return json{{"config", *text}, {"name", name}};
 }
 
-Outcome check(const Context& context, const std::string& file)
+// As the daemon would look, where none can be asked.
+HostLook look_without_daemon(const Config& config, const Error& why)
 {
-    auto body = config_body(context, file);
+    HostLook look = HostLook::real();
+    if (why.kind == ErrorKind::permission) {
+        look.can_listen = {}; // most likely it is the daemon who listens there
+    }
+    if (auto facts = read_host_facts()) {
+        look.refuses_ban = [guard = make_guard(*facts, config.allow)](const Prefix& prefix) {
+            return guard.refuses(prefix);
+        };
+    }
+    return look;
+}
+
+// Of a file that parse_config() takes: what this host has against it, as warnings, or as
+// an error.
+Result<json> check_here(const Context& context, const json& body, bool offline)
+{
+    const std::string toml = body["config"];
+    const std::string name = body["name"];
+    HostLook look;
+    const Config config = *parse_config(toml, name);
+    if (!offline) {
+        auto answer = context.api().post("/v1/check", body);
+        const bool asked = answer || (answer.error().kind != ErrorKind::unreachable &&
+                                      answer.error().kind != ErrorKind::permission);
+        if (asked) {
+            return answer;
+        }
+        look = look_without_daemon(config, answer.error());
+    }
+    const auto findings = check_config(config, look);
+    if (const auto problem = refusal(findings, toml, name)) {
+        return *problem;
+    }
+    Control::Checked checked;
+    for (const ConfigFinding& finding : findings) {
+        checked.warnings.push_back(to_string(finding, toml, name));
+    }
+    return to_json(checked);
+}
+
+void print_warnings(const json& answer)
+{
+    for (const json& line : answer["warnings"]) {
+        fmt::print("{}\n", paint(Color::yellow, "warning: " + line.get<std::string>()));
+    }
+}
+
+struct CheckOptions {
+    std::shared_ptr<std::string> file;
+    bool offline = false;
+};
+
+Outcome check(const Context& context, const CheckOptions& options)
+{
+    auto body = config_body(context, *options.file);
     if (!body) {
         return body.error();
     }
+    auto answer = check_here(context, *body, options.offline);
+    if (!answer) {
+        return answer.error();
+    }
     if (context.json) {
-        print_json({{"ok", true}, {"schema_version", schema_version}});
+        print_json(*answer);
     } else {
+        print_warnings(*answer);
         fmt::print("{}: valid\n", (*body)["name"].get<std::string>());
     }
     return 0;
@@ -91,9 +154,7 @@ Outcome apply(const Context& context, const std::string& file)
     for (const json& line : (*answer)["changes"]) {
         fmt::print("{}\n", line.get<std::string>());
     }
-    for (const json& line : (*answer)["warnings"]) {
-        fmt::print("{}\n", paint(Color::yellow, "warning: " + line.get<std::string>()));
-    }
+    print_warnings(*answer);
     if (!file.empty()) {
         fmt::print("in force until the next reload or restart of xdpctld\n");
     }
@@ -102,26 +163,26 @@ Outcome apply(const Context& context, const std::string& file)
 
 Outcome mode(const Context& context, const std::string& wanted)
 {
+    json answer = json::object();
     if (!wanted.empty()) {
-        auto answer = context.api().put("/v1/mode", {{"mode", wanted}});
-        if (!answer) {
-            return answer.error();
+        auto changed = context.api().put("/v1/mode", {{"mode", wanted}});
+        if (!changed) {
+            return changed.error();
         }
+        answer = std::move(*changed);
     }
     auto status = context.api().get("/v1/status");
     if (!status) {
         return status.error();
     }
-    if (context.json) {
-        print_json({{"mode", (*status)["mode"]}, {"schema_version", schema_version}});
-    } else {
-        fmt::print("{}{}\n", (*status)["mode"].get<std::string>(),
-                   (*status)["panic"].get<bool>()
-                       ? paint(Color::red, ", but panic is in force: every packet passes until "
-                                           "`xdpctl attach`")
-                       : "");
-    }
-    return 0;
+    const bool panic = (*status)["panic"];
+    answer["mode"] = (*status)["mode"];
+    answer["panic"] = panic;
+    answer["schema_version"] = schema_version;
+    return report_change(
+        context, answer,
+        (*status)["mode"].get<std::string>() +
+            (panic ? paint(Color::red, fmt::format(", but {}", panic_text)) : ""));
 }
 
 template <Outcome (*verb)(const Context&, const std::string&)> Action with_file(CLI::App& app)
@@ -134,7 +195,14 @@ template <Outcome (*verb)(const Context&, const std::string&)> Action with_file(
 
 Action setup_check(CLI::App& app)
 {
-    return with_file<check>(app);
+    const auto options = std::make_shared<CheckOptions>();
+    options->file = add_file(app);
+    app.add_flag("--offline", options->offline,
+                 "only the file: it is for another host, or for this one before it is complete");
+    app.footer("Refuses what `apply` would refuse here, such as an interface that is missing; what "
+               "the start\nor `apply` would only report is a warning. Asks the daemon where it "
+               "runs.");
+    return [options](const Context& context) { return check(context, *options); };
 }
 
 Action setup_diff(CLI::App& app)

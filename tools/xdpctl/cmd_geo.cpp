@@ -78,10 +78,9 @@ Outcome set(const Context& context, const Options& options)
     if (!answer) {
         return answer.error();
     }
-    context.json ? print_json(*answer)
-                 : fmt::print("port {}: {}\n", options.port,
-                              options.as_configured ? "as configured" : to_string(rule));
-    return 0;
+    return report_change(context, *answer,
+                         fmt::format("port {}: {}", options.port,
+                                     options.as_configured ? "as configured" : to_string(rule)));
 }
 
 } // namespace

@@ -72,8 +72,7 @@ Outcome put(const Context& context, const char* path, const json& body, const st
     if (!answer) {
         return answer.error();
     }
-    context.json ? print_json(*answer) : fmt::print("{}\n", done);
-    return 0;
+    return report_change(context, *answer, done);
 }
 
 Outcome set(const Context& context, const Options& options)

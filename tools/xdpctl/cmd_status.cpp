@@ -140,7 +140,7 @@ void print_status(const json& status)
         mode += " (set by hand; the configuration says otherwise)";
     }
     if (status["panic"].get<bool>()) {
-        mode = paint(Color::red, "PANIC: every packet passes; `xdpctl attach` ends it");
+        mode = paint(Color::red, fmt::format("PANIC, not {}", status["mode"].get<std::string>()));
     }
     const json& bans = status["bans"];
     const json& traffic = status["traffic"];
@@ -165,6 +165,10 @@ void print_status(const json& status)
         services += (services.empty() ? "" : ", ") + service.get<std::string>();
     }
     fmt::print("services    {}\n", services.empty() ? "none found" : services);
+    if (const json& conntrack = status["conntrack"]; conntrack["entries"].get<uint64_t>() > 0) {
+        fmt::print("conntrack   {} connections, room for {}\n",
+                   conntrack["entries"].get<uint64_t>(), conntrack["max_entries"].get<uint64_t>());
+    }
     print_lists(status);
     print_crowdsec(status["crowdsec"]);
     print_limits(status["limits"]);
@@ -182,8 +186,10 @@ void print_status(const json& status)
                    paint(Color::yellow, fmt::format("{} packet events were lost",
                                                     status["events_lost"].get<uint64_t>())));
     }
-    for (const json& warning : status["warnings"]) {
-        fmt::print("{}\n", paint(Color::yellow, "warning: " + warning.get<std::string>()));
+    for (const json& condition : status["conditions"]) {
+        const std::string severity = condition["severity"];
+        fmt::print("{}\n", paint(severity == "critical" ? Color::red : Color::yellow,
+                                 severity + ": " + condition["text"].get<std::string>()));
     }
 }
 

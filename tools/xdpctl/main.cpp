@@ -52,6 +52,17 @@ Result<std::string> read_input(const std::string& path)
     return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
 
+Outcome report_change(const Context& context, const nlohmann::json& answer, const std::string& done)
+{
+    context.json ? print_json(answer) : fmt::print("{}\n", done);
+    std::fflush(stdout);
+    const auto why = answer.find("not_saved");
+    return why == answer.end()
+               ? Outcome(0)
+               : failure("it is in force, but a restart of xdpctld forgets it: {}",
+                         why->get<std::string>());
+}
+
 Action setup_version(CLI::App&)
 {
     return [](const Context& context) -> Outcome {

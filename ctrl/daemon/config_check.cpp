@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config_check.h"
+
+#include <grp.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "daemon/bouncer_worker.h"
+#include "daemon/geo_sets.h"
+#include "dataplane/attachment.h"
+#include "host/listen.h"
+
+namespace xdpctl
+{
+namespace
+{
+
+// Gathers what is found. `root` may look everywhere; what another user may not look at
+// is no fault of the configuration.
+class Findings
+{
+  public:
+    void refuse(std::string key, const Error& error)
+    {
+        const bool hidden = error.kind == ErrorKind::permission && geteuid() != 0;
+        all_.push_back({std::move(key),
+                        hidden ? error.message + " (not looked at; ask as root)" : error.message,
+                        !hidden});
+    }
+    void warn(std::string key, std::string text)
+    {
+        all_.push_back({std::move(key), std::move(text), false});
+    }
+    std::vector<ConfigFinding> take() { return std::move(all_); }
+
+  private:
+    std::vector<ConfigFinding> all_;
+};
+
+void check_interfaces(const Config& config, const HostLook& look, Findings& found)
+{
+    if (config.interfaces.empty()) {
+        found.warn("interfaces", "no interface is configured: nothing is filtered");
+    }
+    for (const std::string& name : config.interfaces) {
+        if (look.find_interface) {
+            if (auto done = look.find_interface(name); !done) {
+                found.refuse("interfaces", done.error());
+            }
+        }
+    }
+}
+
+void check_lists(const Config& config, const HostLook& look, Findings& found)
+{
+    for (const Prefix& prefix : config.allow) {
+        if (const auto why = too_wide_to_allow(prefix)) {
+            found.warn("lists.allow", *why);
+        }
+    }
+    for (const Prefix& prefix : config.block) {
+        if (const auto why = look.refuses_ban ? look.refuses_ban(prefix) : std::nullopt) {
+            found.warn("lists.block", fmt::format("{}: {}", to_string(prefix), *why));
+        }
+    }
+}
+
+// The daemon makes directories that are missing, where it may.
+Result<> can_make_directory(const std::string& path)
+{
+    namespace fs = std::filesystem;
+    fs::path there = fs::absolute(path);
+    std::error_code ignored;
+    while (there.has_relative_path() && !fs::exists(there, ignored)) {
+        there = there.parent_path();
+    }
+    if (!fs::is_directory(there, ignored)) {
+        return failure("{} is not a directory", there.string());
+    }
+    if (access(there.c_str(), W_OK | X_OK) != 0) {
+        return system_failure(errno, fmt::format("{}: cannot be written", there.string()));
+    }
+    return Done{};
+}
+
+Result<> check_socket(const std::string& path)
+{
+    struct stat about {
+    };
+    if (stat(path.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode)) {
+        return failure("{} is there and is not a socket", path);
+    }
+    return can_make_directory(std::filesystem::path(path).parent_path().string());
+}
+
+Result<> check_cgroup(const std::string& path)
+{
+    struct statfs fs {
+    };
+    if (statfs(path.c_str(), &fs) != 0) {
+        return system_failure(errno, path);
+    }
+    return fs.f_type == CGROUP2_SUPER_MAGIC
+               ? Result<>(Done{})
+               : failure("{} is not a directory of a cgroup v2 file system", path);
+}
+
+void check_files(const Config& config, Findings& found)
+{
+    const auto check = [&found](const char* key, const Result<>& done) {
+        if (!done) {
+            found.refuse(key, done.error());
+        }
+    };
+    check("api.socket", check_socket(config.socket_path));
+    check("paths.state", can_make_directory(config.state_directory));
+    if (!config.cgroup.empty()) {
+        check("paths.cgroup", check_cgroup(config.cgroup));
+    }
+    const bool named = config.socket_group != Config{}.socket_group; // else it is an offer
+    if (named && !config.socket_group.empty() && getgrnam(config.socket_group.c_str()) == nullptr) {
+        found.warn("api.group", fmt::format("no group {0} here: only root can use the socket "
+                                            "(groupadd -r {0})",
+                                            config.socket_group));
+    }
+    if (!config.crowdsec.url.empty()) {
+        const auto key = read_crowdsec_key(config.crowdsec.key_file);
+        check("crowdsec.key_file", key ? Result<>(Done{}) : key.error());
+    }
+    for (size_t i = 0; i < config.feeds.size(); i++) {
+        const FeedConfig& feed = config.feeds[i];
+        if (feed.url.starts_with('/') && access(feed.url.c_str(), R_OK) != 0) {
+            found.warn(fmt::format("feeds[{}].url", i),
+                       system_failure(errno, fmt::format("{}: {}", feed.name, feed.url)).message);
+        }
+    }
+}
+
+void check_geo(const Config& config, const HostLook& look, Findings& found)
+{
+    if (!config.geo.services.empty()) {
+        if (auto done = look.read_geo ? look.read_geo(config.geo) : Done{}; !done) {
+            found.refuse("geo", done.error());
+        }
+        return;
+    }
+    for (size_t i = 0; look.files && i < config.geo.databases.size(); i++) {
+        const std::string& path = config.geo.databases[i];
+        if (access(path.c_str(), R_OK) != 0) {
+            found.warn(fmt::format("geo.databases[{}]", i), system_failure(errno, path).message);
+        }
+    }
+}
+
+} // namespace
+
+HostLook HostLook::real()
+{
+    return {xdpctl::find_interface, xdpctl::can_listen,
+            [](const GeoConfig& geo) -> Result<> {
+                const auto plan = GeoSets().plan(geo);
+                return plan ? Result<>(Done{}) : plan.error();
+            },
+            {},
+            true};
+}
+
+std::vector<ConfigFinding> check_config(const Config& config, const HostLook& look)
+{
+    Findings found;
+    check_interfaces(config, look, found);
+    check_lists(config, look, found);
+    if (look.files) {
+        check_files(config, found);
+    }
+    check_geo(config, look, found);
+    if (!config.metrics_listen.empty() && look.can_listen) {
+        if (auto done = look.can_listen(config.metrics_listen); !done) {
+            found.warn("metrics.listen",
+                       done.error().message + "; metrics are not exported until it is free");
+        }
+    }
+    return found.take();
+}
+
+std::string to_string(const ConfigFinding& finding, const std::string& toml,
+                      const std::string& name)
+{
+    const uint32_t line = config_line(toml, finding.key);
+    return line > 0 ? fmt::format("{}:{}: {}: {}", name, line, finding.key, finding.text)
+                    : fmt::format("{}: {}: {}", name, finding.key, finding.text);
+}
+
+std::optional<Error> refusal(const std::vector<ConfigFinding>& findings, const std::string& toml,
+                             const std::string& name)
+{
+    std::vector<std::string> lines;
+    for (const ConfigFinding& finding : findings) {
+        if (finding.refuses) {
+            lines.push_back(to_string(finding, toml, name));
+        }
+    }
+    return lines.empty() ? std::nullopt
+                         : std::optional(failure(ErrorKind::invalid_config, "{}",
+                                                 fmt::join(lines, "\n")));
+}
+
+} // namespace xdpctl

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controller's part for lasting states that the operator must know of: what holds is
+// derived from the controller's state at every tick, in one place.
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/panic.h"
+#include "daemon/controller.h"
+
+namespace xdpctl
+{
+namespace
+{
+
+constexpr uint64_t save_interval_ns = 10 * ns_per_s;
+// Percent of the connection tracking table: above the first it is as good as full, below
+// the second it has room again.
+constexpr uint64_t conntrack_full = 90;
+constexpr uint64_t conntrack_room = 80;
+
+} // namespace
+
+void Controller::set_condition(Condition id, const std::string& text, const std::string& identity)
+{
+    if (auto event = conditions_.set(id, text, identity, unix_ms())) {
+        note(condition_info(id).kind, std::move(*event),
+             text.empty() ? log::Level::info : log::Level::warning);
+    }
+}
+
+// What is in force stays in force; but a restart would forget it.
+void Controller::save_state()
+{
+    const auto saved = state_file_.save(hand_);
+    state_problem_ =
+        saved ? "" : "what is set by hand and learned is not saved: " + saved.error().message;
+    next_save_ns_ = plane_.now_ns() + save_interval_ns;
+}
+
+void Controller::commit_again()
+{
+    const auto done = change(config_, hand_);
+    policy_problem_ =
+        done ? ""
+             : "the data path has an older policy than what is wanted: " + done.error().message;
+}
+
+std::vector<std::string> Controller::missing_interfaces() const
+{
+    std::vector<std::string> missing;
+    for (const std::string& name : wanted_) {
+        if (attachment_of(name) == nullptr) {
+            missing.push_back(name);
+        }
+    }
+    return missing;
+}
+
+// Panic takes the program off every interface: that is told once, as panic.
+std::string Controller::missing_text() const
+{
+    std::vector<std::string> told;
+    for (const std::string& name : plane_.bypass() ? std::vector<std::string>{}
+                                                   : missing_interfaces()) {
+        const auto why = attach_problems_.find(name);
+        told.push_back(why == attach_problems_.end() ? name
+                                                     : fmt::format("{} ({})", name, why->second));
+    }
+    return told.empty() ? "" : fmt::format("nothing is filtered on {}", fmt::join(told, ", "));
+}
+
+std::string Controller::conntrack_text() const
+{
+    const uint64_t entries = host_.network.conntrack_entries;
+    const uint64_t most = host_.network.conntrack_max_entries;
+    const uint64_t limit = conditions_.holds(Condition::conntrack_full) ? conntrack_room
+                                                                        : conntrack_full;
+    if (most == 0 || entries * 100 < most * limit) {
+        return "";
+    }
+    return fmt::format("the connection tracking table is full to {}% ({} of {}): netfilter drops "
+                       "what begins a new connection; raise net.netfilter.nf_conntrack_max",
+                       entries * 100 / most, entries, most);
+}
+
+std::string Controller::feed_copies_text() const
+{
+    std::vector<std::string> told;
+    for (const auto& [name, why] : unsaved_feeds_) {
+        if (feeds_.find(name) != nullptr) {
+            told.push_back(fmt::format("the copy of the feed {} is not saved: {}", name, why));
+        }
+    }
+    return fmt::format("{}", fmt::join(told, "; "));
+}
+
+std::string Controller::allow_text() const
+{
+    std::vector<std::string> wide;
+    for (const auto* list : {&config_.allow, &hand_.allow}) {
+        for (const Prefix& prefix : *list) {
+            if (auto why = too_wide_to_allow(prefix)) {
+                wide.push_back(std::move(*why));
+            }
+        }
+    }
+    return wide.empty() ? "" : fmt::format("the allow list: {}", fmt::join(wide, "; "));
+}
+
+void Controller::follow_conditions()
+{
+    if (!state_problem_.empty() && plane_.now_ns() >= next_save_ns_) {
+        save_state();
+    }
+    set_condition(Condition::panic, plane_.bypass() ? std::string(panic_text) : "");
+    set_condition(Condition::interface_not_attached, missing_text());
+    set_condition(Condition::policy_not_committed, policy_problem_);
+    const std::string conntrack = conntrack_text();
+    set_condition(Condition::conntrack_full, conntrack, conntrack.empty() ? "" : "full");
+    set_condition(Condition::state_not_saved, state_problem_);
+    set_condition(Condition::bans_not_saved, bans_problem_);
+    set_condition(Condition::feed_not_saved, feed_copies_text());
+    set_condition(Condition::host_unknown, host_problem_);
+    set_condition(Condition::services_unknown,
+                  host_.services_problem.empty()
+                      ? ""
+                      : "services are not known: " + host_.services_problem);
+    set_condition(Condition::metrics_unavailable, metrics_problem_);
+    set_condition(Condition::geo_problem,
+                  geo_.problem().empty()
+                      ? ""
+                      : geo_.problem() +
+                            (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
+    set_condition(Condition::limit_reached, limits_text());
+    set_condition(Condition::protection, fmt::format("{}", fmt::join(protection_warnings(), "; ")));
+    set_condition(Condition::sockets_unseen, unseen_text());
+    const std::string at_risk = at_risk_.text(plane_.now_ns());
+    set_condition(Condition::known_clients_at_risk, at_risk, at_risk.empty() ? "" : "some");
+    set_condition(Condition::no_cookies,
+                  answerless_.empty()
+                      ? ""
+                      : fmt::format("no cookies are sent on {}: SYNs are limited there instead; "
+                                    "`xdpctl events -k guard` says why",
+                                    fmt::join(answerless_, ", ")));
+    set_condition(Condition::sysctl_not_set, kernel_.problem());
+    set_condition(Condition::allow_too_wide, allow_text());
+    for (const auto& [id, text] : setup_.conditions) {
+        set_condition(id, text);
+    }
+}
+
+std::string Controller::limits_text() const
+{
+    std::vector<std::string> told;
+    for (const auto& [limit, problem] : limits_hit_) {
+        told.push_back(problem);
+    }
+    return fmt::format("{}", fmt::join(told, "; "));
+}
+
+bool Controller::sockets_unseen(const Config& config) const
+{
+    return config.sockets == SocketPlace::elsewhere ||
+           (config.sockets == SocketPlace::automatic && !host_.receivers.found.empty());
+}
+
+// Nothing where the operator has said what follows.
+std::string Controller::unseen_text() const
+{
+    if (config_.sockets != SocketPlace::automatic || host_.receivers.found.empty()) {
+        return "";
+    }
+    return fmt::format("{}: what has no socket here may be meant for that, so TCP and UDP without "
+                       "a socket are limited, not dropped. Where it takes nothing from this host's "
+                       "addresses, set sockets = \"here\"",
+                       fmt::join(host_.receivers.found, "; "));
+}
+
+void Controller::set_metrics_problem(std::string why)
+{
+    const std::lock_guard lock(mutex_);
+    metrics_problem_ = std::move(why);
+}
+
+std::string Controller::unsaved()
+{
+    const std::lock_guard lock(mutex_);
+    return state_problem_;
+}
+
+} // namespace xdpctl
