@@ -698,27 +698,27 @@ def traceroute(run, namespace, source, to, *options):
     return re.match(r" *\d+ +%s +[\d.]+ ms" % re.escape(to), last) is not None
 
 
-@workload("traceroute to the host by UDP: port unreachable of the last hop", flood=False)
+@workload("traceroute to the host by UDP: port unreachable of the last hop", flood=False, floor=0.9)
 def trace_udp(run):
     return one_by_one(run, 0.4, lambda n: traceroute(run, CLIENT, run.peer, run.host))
 
 
-@workload("traceroute to the host by ICMP")
+@workload("traceroute to the host by ICMP", floor=0.9)
 def trace_icmp(run):
     return one_by_one(run, 0.4, lambda n: traceroute(run, CLIENT, run.peer, run.host, "-I"))
 
 
-@workload("traceroute to the host by TCP")
+@workload("traceroute to the host by TCP", floor=0.9)
 def trace_tcp(run):
     return one_by_one(run, 0.4, lambda n: traceroute(run, CLIENT, run.peer, run.host, "-T", "-p", 80))
 
 
-@workload("traceroute of the host to a peer")
+@workload("traceroute of the host to a peer", floor=0.9)
 def trace_out(run):
     return one_by_one(run, 0.4, lambda n: traceroute(run, HOST, run.host, run.peer))
 
 
-@workload("traceroute through the host to a container")
+@workload("traceroute through the host to a container", floor=0.9)
 def trace_through(run):
     return one_by_one(run, 0.4, lambda n: traceroute(run, CLIENT, run.peer, run.inner))
 
@@ -748,9 +748,9 @@ def pmtu(run):
     for made in raws:
         with contextlib.suppress(BlockingIOError):
             while True:
-                data = made.recv(65535)
+                data, source = made.recvfrom(65535)
                 body = data[(data[0] & 15) * 4:] if run.family == 4 else data
-                got += body[:2] == (b"\3\4" if run.family == 4 else b"\2\0")
+                got += source[0] == run.peer and body[:2] == (b"\3\4" if run.family == 4 else b"\2\0")
     for made in kept:
         made.close()
     return got, 120
@@ -1080,7 +1080,7 @@ def masq_ping(run):
     return int(found[1]) if found else 0, count
 
 
-@workload("traceroute of a masqueraded container")
+@workload("traceroute of a masqueraded container", floor=0.9)
 def masq_trace(run):
     return one_by_one(run, 0.4, lambda n: traceroute(run, INNER, run.inner, run.peer))
 
