@@ -47,6 +47,9 @@ Result<json> ApiClient::send(const char* method, const std::string& path,
         return Error{kind_from_name(error.value("kind", "failed")),
                      error.value("message", fmt::format("HTTP status {}", response->status))};
     }
+    if (warn_ && answer.is_object() && answer.value("not_saved", json()).is_string()) {
+        warn_("in force, but lost at the next boot: " + answer["not_saved"].get<std::string>());
+    }
     return answer;
 }
 

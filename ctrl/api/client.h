@@ -2,6 +2,7 @@
 // The CLI's end of the socket.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -14,7 +15,12 @@ namespace xdpctl
 class ApiClient
 {
   public:
-    explicit ApiClient(std::string socket_path) : socket_path_(std::move(socket_path)) {}
+    // `warn` is called where a change is in force but lost at the next boot.
+    using Warn = std::function<void(const std::string&)>;
+    explicit ApiClient(std::string socket_path, Warn warn = nullptr)
+        : socket_path_(std::move(socket_path)), warn_(std::move(warn))
+    {
+    }
 
     // The daemon's answer, or its error; ErrorKind::unreachable where nobody answers.
     Result<nlohmann::json> get(const std::string& path) const;
@@ -27,6 +33,7 @@ class ApiClient
                                 const std::string& body) const;
 
     std::string socket_path_;
+    Warn warn_;
 };
 
 } // namespace xdpctl

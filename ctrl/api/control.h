@@ -48,6 +48,8 @@ struct Status {
     std::optional<CrowdSecStatus> crowdsec; // none: not configured
     std::vector<ListStatus> lists;
     uint64_t list_bytes = 0; // memory of all lists, here and in the kernel
+    bool bans_saved = true;  // the last try to write them to disk worked
+    bool state_saved = true; // likewise, what is set by hand
     std::vector<std::string> warnings;
     std::shared_ptr<const Snapshot> snapshot;
 };
@@ -70,6 +72,14 @@ struct BanWish {
 struct Refusal {
     Prefix prefix;
     std::string why;
+};
+
+// Which bans are lifted: those for which all of it holds that is given.
+struct BanFilter {
+    std::optional<std::vector<Prefix>> prefixes; // exactly these
+    std::optional<Prefix> inside;                // it, and all that it contains
+    std::optional<xdpctl_ban_origin> origin;
+    std::optional<std::string> reason;
 };
 
 struct BanResult {
@@ -122,9 +132,15 @@ class Control
     virtual Result<std::vector<BanInfo>> bans() = 0;
     // Parts that the guard refuses are told, the rest is done.
     virtual Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) = 0;
-    // origin: only what he banned; none: whoever did.
-    virtual Result<size_t> unban(const std::vector<Prefix>& prefixes,
-                                 std::optional<xdpctl_ban_origin> origin) = 0;
+    // How many were lifted; an error where there are none.
+    virtual Result<size_t> lift(const BanFilter& filter) = 0;
+    Result<size_t> unban(const std::vector<Prefix>& prefixes,
+                         std::optional<xdpctl_ban_origin> origin)
+    {
+        return lift({prefixes, std::nullopt, origin, std::nullopt});
+    }
+    // Why what was changed is lost at the next boot, though in force now; else empty.
+    virtual std::string not_saved() = 0;
 
     struct AllowInfo {
         Prefix prefix;

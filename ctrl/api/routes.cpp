@@ -27,14 +27,23 @@ template <typename T, typename Encode> ApiResponse reply(const Result<T>& result
     return result ? reply(encode(*result)) : reply(result.error());
 }
 
-json counted(const char* what, size_t count)
+// What every change is answered with: also why it is lost at the next boot, else null.
+json changed(Control& control, json answer)
 {
-    return {{what, count}, {"schema_version", schema_version}};
+    const std::string why = control.not_saved();
+    answer["not_saved"] = why.empty() ? json() : json(why);
+    answer["schema_version"] = schema_version;
+    return answer;
 }
 
-json acknowledged()
+json counted(Control& control, const char* what, size_t count)
 {
-    return {{"ok", true}, {"schema_version", schema_version}};
+    return changed(control, {{what, count}});
+}
+
+json acknowledged(Control& control)
+{
+    return changed(control, {{"ok", true}});
 }
 
 ApiResponse get_events(Control& control, const ApiRequest& request)
@@ -63,10 +72,10 @@ ApiResponse with_string(const ApiRequest& request, const char* member, Verb verb
 }
 
 template <typename Verb>
-ApiResponse with_guard(const ApiRequest& request, const char* member, Verb verb)
+ApiResponse with_guard(Control& control, const ApiRequest& request, const char* member, Verb verb)
 {
     auto parsed = parse_guard_request(request.body, member);
-    return parsed ? reply(verb(*parsed), [](Done) { return acknowledged(); })
+    return parsed ? reply(verb(*parsed), [&control](Done) { return acknowledged(control); })
                   : reply(parsed.error());
 }
 
@@ -86,7 +95,8 @@ ApiResponse put_mode(Control& control, const ApiRequest& request)
         if (!mode) {
             return reply(mode.error());
         }
-        return reply(control.set_mode(*mode), [](Done) { return acknowledged(); });
+        return reply(control.set_mode(*mode),
+                     [&control](Done) { return acknowledged(control); });
     });
 }
 
@@ -127,36 +137,39 @@ const std::vector<Route>& routes()
         {"GET", "/v1/events", "events after ?since=SEQUENCE", get_events},
         {"GET", "/v1/bans", "bans in force",
          [](Control& c, const ApiRequest&) {
-             return reply(c.bans(), [](const auto& bans) { return to_json(bans); });
+             const auto bans = c.bans();
+             return bans ? ApiResponse{200, to_text(*bans)} : reply(bans.error());
          }},
         {"POST", "/v1/bans",
          R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
                  return reply(c.ban(p.wishes(), p.origin.value_or(XDPCTL_BAN_OPERATOR)),
-                              [](const BanResult& result) { return to_json(result); });
+                              [&c](const BanResult& result) { return changed(c, to_json(result)); });
              });
          }},
-        {"DELETE", "/v1/bans", R"(lifts {"entries": [PREFIX...], "source": NAME?})",
+        {"DELETE", "/v1/bans",
+         R"(lifts {"entries": [PREFIX...]?, "inside": PREFIX?, "all": true?, "source": NAME?, "reason": TEXT?})",
          [](Control& c, const ApiRequest& r) {
-             return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.unban(p.prefixes, p.origin),
-                              [](size_t n) { return counted("removed", n); });
-             });
+             const auto filter = parse_lift_request(r.body);
+             return filter ? reply(c.lift(*filter),
+                                   [&c](size_t n) { return counted(c, "removed", n); })
+                           : reply(filter.error());
          }},
         {"GET", "/v1/allow", "the allow list",
          [](Control& c, const ApiRequest&) { return reply(to_json(c.allowed())); }},
         {"POST", "/v1/allow", R"(adds {"entries": [PREFIX...]})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.allow(p.prefixes), [](size_t n) { return counted("added", n); });
+                 return reply(c.allow(p.prefixes),
+                              [&c](size_t n) { return counted(c, "added", n); });
              });
          }},
         {"DELETE", "/v1/allow", R"(removes {"entries": [PREFIX...]})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
                  return reply(c.disallow(p.prefixes),
-                              [](size_t n) { return counted("removed", n); });
+                              [&c](size_t n) { return counted(c, "removed", n); });
              });
          }},
         {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
@@ -164,12 +177,12 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest&) { return reply(guards_to_json(*c.status().snapshot)); }},
         {"PUT", "/v1/guard", R"(sets {"port": PORT, "mode": MODE or null})",
          [](Control& c, const ApiRequest& r) {
-             return with_guard(r, "mode",
+             return with_guard(c, r, "mode",
                                [&c](const GuardRequest& g) { return c.set_guard(g.port, g.mode); });
          }},
         {"PUT", "/v1/lockdown", R"(sets {"port": PORT, "lockdown": BOOLEAN or null})",
          [](Control& c, const ApiRequest& r) {
-             return with_guard(r, "lockdown", [&c](const GuardRequest& g) {
+             return with_guard(c, r, "lockdown", [&c](const GuardRequest& g) {
                  return c.set_lockdown(g.port, g.lockdown);
              });
          }},
@@ -186,7 +199,7 @@ const std::vector<Route>& routes()
         {"POST", "/v1/detach", R"(detaches {"interface": NAME})",
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "interface", [&c](const std::string& name) {
-                 return reply(c.detach(name), [](Done) { return acknowledged(); });
+                 return reply(c.detach(name), [&c](Done) { return acknowledged(c); });
              });
          }},
         {"POST", "/v1/diff", R"(compares what runs with {"config": TOML, "name": NAME})",
@@ -215,7 +228,7 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "name", [&](const std::string& name) {
                  return reply(c.refresh_feed(name, parse_flag(r.body, "force")),
-                              [](Done) { return acknowledged(); });
+                              [&c](Done) { return acknowledged(c); });
              });
          }},
         {"GET", "/v1/geo", "services that are for some countries or AS numbers only",
@@ -226,7 +239,7 @@ const std::vector<Route>& routes()
              const auto parsed = parse_geo_request(r.body);
              return parsed
                         ? reply(c.set_geo(parsed->port, parsed->rule, parse_flag(r.body, "force")),
-                                [](Done) { return acknowledged(); })
+                                [&c](Done) { return acknowledged(c); })
                         : reply(parsed.error());
          }},
         {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},

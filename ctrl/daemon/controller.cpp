@@ -190,11 +190,7 @@ Result<> Controller::change(Config config, HandState hand)
     configure_feeds();
     configure_bouncer();
     // A failure to save does not undo what is in force; but it must be known.
-    const auto saved = state_file_.save(hand_);
-    state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
-    if (!saved) {
-        log::error("{}", state_problem_);
-    }
+    save_state();
     return Done{};
 }
 
@@ -213,9 +209,11 @@ Result<> Controller::start()
     refresh_attachments(); // what an earlier daemon left
     // A clock that was not set yet would make every ban longer.
     const Clocks clocks{plane_.now_ns(), std::max(unix_s(), hand->saved_unix_s)};
-    for (HandBan& ban : hand->prefix_bans) {
-        ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
-                                           : uint64_t{XDPCTL_NO_DEADLINE};
+    for (auto* bans : {&hand->prefix_bans, &hand->shared_bans}) {
+        for (HandBan& ban : *bans) {
+            ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
+                                               : uint64_t{XDPCTL_NO_DEADLINE};
+        }
     }
     hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();
@@ -479,9 +477,7 @@ void Controller::want_sysctls(const Sysctls& wanted)
 {
     const auto remember = [this](const ChangedSysctls& changed) {
         hand_.sysctls = changed;
-        if (auto saved = state_file_.save(hand_); !saved) {
-            log::error("{}", saved.error().message);
-        }
+        save_state();
     };
     for (std::string& text : kernel_.want(wanted, remember)) {
         note("guard", std::move(text));
@@ -588,8 +584,12 @@ Status Controller::status()
     if (!host_.services_problem.empty()) {
         status.warnings.push_back("services are not known: " + host_.services_problem);
     }
-    if (!state_problem_.empty()) {
-        status.warnings.push_back(state_problem_);
+    status.bans_saved = bans_problem_.empty();
+    status.state_saved = state_problem_.empty();
+    for (const std::string& problem : {bans_problem_, state_problem_}) {
+        if (!problem.empty()) {
+            status.warnings.push_back(problem);
+        }
     }
     if (!geo_.problem().empty()) {
         status.warnings.push_back(geo_.problem() +

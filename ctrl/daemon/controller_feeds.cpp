@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/controller.h"
+#include "feeds/unpack.h"
 
 namespace xdpctl
 {
@@ -34,9 +35,10 @@ void Controller::load_feed_copies()
         if (!*copy || (*copy)->url != config.url) {
             continue;
         }
-        const FeedText text = parse_feed((*copy)->text);
         const auto guard = feed_guard();
-        auto taken = guard ? take_feed(text, config, *guard) : Result<FeedTaken>(guard.error());
+        const auto text = guard ? parse_feed((*copy)->text, config)
+                                : Result<FeedText>(guard.error());
+        auto taken = text ? take_feed(*text, config, *guard) : Result<FeedTaken>(text.error());
         if (taken) {
             if (auto done = set_feed(config.name, taken->prefixes); !done) {
                 taken = done.error();
@@ -47,7 +49,7 @@ void Controller::load_feed_copies()
                  fmt::format("{}: its copy is not used: {}", config.name, taken.error().message));
             continue;
         }
-        feeds_.taken(config.name, text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
+        feeds_.taken(config.name, *text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
     }
 }
 
@@ -135,12 +137,15 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         return;
     }
     const uint64_t begin = steady_ns();
-    const FeedText text = parse_feed(fetched.text);
     std::unique_lock guarding(mutex_);
     const auto guard = feed_guard();
     guarding.unlock();
-    const auto taken =
-        guard ? take_feed(text, job.config, *guard) : Result<FeedTaken>(guard.error());
+    auto content = unpack(std::move(fetched.text), FetchOptions{}.bytes_most);
+    const auto text = !guard    ? Result<FeedText>(guard.error())
+                      : content ? parse_feed(*content, job.config)
+                                : Result<FeedText>(content.error());
+    const auto taken = text ? take_feed(*text, job.config, *guard)
+                            : Result<FeedTaken>(text.error());
     const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {
@@ -152,7 +157,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         const std::vector<Prefix>& before = feed_prefixes_[name];
         auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
         if (done && !job.force) {
-            done = accept_change(before, taken->prefixes, config->max_change);
+            done = accept_change(before, taken->prefixes, *config);
         }
         const size_t count_before = before.size();
         const uint64_t apply = steady_ns();
@@ -161,18 +166,16 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         }
         if (done) {
             feeds_.took(name, read - begin, steady_ns() - apply);
-            feeds_.taken(name, text, *taken, fetched.validators, fetched_s);
+            feeds_.taken(name, *text, *taken, fetched.validators, fetched_s);
             feeds_.fetched(job, true, plane_.now_ns(), fetched_s);
-            if (auto saved = state_file_.save(hand_); !saved) { // its list's number
-                log::error("{}", saved.error().message);
-            }
+            save_state(); // its list's number
             note("feed",
                  fmt::format(
                      "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
-                     text.faults > 0
+                     text->faults > 0
                          ? fmt::format("; {} lines not understood, the first is "
                                        "line {}: '{}'",
-                                       text.faults, text.first_fault.line, text.first_fault.text)
+                                       text->faults, text->first_fault.line, text->first_fault.text)
                          : "",
                      taken->first_refused.text.empty()
                          ? ""
@@ -187,7 +190,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         feed_failed(job, *problem);
         return;
     }
-    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(fetched.text)};
+    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(*content)};
     if (auto saved = feed_copies_.save(name, copy); !saved) {
         log::error("{}: its copy is not saved: {}", name, saved.error().message);
     }

@@ -210,6 +210,10 @@ void add_state(std::vector<MetricFamily>& out, const Status& status)
           static_cast<double>(status.generation));
     gauge("xdpctl_config_last_reload_successful", "1 where the last reload was taken.",
           status.config_ok ? 1 : 0);
+    gauge("xdpctl_bans_saved", "1 where the last try to write the bans to disk worked.",
+          status.bans_saved ? 1 : 0);
+    gauge("xdpctl_state_saved", "1 where the last try to write what is set by hand worked.",
+          status.state_saved ? 1 : 0);
     gauge("xdpctl_services", "Listening sockets discovered on the host.",
           static_cast<double>(status.services.size()));
     gauge("xdpctl_build_info", "Always 1; the version is in the label.", 1,

@@ -44,6 +44,13 @@ const std::vector<Verb>& verbs()
     return table;
 }
 
+ApiClient Context::api() const
+{
+    return json ? ApiClient(socket) : ApiClient(socket, [](const std::string& text) {
+        fmt::print(stderr, "xdpctl: warning: {}\n", text);
+    });
+}
+
 Result<std::string> read_input(const std::string& path)
 {
     if (path != "-") {
