@@ -291,7 +291,7 @@ class FeedReader
         const std::string_view begin =
             text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
         if (begin.starts_with('<')) {
-            return failure("it is a page of HTML or XML, not a list: '{}'",
+            return failure("it is no list but a page of HTML or XML: '{}'",
                            printable(begin.substr(0, begin.find('\n')), shown_most));
         }
         if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
@@ -304,7 +304,9 @@ class FeedReader
   private:
     static bool is_json_document(std::string_view text)
     {
-        return text.starts_with('[') ||
+        const size_t second = text.find_first_not_of(" \t\r\n", 1);
+        const char next = second < text.size() ? text[second] : ' ';
+        return (text.starts_with('[') && (next == '{' || next == '"' || next == ']')) ||
                (text.starts_with('{') && !json::accept(text.substr(0, text.find('\n'))));
     }
 
