@@ -2,6 +2,7 @@
 // The CLI's end of the socket.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include <nlohmann/json.hpp>

@@ -430,9 +430,10 @@ json to_json(const std::vector<LogEvent>& events)
     return versioned({{"events", rows}});
 }
 
-json to_json(const std::vector<BanInfo>& bans)
+std::string to_text(const std::vector<BanInfo>& bans)
 {
-    json rows = json::array();
+    std::string text = R"({"bans":[)";
+    text.reserve(bans.size() * 128 + 64);
     for (const BanInfo& ban : bans) {
         json row = {{"prefix", to_string(ban.prefix)},
                     {"origin", ban.origin},
@@ -440,9 +441,9 @@ json to_json(const std::vector<BanInfo>& bans)
                     {"strikes", ban.strikes}};
         row["remaining_seconds"] = ban.remaining_ns ? json(seconds(*ban.remaining_ns)) : json();
         row["hits"] = ban.hits ? json(*ban.hits) : json();
-        rows.push_back(row);
+        text += (text.ends_with('[') ? "" : ",") + to_text(row);
     }
-    return versioned({{"bans", rows}});
+    return fmt::format(R"({}],"schema_version":{}}})", text, schema_version);
 }
 
 json to_json(const BanResult& result)
@@ -573,17 +574,16 @@ std::vector<BanWish> PrefixRequest::wishes() const
     return all;
 }
 
-Result<PrefixRequest> parse_prefix_request(const std::string& body)
+namespace
 {
-    auto object = parse_object(body);
-    if (!object) {
-        return object.error();
-    }
-    const auto entries = object->find("entries");
-    if (entries == object->end() || !entries->is_array() || entries->empty()) {
+
+Result<std::vector<Prefix>> prefixes_in(const json& object)
+{
+    const auto entries = object.find("entries");
+    if (entries == object.end() || !entries->is_array() || entries->empty()) {
         return failure(ErrorKind::usage, "entries: must be an array of at least one prefix");
     }
-    PrefixRequest request;
+    std::vector<Prefix> prefixes;
     for (size_t i = 0; i < entries->size(); i++) {
         const json& entry = (*entries)[i];
         if (!entry.is_string()) {
@@ -593,8 +593,90 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
         if (!prefix) {
             return prefix.error().in(fmt::format("entries[{}]", i));
         }
-        request.prefixes.push_back(*prefix);
+        prefixes.push_back(*prefix);
     }
+    return prefixes;
+}
+
+Result<std::optional<xdpctl_ban_origin>> origin_in(const json& object)
+{
+    const auto source = object.find("source");
+    if (source == object.end()) {
+        return std::optional<xdpctl_ban_origin>();
+    }
+    const auto origin = source->is_string() ? find_ban_origin(source->get_ref<const std::string&>())
+                                            : std::nullopt;
+    return origin ? Result<std::optional<xdpctl_ban_origin>>(origin)
+                  : failure(ErrorKind::usage, "source: must be one of {}",
+                            fmt::join(ban_origin_names, ", "));
+}
+
+Result<std::string> reason_in(const json& object)
+{
+    const json reason = object.value("reason", json(""));
+    return reason.is_string() && reason.get_ref<const std::string&>().size() <= BanReasons::text_most
+               ? Result<std::string>(reason.get<std::string>())
+               : failure(ErrorKind::usage, "reason: must be a string of at most {} bytes",
+                         BanReasons::text_most);
+}
+
+} // namespace
+
+Result<BanFilter> parse_lift_request(const std::string& body)
+{
+    const auto object = parse_object(body);
+    if (!object) {
+        return object.error();
+    }
+    const auto origin = origin_in(*object);
+    const auto reason = reason_in(*object);
+    if (!origin || !reason) {
+        return !origin ? origin.error() : reason.error();
+    }
+    BanFilter filter{{}, {}, *origin, {}};
+    if (object->contains("reason")) {
+        filter.reason = BanReasons::clean(*reason);
+    }
+    const bool all = object->value("all", json()) == true;
+    const auto inside = object->find("inside");
+    const bool has_entries = object->contains("entries");
+    const bool has_inside = inside != object->end();
+    const int named = (all ? 1 : 0) + (has_entries ? 1 : 0) + (has_inside ? 1 : 0);
+    if (named > 1 || (named == 0 && !filter.origin && !filter.reason)) {
+        return failure(ErrorKind::usage, "which bans: one of entries, inside and all, or a source "
+                                         "or reason");
+    }
+    if (has_entries) {
+        auto prefixes = prefixes_in(*object);
+        if (!prefixes) {
+            return prefixes.error();
+        }
+        filter.prefixes = std::move(*prefixes);
+    }
+    if (has_inside) {
+        auto prefix = inside->is_string()
+                          ? parse_prefix(inside->get_ref<const std::string&>())
+                          : Result<Prefix>(failure(ErrorKind::usage, "must be a string"));
+        if (!prefix) {
+            return prefix.error().in("inside");
+        }
+        filter.inside = *prefix;
+    }
+    return filter;
+}
+
+Result<PrefixRequest> parse_prefix_request(const std::string& body)
+{
+    auto object = parse_object(body);
+    if (!object) {
+        return object.error();
+    }
+    auto prefixes = prefixes_in(*object);
+    if (!prefixes) {
+        return prefixes.error();
+    }
+    PrefixRequest request;
+    request.prefixes = std::move(*prefixes);
     if (const auto ttl = object->find("ttl"); ttl != object->end()) {
         auto parsed =
             ttl->is_string()
@@ -609,22 +691,13 @@ Result<PrefixRequest> parse_prefix_request(const std::string& body)
         request.ttl_ns = *parsed;
     }
     request.force = object->value("force", json()) == true;
-    if (const auto origin = object->find("source"); origin != object->end()) {
-        request.origin = origin->is_string()
-                             ? find_ban_origin(origin->get_ref<const std::string&>())
-                             : std::nullopt;
-        if (!request.origin) {
-            return failure(ErrorKind::usage, "source: must be one of {}",
-                           fmt::join(ban_origin_names, ", "));
-        }
+    const auto origin = origin_in(*object);
+    const auto reason = reason_in(*object);
+    if (!origin || !reason) {
+        return !origin ? origin.error() : reason.error();
     }
-    const json reason = object->value("reason", json(""));
-    if (!reason.is_string() ||
-        reason.get_ref<const std::string&>().size() > BanReasons::text_most) {
-        return failure(ErrorKind::usage, "reason: must be a string of at most {} bytes",
-                       BanReasons::text_most);
-    }
-    request.reason = reason.get<std::string>();
+    request.origin = *origin;
+    request.reason = *reason;
     return request;
 }
 

@@ -17,7 +17,8 @@ nlohmann::json stats_to_json(const Snapshot& snapshot);
 nlohmann::json guards_to_json(const Snapshot& snapshot);
 nlohmann::json to_json(const TopLists& top);
 nlohmann::json to_json(const std::vector<LogEvent>& events);
-nlohmann::json to_json(const std::vector<BanInfo>& bans);
+// As text: a million bans as JSON values take a gigabyte.
+std::string to_text(const std::vector<BanInfo>& bans);
 nlohmann::json to_json(const BanResult& result);
 nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed);
 nlohmann::json to_json(const Control::Applied& applied);
@@ -49,6 +50,9 @@ struct PrefixRequest {
     std::vector<BanWish> wishes() const;
 };
 Result<PrefixRequest> parse_prefix_request(const std::string& body);
+// The "source", "reason" and one of "entries": [PREFIX...], "inside": PREFIX and "all": true that
+// name what is lifted; at least one of them.
+Result<BanFilter> parse_lift_request(const std::string& body);
 // {"port": 443, "mode": "on"} or {"port": 443, "lockdown": true}; null: as configured.
 struct GuardRequest {
     uint16_t port = 0;

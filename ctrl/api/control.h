@@ -78,6 +78,14 @@ struct Refusal {
     std::string why;
 };
 
+// Which bans are lifted: those for which all of it holds that is given.
+struct BanFilter {
+    std::optional<std::vector<Prefix>> prefixes; // exactly these
+    std::optional<Prefix> inside;                // it, and all that it contains
+    std::optional<xdpctl_ban_origin> origin;
+    std::optional<std::string> reason;
+};
+
 struct BanResult {
     size_t added = 0;
     std::vector<Refusal> refused;
@@ -128,9 +136,15 @@ class Control
     virtual Result<std::vector<BanInfo>> bans() = 0;
     // Parts that the guard refuses are told, the rest is done.
     virtual Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) = 0;
-    // origin: only what he banned; none: whoever did.
-    virtual Result<size_t> unban(const std::vector<Prefix>& prefixes,
-                                 std::optional<xdpctl_ban_origin> origin) = 0;
+    // How many were lifted; an error where there are none.
+    virtual Result<size_t> lift(const BanFilter& filter) = 0;
+    Result<size_t> unban(const std::vector<Prefix>& prefixes,
+                         std::optional<xdpctl_ban_origin> origin)
+    {
+        return lift({prefixes, std::nullopt, origin, std::nullopt});
+    }
+    // Why what was changed is lost at the next boot, though in force now; else empty.
+    virtual std::string not_saved() = 0;
 
     struct AllowInfo {
         Prefix prefix;
@@ -150,9 +164,6 @@ class Control
     virtual Result<> detach(const std::string& interface) = 0;
     // Attaches everything that shall be, then judges packets again.
     virtual Result<PanicEnd> end_panic() = 0;
-
-    // Why what is set by hand would not survive a restart; empty where it would.
-    virtual std::string unsaved() = 0;
 
     // What apply() would say, without a change.
     struct Checked {

@@ -27,23 +27,24 @@ template <typename T, typename Encode> ApiResponse reply(const Result<T>& result
     return result ? reply(encode(*result)) : reply(result.error());
 }
 
-json counted(const char* what, size_t count)
+// What every change is answered with: where it is lost at the next boot, also why.
+json changed(Control& control, json answer)
 {
-    return {{what, count}, {"schema_version", schema_version}};
-}
-
-// Done, and whether a restart would still know of it.
-json saved(Control& control, json body)
-{
-    if (const std::string why = control.unsaved(); !why.empty()) {
-        body["not_saved"] = why;
+    if (const std::string why = control.not_saved(); !why.empty()) {
+        answer["not_saved"] = why;
     }
-    return body;
+    answer["schema_version"] = schema_version;
+    return answer;
 }
 
-json acknowledged()
+json counted(Control& control, const char* what, size_t count)
 {
-    return {{"ok", true}, {"schema_version", schema_version}};
+    return changed(control, {{what, count}});
+}
+
+json acknowledged(Control& control)
+{
+    return changed(control, {{"ok", true}});
 }
 
 ApiResponse get_events(Control& control, const ApiRequest& request)
@@ -75,7 +76,7 @@ template <typename Verb>
 ApiResponse with_guard(Control& control, const ApiRequest& request, const char* member, Verb verb)
 {
     auto parsed = parse_guard_request(request.body, member);
-    return parsed ? reply(verb(*parsed), [&](Done) { return saved(control, acknowledged()); })
+    return parsed ? reply(verb(*parsed), [&control](Done) { return acknowledged(control); })
                   : reply(parsed.error());
 }
 
@@ -96,7 +97,7 @@ ApiResponse put_mode(Control& control, const ApiRequest& request)
             return reply(mode.error());
         }
         return reply(control.set_mode(*mode),
-                     [&](Done) { return saved(control, acknowledged()); });
+                     [&control](Done) { return acknowledged(control); });
     });
 }
 
@@ -137,22 +138,24 @@ const std::vector<Route>& routes()
         {"GET", "/v1/events", "events after ?since=SEQUENCE", get_events},
         {"GET", "/v1/bans", "bans in force",
          [](Control& c, const ApiRequest&) {
-             return reply(c.bans(), [](const auto& bans) { return to_json(bans); });
+             const auto bans = c.bans();
+             return bans ? ApiResponse{200, to_text(*bans)} : reply(bans.error());
          }},
         {"POST", "/v1/bans",
          R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?, "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
                  return reply(c.ban(p.wishes(), p.origin.value_or(XDPCTL_BAN_OPERATOR)),
-                              [](const BanResult& result) { return to_json(result); });
+                              [&c](const BanResult& result) { return changed(c, to_json(result)); });
              });
          }},
-        {"DELETE", "/v1/bans", R"(lifts {"entries": [PREFIX...], "source": NAME?})",
+        {"DELETE", "/v1/bans",
+         R"(lifts {"entries": [PREFIX...]?, "inside": PREFIX?, "all": true?, "source": NAME?, "reason": TEXT?})",
          [](Control& c, const ApiRequest& r) {
-             return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.unban(p.prefixes, p.origin),
-                              [](size_t n) { return counted("removed", n); });
-             });
+             const auto filter = parse_lift_request(r.body);
+             return filter ? reply(c.lift(*filter),
+                                   [&c](size_t n) { return counted(c, "removed", n); })
+                           : reply(filter.error());
          }},
         {"GET", "/v1/allow", "the allow list",
          [](Control& c, const ApiRequest&) { return reply(to_json(c.allowed())); }},
@@ -160,14 +163,14 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&](const PrefixRequest& p) {
                  return reply(c.allow(p.prefixes, parse_flag(r.body, "force")),
-                              [&c](size_t n) { return saved(c, counted("added", n)); });
+                              [&c](size_t n) { return counted(c, "added", n); });
              });
          }},
         {"DELETE", "/v1/allow", R"(removes {"entries": [PREFIX...]})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
                  return reply(c.disallow(p.prefixes),
-                              [&c](size_t n) { return saved(c, counted("removed", n)); });
+                              [&c](size_t n) { return counted(c, "removed", n); });
              });
          }},
         {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
@@ -197,7 +200,7 @@ const std::vector<Route>& routes()
         {"POST", "/v1/detach", R"(detaches {"interface": NAME})",
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "interface", [&c](const std::string& name) {
-                 return reply(c.detach(name), [](Done) { return acknowledged(); });
+                 return reply(c.detach(name), [&c](Done) { return acknowledged(c); });
              });
          }},
         {"POST", "/v1/panic/end", "attaches what panic freed, and judges packets again",
@@ -237,7 +240,7 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "name", [&](const std::string& name) {
                  return reply(c.refresh_feed(name, parse_flag(r.body, "force")),
-                              [](Done) { return acknowledged(); });
+                              [&c](Done) { return acknowledged(c); });
              });
          }},
         {"GET", "/v1/geo", "services that are for some countries or AS numbers only",
@@ -248,7 +251,7 @@ const std::vector<Route>& routes()
              const auto parsed = parse_geo_request(r.body);
              return parsed
                         ? reply(c.set_geo(parsed->port, parsed->rule, parse_flag(r.body, "force")),
-                                [&c](Done) { return saved(c, acknowledged()); })
+                                [&c](Done) { return acknowledged(c); })
                         : reply(parsed.error());
          }},
         {"POST", "/v1/explain", R"(judges {"frame": HEX} without a trace)", post_explain},

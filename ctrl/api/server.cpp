@@ -2,6 +2,7 @@
 #include "api/server.h"
 
 #include <grp.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -30,6 +31,9 @@ constexpr int client_timeout_s = 10;
 
 // Set per connection by the thread that serves it.
 thread_local bool peer_allowed = false;
+thread_local bool was_large = false; // its request and answer together
+
+constexpr size_t large_bytes = 1UL << 20;
 
 class SocketStream final : public httplib::Stream
 {
@@ -88,7 +92,11 @@ class UnixServer final : public httplib::Server
         setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
         SocketStream stream(sock);
         bool closed = false;
+        was_large = false;
         const bool done = process_request(stream, true, closed, nullptr);
+        if (was_large) {
+            malloc_trim(0); // each thread's arena would keep what the largest answer took
+        }
         shutdown(sock, SHUT_RDWR);
         close(sock);
         return done;
@@ -113,6 +121,7 @@ void add_route(httplib::Server& server, Control& control, const Route& route)
         ApiRequest api{request.body,
                        [&request](const char* name) { return request.get_param_value(name); }};
         answer(response, route.handle(control, api));
+        was_large = request.body.size() + response.body.size() > large_bytes;
     };
     if (route.method == "GET") {
         server.Get(route.path, handler);

@@ -2,7 +2,9 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -57,6 +59,20 @@ Result<> write_file_atomic(const std::string& path, const std::string& content)
         return system_failure(errno, path);
     }
     return Done{};
+}
+
+Result<> check_room(const std::string& path, uint64_t bytes)
+{
+    const Fd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd.valid()) {
+        return system_failure(errno, path);
+    }
+    constexpr uint64_t least = 4096;
+    const int problem =
+        ::posix_fallocate(fd.get(), 0, static_cast<off_t>(std::max(bytes, least)));
+    ::unlink(path.c_str());
+    return problem != 0 ? Result<>(system_failure(problem, path)) : Done{};
 }
 
 Result<> make_directories(const std::string& path)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -13,6 +14,9 @@ Result<std::string> read_file(const std::string& path, size_t bytes_most = 64UL 
 
 // The file has either its old or its new content, also after a crash.
 Result<> write_file_atomic(const std::string& path, const std::string& content);
+
+// Could a new file of this size be written here now? Leaves nothing behind.
+Result<> check_room(const std::string& path, uint64_t bytes);
 
 // mkdir -p with mode 0755; an existing directory is fine.
 Result<> make_directories(const std::string& path);

@@ -64,6 +64,12 @@ uint32_t BanReasons::number_of(std::string_view text,
     return 0;
 }
 
+uint32_t BanReasons::find(std::string_view text) const
+{
+    const auto known = std::find(texts_.begin(), texts_.end(), text);
+    return known == texts_.end() ? 0 : static_cast<uint32_t>(known - texts_.begin()) + 1;
+}
+
 std::string BanReasons::text_of(uint32_t number) const
 {
     return number > 0 && number <= texts_.size() ? texts_[number - 1] : "";

@@ -47,6 +47,7 @@ class BanReasons
     // give way, else it is 0.
     uint32_t number_of(std::string_view text, const std::function<std::set<uint32_t>()>& in_use);
     std::string text_of(uint32_t number) const; // "" for 0 and what is not known
+    uint32_t find(std::string_view text) const; // 0: it has no number
     const std::vector<std::string>& texts() const { return texts_; }
 
     bool operator==(const BanReasons&) const = default;

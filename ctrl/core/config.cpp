@@ -498,6 +498,7 @@ const std::vector<RowKey<FeedConfig>>& feed_keys()
         {"widest_ipv4", number(&FeedConfig::widest_ipv4)},
         {"widest_ipv6", number(&FeedConfig::widest_ipv6)},
         {"max_change", number(&FeedConfig::max_change)},
+        {"max_faulty_lines", number(&FeedConfig::max_faulty_lines)},
     };
     return table;
 }
@@ -529,10 +530,10 @@ std::string show_feeds(const std::vector<FeedConfig>& feeds)
 {
     std::string text;
     for (const FeedConfig& f : feeds) {
-        text += fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %)",
+        text += fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %, {} faulty lines)",
                             text.empty() ? "" : ", ", f.name, shown_url(f.url),
                             format_duration(f.refresh_ns), f.min_entries, f.max_entries,
-                            f.widest_ipv4, f.widest_ipv6, f.max_change);
+                            f.widest_ipv4, f.widest_ipv6, f.max_change, f.max_faulty_lines);
     }
     return "[" + text + "]";
 }

@@ -79,8 +79,10 @@ struct FeedConfig {
     uint32_t max_entries = 4'000'000;
     uint32_t widest_ipv4 = 8;
     uint32_t widest_ipv6 = 19;
-    uint32_t max_change = 50; // percent of its entries that may come or go at once
+    uint32_t max_change = 50; // percent of its entries that may come or go at once; not of files
+    uint32_t max_faulty_lines = 0; // that are passed over; else they refuse the whole list
 
+    bool is_file() const { return url.starts_with('/'); }
     bool operator==(const FeedConfig&) const = default;
 };
 

@@ -20,8 +20,8 @@ namespace
 using nlohmann::json;
 
 // An entry of others that is wider is a mistake or an attack.
-constexpr unsigned widest_ipv4 = 8;
-constexpr unsigned widest_ipv6 = 19;
+constexpr uint8_t widest_ipv4 = 8;
+constexpr uint8_t widest_ipv6 = 19;
 
 std::string lower(std::string text)
 {
@@ -36,27 +36,42 @@ std::string member(const json& row, const char* name)
     return found != row.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+std::string_view trimmed(std::string_view text)
+{
+    const size_t from = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+    return text.substr(from, text.find_last_not_of(" \t\r\n") + 1 - from);
+}
+
+std::string word(const json& row, const char* name)
+{
+    const std::string text = member(row, name);
+    return lower(std::string(trimmed(text)));
+}
+
+// A simulated decision is a rehearsal: nothing is to be done.
 bool is_ban_of_addresses(const json& row)
 {
-    const std::string scope = lower(member(row, "scope"));
-    return lower(member(row, "type")) == "ban" && (scope == "ip" || scope == "range");
+    const std::string scope = word(row, "scope");
+    return word(row, "type") == "ban" && (scope == "ip" || scope == "range") &&
+           row.value("simulated", json()) != true;
 }
 
-Result<Prefix> prefix_of(const json& row)
+// Host bits may be set.
+Result<std::vector<Prefix>> prefixes_of_row(const json& row)
 {
-    auto network = parse_network(member(row, "value")); // host bits may be set
-    if (!network) {
-        return network.error();
+    const std::string value = member(row, "value");
+    const auto range = parse_range(trimmed(value));
+    if (!range) {
+        return range.error();
     }
-    const Prefix& prefix = network->first;
-    const unsigned widest = prefix.is_ipv4() ? 96 + widest_ipv4 : widest_ipv6;
-    return prefix.length < widest
-               ? Result<Prefix>(
-                     failure("wider than /{}", prefix.is_ipv4() ? widest_ipv4 : widest_ipv6))
-               : prefix;
+    const bool ipv4 = range->first.is_ipv4();
+    return is_wider_than(*range, ipv4 ? 96 + widest_ipv4 : widest_ipv6)
+               ? Result<std::vector<Prefix>>(
+                     failure("wider than /{}", ipv4 ? widest_ipv4 : widest_ipv6))
+               : prefixes_of(*range);
 }
 
-// null where there is nothing; take(row, prefix) for each ban of addresses.
+// null where there is nothing; take(row, prefixes) for each ban of addresses.
 template <typename Take>
 Result<> read_rows(const json& answer, const char* name, Decisions& out, Take take)
 {
@@ -69,9 +84,10 @@ Result<> read_rows(const json& answer, const char* name, Decisions& out, Take ta
             out.passed_over++;
             continue;
         }
-        const auto prefix =
-            row.is_object() ? prefix_of(row) : Result<Prefix>(failure("not an object"));
-        const auto taken = prefix ? take(row, *prefix) : Result<>(prefix.error());
+        const auto prefixes = row.is_object()
+                                  ? prefixes_of_row(row)
+                                  : Result<std::vector<Prefix>>(failure("not an object"));
+        const auto taken = prefixes ? take(row, *prefixes) : Result<>(prefixes.error());
         if (!taken) {
             out.faults++;
             if (out.first_fault.empty()) {
@@ -129,19 +145,20 @@ Result<Decisions> parse_decisions(std::string_view text)
         return failure("not an answer of CrowdSec's local API: '{}'", BanReasons::clean(text));
     }
     Decisions out;
-    auto done = read_rows(answer, "new", out, [&out](const json& row, const Prefix& prefix) {
+    using Prefixes = std::vector<Prefix>;
+    auto done = read_rows(answer, "new", out, [&out](const json& row, const Prefixes& prefixes) {
         const auto ttl = parse_go_duration(member(row, "duration"));
         if (!ttl) {
             return Result<>(ttl.error());
         }
-        if (*ttl) {
+        for (const Prefix& prefix : *ttl ? prefixes : Prefixes()) {
             out.fresh.push_back({prefix, **ttl, member(row, "scenario")});
         }
         return Result<>(Done{});
     });
     if (done) {
-        done = read_rows(answer, "deleted", out, [&out](const json&, const Prefix& prefix) {
-            out.gone.push_back(prefix);
+        done = read_rows(answer, "deleted", out, [&out](const json&, const Prefixes& prefixes) {
+            out.gone.insert(out.gone.end(), prefixes.begin(), prefixes.end());
             return Result<>(Done{});
         });
     }

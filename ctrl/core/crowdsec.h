@@ -18,10 +18,12 @@ struct Decision {
     std::string reason; // CrowdSec calls it the scenario
 };
 
+// Each decision is its own: one that cannot be read is told and does not keep others from being
+// taken. A range of addresses ("a-b") is one decision for each of its prefixes.
 struct Decisions {
     std::vector<Decision> fresh;
     std::vector<Prefix> gone; // may name what was never there
-    size_t passed_over = 0;   // not bans of addresses: captchas, countries, ...
+    size_t passed_over = 0;   // not bans of addresses: captchas, countries, simulated ones, ...
     size_t faults = 0;        // cannot be read, or wider than any ban should be
     std::string first_fault;
 };

@@ -2,8 +2,13 @@
 #include "core/feed.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
+#include <span>
 
 #include <nlohmann/json.hpp>
+
+#include "core/feed_columns.h"
 
 namespace xdpctl
 {
@@ -14,6 +19,11 @@ constexpr size_t shown_most = 60;  // bytes of a faulty line
 constexpr size_t why_most = 160;   // and of what is wrong with it
 constexpr size_t line_most = 4096; // no prefix is longer, and JSON takes memory
 constexpr size_t entries_most = 20'000'000;
+constexpr size_t json_bytes_most = 16UL << 20; // of an array, which is read as a whole
+// So many entries may always come or go; fewer go than come, since a list that is emptied
+// protects nobody.
+constexpr size_t come_free = 1000;
+constexpr size_t go_free = 100;
 
 // Text of strangers, for logs and terminals.
 std::string printable(std::string_view text, size_t most)
@@ -34,43 +44,479 @@ std::string_view trimmed(std::string_view text)
     return text.substr(first, text.find_last_not_of(" \t\r\v\f") - first + 1);
 }
 
-std::string_view first_word(std::string_view text)
+using nlohmann::json;
+
+std::vector<std::string_view> words_of(std::string_view text)
 {
-    return text.substr(0, text.find_first_of(" \t,"));
+    std::vector<std::string_view> words;
+    while (!(text = trimmed(text)).empty()) {
+        const size_t end = std::min(text.find_first_of(" \t"), text.size());
+        words.push_back(text.substr(0, end));
+        text.remove_prefix(end);
+    }
+    return words;
 }
 
-// Of a line of JSON: its "cidr" or "ip"; empty where it says something else (a header).
-Result<std::string> word_of_json(std::string_view line)
+bool is_comment(std::string_view line)
 {
-    const auto row = nlohmann::json::parse(line, nullptr, false);
-    if (!row.is_object()) {
-        return failure("not a JSON object");
-    }
-    for (const char* member : {"cidr", "ip", "prefix"}) {
-        if (row.contains(member)) {
-            return row[member].is_string() ? Result<std::string>(row[member].get<std::string>())
-                                           : failure("{} is no string", member);
+    return line.starts_with('#') || line.starts_with(';');
+}
+
+std::string_view without_comment(std::string_view line)
+{
+    for (size_t i = 0; i < line.size(); i++) {
+        const bool apart = i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t';
+        if (line[i] == '#' || (line[i] == ';' && apart)) {
+            return trimmed(line.substr(0, i));
         }
     }
-    return std::string();
+    return line;
 }
 
-// The word that shall be a prefix; empty where the line names none.
-Result<std::string> word_of(std::string_view line)
+// START END LENGTH ..., where the three say the same network.
+std::optional<AddressRange> dshield_range(const std::vector<std::string_view>& words)
 {
-    if (line.starts_with('{')) {
-        return word_of_json(line);
+    if (words.size() < 3) {
+        return std::nullopt;
     }
-    line = trimmed(line.substr(0, line.find_first_of("#;")));
-    if (line.starts_with("create ") || line == "COMMIT") {
-        return std::string(); // of ipset save
-    }
-    if (line.starts_with("add ")) {
-        line = trimmed(line.substr(4));
-        line = trimmed(line.substr(first_word(line).size()));
-    }
-    return std::string(first_word(line));
+    const auto network = parse_range(fmt::format("{}/{}", words[0], words[2]));
+    const auto last = parse_address(words[1]);
+    return network && last && !network->host_bits && network->last == *last
+               ? std::optional(*network)
+               : std::nullopt;
 }
+
+// What stands behind an address may change its meaning: none of it is passed over.
+Error why_no_entry(const std::vector<std::string_view>& words)
+{
+    const auto first = parse_range(words[0]);
+    if (!first || words.size() == 1) {
+        return first ? failure("it is not understood") : first.error();
+    }
+    const auto is_address = [](std::string_view word) { return parse_range(word).ok(); };
+    if (is_address(words[1])) {
+        return failure("two addresses on one line; a range is written FIRST-LAST");
+    }
+    if (first->first.is_loopback() || words[0] == "0.0.0.0" || words[0] == "::") {
+        return failure("this is a file of host names, not of addresses to block");
+    }
+    return failure("what follows the address is not understood: '{}'", words[1]);
+}
+
+Result<AddressRange> range_of_words(std::string_view body)
+{
+    const auto words = words_of(body);
+    if (words.size() == 1) {
+        return parse_range(words[0]);
+    }
+    if (const size_t dash = body.find('-'); // "FIRST - LAST"
+        dash != std::string_view::npos && words_of(body.substr(0, dash)).size() == 1 &&
+        words_of(body.substr(dash + 1)).size() == 1) {
+        return parse_range(body);
+    }
+    if (words.size() == 2 && words[1].find('.') != std::string_view::npos) { // "ADDRESS NETMASK"
+        constexpr uint8_t shortest = 8; // what is less could be an address, too
+        const auto mask = parse_address(words[1]);
+        const auto length = mask ? netmask_length(*mask) : std::nullopt;
+        const auto network = parse_range(fmt::format("{}/{}", words[0], words[1]));
+        if (length && *length >= shortest && network && !network->host_bits) {
+            return *network;
+        }
+    }
+    if (const auto range = dshield_range(words)) {
+        return *range;
+    }
+    return why_no_entry(words);
+}
+
+// Of `ipset save`.
+class IpsetReader
+{
+  public:
+    struct Entry {
+        AddressRange range;
+        bool exception = false;
+    };
+    // nothing: the line names no entry. ErrorKind::refused: the whole is not to be taken.
+    Result<std::optional<Entry>> read(const std::vector<std::string_view>& words)
+    {
+        if (words[0] == "COMMIT" && words.size() == 1) {
+            return std::optional<Entry>();
+        }
+        if (words.size() < 3) {
+            return failure("'{}' needs a set and what it holds", words[0]);
+        }
+        const size_t at = is_exist(words[1]) && words.size() > 3 ? 2 : 1;
+        if (auto done = take_name(words[at]); !done) {
+            return done.error();
+        }
+        if (words[0] == "create") {
+            const auto done = create(words, at + 1);
+            return done ? Result<std::optional<Entry>>(std::optional<Entry>()) : done.error();
+        }
+        auto entry = add(words, at + 1);
+        return entry ? Result<std::optional<Entry>>(*entry) : entry.error();
+    }
+    static bool is_for(std::string_view word)
+    {
+        return word == "create" || word == "add" || word == "COMMIT";
+    }
+
+  private:
+    static bool is_exist(std::string_view word) { return word == "-exist" || word == "-!"; }
+
+    Result<> take_name(std::string_view name)
+    {
+        if (!name_.empty() && name_ != name) {
+            return failure(ErrorKind::refused,
+                           "it holds more than one set: '{}' and '{}'; save the one that is meant",
+                           printable(name_, shown_most), printable(name, shown_most));
+        }
+        name_ = name;
+        return Done{};
+    }
+
+    Result<> create(const std::vector<std::string_view>& words, size_t at)
+    {
+        const std::string_view type = words[at];
+        if (type != "hash:ip" && type != "hash:net" && type != "bitmap:ip") {
+            return failure(ErrorKind::refused,
+                           "a set of type '{}' does not name sources alone; hash:ip, hash:net and "
+                           "bitmap:ip do",
+                           printable(type, shown_most));
+        }
+        for (size_t i = at + 1; i + 1 < words.size(); i++) {
+            if (words[i] == "bitmask") {
+                return failure(ErrorKind::refused, "a set with a bitmask is not understood");
+            }
+            if (words[i] == "netmask") {
+                const std::string_view length = words[i + 1];
+                const auto [end, problem] =
+                    std::from_chars(length.data(), length.data() + length.size(), netmask_);
+                if (problem != std::errc() || end != length.data() + length.size() ||
+                    netmask_ == 0 || netmask_ > 128) {
+                    return failure(ErrorKind::refused, "its netmask is not understood");
+                }
+            }
+        }
+        return Done{};
+    }
+
+    Result<Entry> add(const std::vector<std::string_view>& words, size_t at) const
+    {
+        const std::string_view element = words[at];
+        if (element.find(',') != std::string_view::npos) {
+            return failure(ErrorKind::refused,
+                           "'{}' is more than an address: blocking the whole host is not meant",
+                           printable(element, shown_most));
+        }
+        bool exception = false;
+        for (size_t i = at + 1; i < words.size(); i++) {
+            if (words[i] == "nomatch") {
+                exception = true;
+            } else if (words[i] == "comment") {
+                break; // quoted, and the last that ipset writes
+            } else if (has_value(words[i]) && i + 1 < words.size()) {
+                i++;
+            } else if (!is_exist(words[i])) {
+                return failure("'{}' is not understood", words[i]);
+            }
+        }
+        auto range = parse_range(element);
+        if (range && netmask_ != 0 && range->first == range->last) { // stands for its network
+            range = parse_range(fmt::format("{}/{}", to_string(range->first), netmask_));
+        }
+        return range ? Result<Entry>(Entry{*range, exception}) : range.error();
+    }
+
+    static bool has_value(std::string_view option)
+    {
+        return option == "timeout" || option == "packets" || option == "bytes" ||
+               option == "skbmark" || option == "skbprio" || option == "skbqueue";
+    }
+
+    std::string name_;
+    uint8_t netmask_ = 0; // of each entry; 0: none
+};
+
+// `prefix` without what `exceptions` (sorted, each inside it) hold.
+void carve(const Prefix& prefix, std::span<const Prefix> exceptions, std::vector<Prefix>& out)
+{
+    if (exceptions.empty()) {
+        out.push_back(prefix);
+        return;
+    }
+    if (exceptions.front() == prefix || out.size() > entries_most) {
+        return; // what is left after it is inside it
+    }
+    const Prefix left{prefix.address, static_cast<uint8_t>(prefix.length + 1)};
+    Prefix right = left;
+    right.address.bytes[prefix.length / 8] |= static_cast<uint8_t>(0x80U >> (prefix.length % 8));
+    const auto middle = std::partition_point(
+        exceptions.begin(), exceptions.end(),
+        [&right](const Prefix& exception) { return exception.address < right.address; });
+    carve(left, {exceptions.begin(), middle}, out);
+    carve(right, {middle, exceptions.end()}, out);
+}
+
+// As ipset matches: of an address the longest entry that covers it decides, so an exception
+// is taken out of the networks around it only.
+std::vector<Prefix> without_exceptions(const std::vector<Prefix>& prefixes,
+                                       std::vector<Prefix> exceptions)
+{
+    std::sort(exceptions.begin(), exceptions.end());
+    exceptions.erase(std::unique(exceptions.begin(), exceptions.end()), exceptions.end());
+    std::vector<Prefix> out;
+    for (const Prefix& prefix : prefixes) {
+        const auto from = std::lower_bound(exceptions.begin(), exceptions.end(), prefix);
+        const auto to = std::find_if_not(
+            from, exceptions.end(), [&prefix](const Prefix& e) { return prefix.contains(e); });
+        carve(prefix, {from, to}, out);
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
+class FeedReader
+{
+  public:
+    explicit FeedReader(const FeedConfig& config) : config_(config) {}
+
+    Result<FeedText> read(std::string_view text)
+    {
+        if (text.starts_with("\xef\xbb\xbf")) { // some editors' mark of UTF-8
+            text.remove_prefix(3);
+        }
+        const std::string_view begin =
+            text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+        if (begin.starts_with('<')) {
+            return failure("it is no list but a page of HTML or XML: '{}'",
+                           printable(begin.substr(0, begin.find('\n')), shown_most));
+        }
+        if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+            return failure("it is UTF-16; UTF-8 or ASCII is understood");
+        }
+        auto done = is_json_document(begin) ? read_array(begin) : read_lines(text);
+        return done ? Result<FeedText>(finish()) : done.error();
+    }
+
+  private:
+    static bool is_json_document(std::string_view text)
+    {
+        const size_t second = text.find_first_not_of(" \t\r\n", 1);
+        const char next = second < text.size() ? text[second] : ' ';
+        return (text.starts_with('[') && (next == '{' || next == '"' || next == ']')) ||
+               (text.starts_with('{') && !json::accept(text.substr(0, text.find('\n'))));
+    }
+
+    Result<> read_lines(std::string_view text)
+    {
+        while (!text.empty() && !is_full_) {
+            number_++;
+            const size_t end = std::min(text.find('\n'), text.size());
+            const std::string_view line = trimmed(text.substr(0, end));
+            text.remove_prefix(std::min(end + 1, text.size()));
+            if (line.size() > line_most) {
+                fault(line, "a line of more than 4096 bytes");
+                continue;
+            }
+            auto done = read_line(line);
+            if (!done && done.error().kind == ErrorKind::refused) {
+                return failure("line {}: {}", number_, done.error().message);
+            }
+            if (!done) {
+                fault(line, done.error().message);
+            }
+        }
+        return Done{};
+    }
+
+    Result<> read_line(std::string_view line)
+    {
+        if (line.empty()) {
+            return Done{};
+        }
+        if (is_comment(line)) {
+            comment_ = trimmed(line.substr(std::min(line.find_first_not_of("#; \t"), line.size())));
+            return Done{};
+        }
+        if (line.starts_with('{')) {
+            return read_object(json::parse(line, nullptr, false));
+        }
+        if (columns_) {
+            return read_row(line);
+        }
+        const auto words = words_of(line);
+        if (IpsetReader::is_for(words[0])) {
+            auto entry = ipset_.read(words);
+            return entry && *entry ? take((*entry)->range, (*entry)->exception)
+                   : entry         ? Result<>(Done{})
+                                   : entry.error();
+        }
+        if (words.size() > 1 &&
+            (words[0] == "ExitNode" || words[0] == "Published" || words[0] == "LastStatus")) {
+            return Done{}; // of Tor's exit-addresses
+        }
+        if (words.size() == 4 && words[0] == "ExitAddress") {
+            return take(parse_range(words[1]));
+        }
+        const std::string_view body = without_comment(line);
+        const auto range = range_of_words(body);
+        return range || feed_.entries > 0 ? take(range) : read_header(line, range.error());
+    }
+
+    // The first line that is no comment and no entry may name the columns of what follows;
+    // or it is the first of a table whose columns the comment above it names.
+    Result<> read_header(std::string_view line, const Error& why)
+    {
+        if (feed_.faults > 0) {
+            return why;
+        }
+        const char found = delimiter_of(line);
+        delimiter_ = found == 0 ? ',' : found;
+        const auto cells = split_cells(line, delimiter_);
+        if (!cells) {
+            return cells.error();
+        }
+        const bool has_address = std::any_of(cells->begin(), cells->end(), [](const auto& cell) {
+            return parse_range(cell).ok();
+        });
+        const auto names = has_address ? split_cells(comment_, delimiter_) : cells;
+        auto columns = names && names->size() >= cells->size()
+                           ? find_columns(*names)
+                           : failure("no header says which column names the addresses");
+        if (!columns) {
+            const bool is_table = found != 0 && !(found == '\t' && has_address);
+            return is_table ? failure(ErrorKind::refused, "'{}': this is a table, and {}",
+                                      printable(line, shown_most),
+                                      printable(columns.error().message, why_most * 2))
+                            : why;
+        }
+        columns_ = *columns;
+        return has_address ? read_row(line) : Done{};
+    }
+
+    Result<> read_row(std::string_view line)
+    {
+        const auto cells = split_cells(line, delimiter_);
+        if (!cells) {
+            return cells.error();
+        }
+        return take(range_of_row(*columns_, [&cells](size_t i) {
+            return i < cells->size() ? Result<std::string>((*cells)[i])
+                                     : failure("the row is shorter than the header");
+        }));
+    }
+
+    // A line of JSON, or an element of an array.
+    Result<> read_object(const json& row)
+    {
+        if (!row.is_object()) {
+            return failure("not a JSON object");
+        }
+        if (row.contains("type") && row["type"] == "metadata") { // of Spamhaus DROP
+            return Done{};
+        }
+        std::vector<std::string> names;
+        for (const auto& [name, value] : row.items()) {
+            names.push_back(name);
+        }
+        const auto columns = find_columns(names);
+        if (!columns) {
+            return columns.error();
+        }
+        return take(range_of_row(*columns, [&](size_t i) {
+            const json& value = row[names[i]];
+            return value.is_string()            ? Result<std::string>(value.get<std::string>())
+                   : value.is_number_unsigned() ? std::to_string(value.get<uint64_t>())
+                                                : Result<std::string>(failure(
+                                                      "'{}' is not a string", names[i]));
+        }));
+    }
+
+    Result<> read_array(std::string_view text)
+    {
+        if (text.size() > json_bytes_most) {
+            return failure("it is JSON of more than {} bytes; JSON lines may be longer",
+                           json_bytes_most);
+        }
+        const json rows = json::parse(text, nullptr, false);
+        if (!rows.is_array()) {
+            return failure("it is JSON, but neither an array nor an object on each line: '{}'",
+                           printable(text.substr(0, text.find('\n')), shown_most));
+        }
+        for (const json& row : rows) {
+            number_++;
+            const auto done = row.is_string() ? take(parse_range(row.get<std::string>()))
+                                              : read_object(row);
+            if (!done) {
+                fault(row.dump(-1, ' ', false, json::error_handler_t::replace),
+                      done.error().message);
+            }
+        }
+        return Done{};
+    }
+
+    Result<> take(const Result<AddressRange>& range, bool exception = false)
+    {
+        if (!range) {
+            return range.error();
+        }
+        feed_.entries++;
+        feed_.host_bits += range->host_bits ? 1 : 0;
+        const bool ipv4 = range->first.is_ipv4() && range->last.is_ipv4();
+        const auto widest = static_cast<uint8_t>(
+            std::min(ipv4 ? 96 + config_.widest_ipv4 : config_.widest_ipv6, 128U));
+        if (!exception && is_wider_than(*range, widest)) {
+            if (feed_.too_wide++ == 0) {
+                feed_.first_too_wide = {
+                    number_, fmt::format("{}-{}", to_string(range->first), to_string(range->last)),
+                    fmt::format("wider than /{}", ipv4 ? config_.widest_ipv4 : config_.widest_ipv6)};
+            }
+            return Done{};
+        }
+        const auto prefixes = prefixes_of(*range);
+        auto& into = exception ? exceptions_ : feed_.prefixes;
+        if (into.size() + prefixes.size() > entries_most) {
+            is_full_ = true;
+            return failure("more than 20 million entries");
+        }
+        into.insert(into.end(), prefixes.begin(), prefixes.end());
+        return Done{};
+    }
+
+    void fault(std::string_view line, std::string_view why)
+    {
+        if (feed_.faults++ == 0) {
+            feed_.first_fault = {number_, printable(line, shown_most), printable(why, why_most)};
+        }
+    }
+
+    FeedText finish()
+    {
+        auto& prefixes = feed_.prefixes;
+        std::sort(prefixes.begin(), prefixes.end());
+        prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
+        if (!exceptions_.empty()) {
+            prefixes = without_exceptions(prefixes, std::move(exceptions_));
+        }
+        if (prefixes.size() > entries_most) {
+            fault("", "more than 20 million entries");
+        }
+        return std::move(feed_);
+    }
+
+    const FeedConfig& config_;
+    FeedText feed_;
+    IpsetReader ipset_;
+    std::vector<Prefix> exceptions_;
+    std::string comment_; // the last one
+    std::optional<FeedColumns> columns_;
+    char delimiter_ = 0;
+    size_t number_ = 0; // of the line, or of the element of an array
+    bool is_full_ = false;
+};
 
 } // namespace
 
@@ -90,61 +536,23 @@ std::string shown_url(const std::string& url)
            (before.size() < url.size() ? "?..." : "");
 }
 
-FeedText parse_feed(std::string_view text)
+Result<FeedText> parse_feed(std::string_view text, const FeedConfig& config)
 {
-    if (text.starts_with("\xef\xbb\xbf")) { // some editors' mark of UTF-8
-        text.remove_prefix(3);
-    }
-    FeedText feed;
-    size_t number = 0;
-    const auto fault = [&](std::string_view line, std::string_view why) {
-        if (feed.faults++ == 0) {
-            feed.first_fault = {number, printable(line, shown_most), printable(why, why_most)};
-        }
-    };
-    while (!text.empty()) {
-        number++;
-        const size_t end = std::min(text.find('\n'), text.size());
-        const std::string_view line = trimmed(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
-        if (line.size() > line_most) {
-            fault(line, "a line of more than 4096 bytes");
-            continue;
-        }
-        if (feed.prefixes.size() == entries_most) {
-            fault(line, "more than 20 million entries");
-            break;
-        }
-        auto word = word_of(line);
-        if (!word) {
-            fault(line, word.error().message);
-            continue;
-        }
-        if (word->empty()) {
-            continue;
-        }
-        auto prefix = parse_network(*word);
-        if (!prefix) {
-            fault(line, prefix.error().message);
-            continue;
-        }
-        feed.entries++;
-        feed.host_bits += prefix->second ? 1 : 0;
-        feed.prefixes.push_back(prefix->first);
-    }
-    std::sort(feed.prefixes.begin(), feed.prefixes.end());
-    feed.prefixes.erase(std::unique(feed.prefixes.begin(), feed.prefixes.end()),
-                        feed.prefixes.end());
-    return feed;
+    return FeedReader(config).read(text);
 }
 
 Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const ProtectedSet& protected_set)
 {
-    if (text.faults > text.entries) {
-        return failure("it is no list: line {}: '{}': {}", text.first_fault.line,
-                       text.first_fault.text, text.first_fault.why);
+    if (text.faults > config.max_faulty_lines) {
+        return failure("line {}: '{}': {}{}; the list is not taken", text.first_fault.line,
+                       text.first_fault.text, text.first_fault.why,
+                       text.faults > 1
+                           ? fmt::format(" (and {} more are not understood)", text.faults - 1)
+                           : "");
     }
-    if (text.prefixes.size() < config.min_entries) {
+    // Who empties his own file means it.
+    const bool may_be_empty = config.is_file() && config.min_entries <= 1;
+    if (text.prefixes.size() + text.too_wide < config.min_entries && !may_be_empty) {
         return failure("it has {} entries, at least {} are expected", text.prefixes.size(),
                        config.min_entries);
     }
@@ -153,32 +561,23 @@ Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const Prote
                        config.max_entries);
     }
     FeedTaken taken;
-    const auto refuse = [&taken](const Prefix& prefix, std::string why) {
-        if (taken.too_wide + taken.protected_here == 1) {
-            taken.first_refused = {0, to_string(prefix), std::move(why)};
-        }
-    };
+    taken.too_wide = text.too_wide;
+    taken.first_refused = text.first_too_wide;
     for (const Prefix& prefix : text.prefixes) {
-        const bool ipv4 = prefix.is_ipv4();
-        const uint32_t length = prefix.length - (ipv4 ? 96U : 0U);
-        const uint32_t widest = ipv4 ? config.widest_ipv4 : config.widest_ipv6;
-        if (length < widest) {
-            taken.too_wide++;
-            refuse(prefix, fmt::format("wider than /{}", widest));
-        } else if (auto why = protected_set.refuses(prefix, Authority::automatic)) {
-            taken.protected_here++;
-            refuse(prefix, *why);
-        } else {
+        const auto why = protected_set.refuses(prefix, Authority::automatic);
+        if (!why) {
             taken.prefixes.push_back(prefix);
+        } else if (taken.too_wide + taken.protected_here++ == 0) {
+            taken.first_refused = {0, to_string(prefix), *why};
         }
     }
     return taken;
 }
 
 Result<> accept_change(const std::vector<Prefix>& before, const std::vector<Prefix>& after,
-                       uint32_t percent_most)
+                       const FeedConfig& config)
 {
-    if (before.empty()) {
+    if (before.empty() || config.is_file()) { // a file is what the operator says
         return Done{};
     }
     size_t kept = 0;
@@ -191,12 +590,14 @@ Result<> accept_change(const std::vector<Prefix>& before, const std::vector<Pref
             *a < *b ? a++ : b++;
         }
     }
-    const size_t changed = std::max(before.size() - kept, after.size() - kept);
-    if (changed * 100 > before.size() * percent_most) {
+    const size_t go = before.size() - kept;
+    const size_t come = after.size() - kept;
+    const size_t share = before.size() * config.max_change / 100;
+    if (go > std::max(go_free, share) || come > std::max(come_free, share)) {
         return failure(ErrorKind::refused,
                        "{} entries go and {} come, of {}: more than {} % at once; "
                        "`xdpctl feed refresh --force` takes it",
-                       before.size() - kept, after.size() - kept, before.size(), percent_most);
+                       go, come, before.size(), config.max_change);
     }
     return Done{};
 }

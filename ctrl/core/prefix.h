@@ -6,9 +6,11 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <xdpctl/abi/policy.h>
 
@@ -49,14 +51,31 @@ struct Prefix {
 
 const Prefix& all_ipv4(); // 0.0.0.0/0
 
-// Dotted quad or RFC 4291 text. A mapped address (::ffff:a.b.c.d) is the IPv4 one.
+// Dotted quad or RFC 4291 text. A mapped address (::ffff:a.b.c.d) is the IPv4 one. Zone ids,
+// ports, brackets and leading zeros are errors that say so.
 Result<Address> parse_address(std::string_view text);
-// ADDRESS or ADDRESS/LENGTH. Host bits beyond the length are an error that
+// ADDRESS, ADDRESS/LENGTH or IPV4/NETMASK. Host bits beyond the length are an error that
 // names the network which was probably meant.
 Result<Prefix> parse_prefix(std::string_view text);
 
 // The network that a list means, with host bits cleared; and whether there were any.
 Result<std::pair<Prefix, bool>> parse_network(std::string_view text);
+// Addresses of one family, both ends included.
+struct AddressRange {
+    Address first;
+    Address last;
+    bool host_bits = false; // it was written as a network with bits beyond its length
+
+    bool operator==(const AddressRange&) const = default;
+};
+// A network as parse_network takes it, or FIRST-LAST, with or without blanks around the dash.
+Result<AddressRange> parse_range(std::string_view text);
+// The fewest prefixes that cover the range and nothing else, in order.
+std::vector<Prefix> prefixes_of(const AddressRange& range);
+// Does it hold more addresses than a prefix of this length (0..128)?
+bool is_wider_than(const AddressRange& range, uint8_t length);
+// 0..32 of 255.255.255.0 and the like; none where the bits are not contiguous.
+std::optional<uint8_t> netmask_length(const Address& mask);
 // The network of this length, 0..128, that the address is in.
 Prefix network_of(const Address& address, uint8_t length);
 // Not routed between sites: RFC 1918, 6598, 3927, 4193, 4291 (link-local).

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/bouncer_worker.h"
 
+#include <malloc.h>
+
 #include <chrono>
 
 #include "base/file.h"
@@ -45,6 +47,7 @@ void BouncerWorker::run()
         if (const auto job = controller_.due_decisions()) {
             try { // what a library throws where there is no memory for so many
                 work(*job);
+                malloc_trim(0); // a full answer is large
             } catch (const std::exception& problem) {
                 controller_.decisions_failed(*job, failure("{}", problem.what()));
             }

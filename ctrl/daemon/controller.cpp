@@ -209,9 +209,11 @@ Result<> Controller::start()
     refresh_attachments(); // what an earlier daemon left
     // A clock that was not set yet would make every ban longer.
     const Clocks clocks{plane_.now_ns(), std::max(unix_s(), hand->saved_unix_s)};
-    for (HandBan& ban : hand->prefix_bans) {
-        ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
-                                           : uint64_t{XDPCTL_NO_DEADLINE};
+    for (auto* bans : {&hand->prefix_bans, &hand->shared_bans}) {
+        for (HandBan& ban : *bans) {
+            ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
+                                               : uint64_t{XDPCTL_NO_DEADLINE};
+        }
     }
     hand_ = *hand; // before the host is followed, which commits what is set by hand
     refresh_host();

@@ -77,8 +77,8 @@ class Controller final : public Control
     std::vector<LogEvent> events(uint64_t since) override;
     Result<std::vector<BanInfo>> bans() override;
     Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) override;
-    Result<size_t> unban(const std::vector<Prefix>& prefixes,
-                         std::optional<xdpctl_ban_origin> origin) override;
+    Result<size_t> lift(const BanFilter& filter) override;
+    std::string not_saved() override;
     std::vector<AllowInfo> allowed() override;
     Result<size_t> allow(const std::vector<Prefix>& prefixes, bool force = false) override;
     Result<size_t> disallow(const std::vector<Prefix>& prefixes) override;
@@ -89,7 +89,6 @@ class Controller final : public Control
     Result<> detach(const std::string& interface) override;
     Result<PanicEnd> end_panic() override;
     Result<Checked> check(const std::string& toml, const std::string& name) override;
-    std::string unsaved() override;
     Result<std::vector<std::string>> diff(const std::string& toml,
                                           const std::string& name) override;
     Result<Applied> apply(const std::string& toml, const std::string& name) override;
@@ -114,8 +113,8 @@ class Controller final : public Control
     void decisions_fetched(const BouncerJob& job, const Decisions& decisions);
     void decisions_failed(const BouncerJob& job, const Error& error);
 
-    // For the thread that writes: where anything changed.
-    void save_bans();
+    // For the thread that writes: where anything changed. Returns the bytes that it took.
+    size_t save_bans();
 
     const Config& config() const { return config_; }
     // At a stop that detaches: nothing of the guard's needs is left behind.
@@ -192,7 +191,20 @@ class Controller final : public Control
     void drain_locked();
     void configure_bouncer();
     size_t lift_but(const std::set<Prefix>& kept);
-    size_t lift_own(const std::vector<Prefix>& prefixes, std::optional<xdpctl_ban_origin> origin);
+    size_t lift_locked(const BanFilter& filter);
+    struct LiftPlan {
+        std::vector<Address> forgotten;  // nothing of them stays
+        std::vector<BanEntry> replaced;  // strikes stay, or the ban of another jail
+        std::vector<HandBan> prefix_bans; // those that stay
+        size_t count = 0;
+    };
+    LiftPlan plan_lift(const BanFilter& filter, std::vector<HandBan>& shared) const;
+    bool is_lifted(const BanFilter& filter, const std::vector<HandBan>& shared,
+                   const HandBan& known) const;
+    void renew(std::vector<HandBan>& shared, const Address& source, const xdpctl_ban& known,
+               xdpctl_ban& ban);
+    HandBan hand_ban_of(const Address& source, const xdpctl_ban& ban) const;
+    void save_state();
     std::string fit_decisions(std::vector<BanWish>& wishes) const;
     std::optional<CrowdSecStatus> crowdsec_status() const;
     void configure_feeds();
@@ -262,6 +274,7 @@ class Controller final : public Control
     BanCounts ban_counts_;
     uint64_t ban_entries_ = 0;
     bool bans_changed_ = false; // since they were saved
+    uint64_t ban_file_bytes_ = 0; // of the last one that was written
     uint64_t client_entries_ = 0;
     uint64_t started_ns_ = 0;
     uint64_t next_sweep_ns_ = 0;

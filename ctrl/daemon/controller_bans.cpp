@@ -2,12 +2,14 @@
 // The controller's part for bans: by hand, by heuristics, and on disk.
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/ban_file.h"
 #include "daemon/controller.h"
+#include "daemon/shared_bans.h"
 
 namespace xdpctl
 {
@@ -15,6 +17,8 @@ namespace
 {
 
 constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
+constexpr uint64_t ban_bytes_usual = 64; // of one ban in the file
+constexpr uint64_t ban_bytes_more = 64UL << 10;
 
 } // namespace
 
@@ -61,7 +65,25 @@ void Controller::load_bans()
                             bans->size(), done ? "" : ": " + done.error().message));
 }
 
-void Controller::save_bans()
+// The bans are written some seconds after a change. What would stop that is found now, so that
+// the answer to the change can tell it.
+std::string Controller::not_saved()
+{
+    std::unique_lock lock(mutex_);
+    const uint64_t bytes =
+        std::max(ban_file_bytes_, ban_entries_ * ban_bytes_usual) + ban_bytes_more;
+    lock.unlock(); // disks are slow
+    const auto made = make_directories(config_.state_directory);
+    const auto room = made ? check_room(ban_file() + ".room", bytes) : made;
+    lock.lock();
+    if (!room) {
+        bans_problem_ = "bans are not saved: " + room.error().message;
+    }
+    return bans_problem_.empty() || state_problem_.empty() ? bans_problem_ + state_problem_
+                                                           : bans_problem_ + "; " + state_problem_;
+}
+
+size_t Controller::save_bans()
 {
     std::vector<BanEntry> bans;
     BanReasons reasons;
@@ -69,7 +91,7 @@ void Controller::save_bans()
     {
         const std::lock_guard lock(mutex_);
         if (!bans_changed_) {
-            return;
+            return 0;
         }
         bans_changed_ = false;
         clocks = {plane_.now_ns(), unix_s()};
@@ -79,13 +101,16 @@ void Controller::save_bans()
             bans.push_back({source, ban});
         });
     }
+    const std::string text = encode_bans(bans, reasons, clocks);
     auto saved = make_directories(config_.state_directory);
     if (saved) {
-        saved = write_file_atomic(ban_file(), encode_bans(bans, reasons, clocks));
+        saved = write_file_atomic(ban_file(), text);
     }
     const std::lock_guard lock(mutex_);
-    bans_problem_ = saved ? "" : "bans are not saved: " + saved.error().message;
     bans_changed_ = bans_changed_ || !saved; // tried again
+    ban_file_bytes_ = saved ? text.size() : ban_file_bytes_;
+    bans_problem_ = saved ? "" : "bans are not saved: " + saved.error().message;
+    return text.size();
 }
 
 void Controller::run_heuristics(const std::vector<ClientSample>& clients)
@@ -143,6 +168,9 @@ void Controller::sweep_bans()
         counts.active[ban.origin][ban.prefix.is_ipv4() ? 0 : 1]++;
     }
     ban_counts_ = counts;
+    for (auto* shared : {&kept.shared_bans, &hand_.shared_bans}) {
+        std::erase_if(*shared, [now](const HandBan& ban) { return ban.deadline_ns <= now; });
+    }
     if (kept.prefix_bans.size() != hand_.prefix_bans.size()) {
         if (auto done = change(config_, kept); !done) {
             log::error("{}", done.error().message);
@@ -309,6 +337,7 @@ Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_ori
         return room;
     }
     const auto reasons = number_reasons(texts);
+    const std::vector<HandBan> shared_before = hand_.shared_bans;
     std::vector<BanEntry> entries;
     for (const BanWish& host : hosts) {
         xdpctl_ban ban = {.deadline_ns = host.ttl_ns ? now + *host.ttl_ns : XDPCTL_NO_DEADLINE,
@@ -318,17 +347,54 @@ Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_ori
                           .strikes = 0,
                           .reason = reasons.at(host.reason),
                           .flags = host.force ? XDPCTL_BAN_FORCED : 0U};
-        if (const auto known = before.find(host.prefix.address); known != before.end()) {
-            if (now < known->second.deadline_ns &&
-                yields(origin, ban.deadline_ns, known->second.origin, known->second.deadline_ns)) {
-                continue;
+        const auto found = before.find(host.prefix.address);
+        if (found != before.end()) {
+            const xdpctl_ban& known = found->second;
+            ban.hits = known.hits;
+            ban.strikes = known.strikes;
+            if (now < known.deadline_ns) {
+                if (yields(origin, ban.deadline_ns, known.origin, known.deadline_ns)) {
+                    continue;
+                }
+                ban.reason = host.reason.empty() ? known.reason : ban.reason;
+                renew(hand_.shared_bans, host.prefix.address, known, ban);
+            } else {
+                forget_shared(hand_.shared_bans, host.prefix);
             }
-            ban.hits = known->second.hits;
-            ban.strikes = known->second.strikes;
         }
         entries.push_back({host.prefix.address, ban});
     }
+    if (!(hand_.shared_bans == shared_before)) {
+        save_state();
+    }
     return plane_.ban(entries);
+}
+
+// A ban takes the place of one that is in force. Of two jails of fail2ban each keeps its own.
+void Controller::renew(std::vector<HandBan>& shared, const Address& source,
+                       const xdpctl_ban& known, xdpctl_ban& ban)
+{
+    if (ban.origin != XDPCTL_BAN_FAIL2BAN || known.origin != XDPCTL_BAN_FAIL2BAN) {
+        forget_shared(shared, {source, 128});
+        return;
+    }
+    const HandBan kept =
+        share_ban(shared, hand_ban_of(source, known), hand_ban_of(source, ban), plane_.now_ns());
+    ban.deadline_ns = kept.deadline_ns;
+    ban.reason = hand_.ban_reasons.find(kept.reason); // all of them are or were in the table
+}
+
+HandBan Controller::hand_ban_of(const Address& source, const xdpctl_ban& ban) const
+{
+    HandBan same;
+    same.prefix = {source, 128};
+    same.origin = static_cast<xdpctl_ban_origin>(ban.origin);
+    same.reason = hand_.ban_reasons.text_of(ban.reason);
+    same.deadline_ns = ban.deadline_ns;
+    if (ban.deadline_ns != XDPCTL_NO_DEADLINE) {
+        same.until_unix_s = unix_s() + (ban.deadline_ns - std::min<uint64_t>(plane_.now_ns(), ban.deadline_ns)) / ns_per_s;
+    }
+    return same;
 }
 
 // False where it yields to one that is there.
@@ -354,6 +420,13 @@ bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_or
     if (now < known->deadline_ns &&
         yields(origin, ban.deadline_ns, known->origin, known->deadline_ns)) {
         return false;
+    }
+    const bool in_force = now < known->deadline_ns;
+    ban.reason = in_force && ban.reason.empty() ? known->reason : ban.reason;
+    if (in_force && origin == XDPCTL_BAN_FAIL2BAN && known->origin == origin) {
+        ban = share_ban(hand.shared_bans, *known, ban, now);
+    } else {
+        forget_shared(hand.shared_bans, wish.prefix);
     }
     *known = std::move(ban);
     return true;
@@ -416,76 +489,123 @@ Result<BanResult> Controller::ban(const std::vector<BanWish>& wishes, xdpctl_ban
     return result;
 }
 
-// Of these, where an origin is given, only what it banned itself; how many they were.
-size_t Controller::lift_own(const std::vector<Prefix>& prefixes,
-                            std::optional<xdpctl_ban_origin> origin)
+bool Controller::is_lifted(const BanFilter& filter, const std::vector<HandBan>& shared,
+                           const HandBan& known) const
 {
-    if (prefixes.empty()) {
-        return 0;
-    }
+    return (!filter.inside || filter.inside->contains(known.prefix)) &&
+           (!filter.origin || known.origin == *filter.origin) &&
+           (!filter.reason || holds_ban(shared, known, *filter.reason));
+}
+
+// Where one origin lifts, strikes stay: the daemon remembers them. Where one reason is named,
+// the bans of other jails stay.
+Controller::LiftPlan Controller::plan_lift(const BanFilter& filter,
+                                           std::vector<HandBan>& shared) const
+{
     const uint64_t now = plane_.now_ns();
+    LiftPlan plan;
     std::vector<Address> hosts;
     std::set<Prefix> networks;
-    for (const Prefix& prefix : prefixes) {
+    for (const Prefix& prefix : filter.prefixes.value_or(std::vector<Prefix>())) {
         if (prefix.is_host()) {
             hosts.push_back(prefix.address);
         } else {
             networks.insert(prefix);
         }
     }
-    std::vector<Address> forgotten;
-    std::vector<BanEntry> over;
-    size_t count = 0;
-    for (const auto& [source, ban] : plane_.find_bans(hosts)) {
-        if (origin && ban.origin != *origin) {
+    const auto release = [&](const Prefix& prefix) {
+        if (filter.reason) {
+            return release_ban(shared, prefix, *filter.reason, now);
+        }
+        forget_shared(shared, prefix);
+        return std::optional<HandBan>();
+    };
+    const auto look = [&](const Address& source, const xdpctl_ban& ban) {
+        if (!is_lifted(filter, shared, hand_ban_of(source, ban))) {
+            return;
+        }
+        plan.count += now < ban.deadline_ns ? 1 : 0;
+        xdpctl_ban rest = ban;
+        if (const auto other = release({source, 128})) {
+            rest.deadline_ns = other->deadline_ns;
+            rest.reason = hand_.ban_reasons.find(other->reason);
+            plan.replaced.push_back({source, rest});
+        } else if (filter.origin && ban.strikes > 0) {
+            rest.deadline_ns = std::min<uint64_t>(now, ban.deadline_ns);
+            plan.replaced.push_back({source, rest});
+        } else {
+            plan.forgotten.push_back(source);
+        }
+    };
+    if (filter.prefixes) {
+        for (const auto& [source, ban] : plane_.find_bans(hosts)) {
+            look(source, ban);
+        }
+    } else {
+        plane_.visit_bans(look);
+    }
+    for (const HandBan& ban : hand_.prefix_bans) {
+        const bool named = !filter.prefixes || networks.contains(ban.prefix);
+        if (!named || !is_lifted(filter, shared, ban)) {
+            plan.prefix_bans.push_back(ban);
             continue;
         }
-        count += now < ban.deadline_ns ? 1 : 0;
-        if (origin && ban.strikes > 0) { // the daemon remembers them
-            over.push_back({source, ban});
-            over.back().ban.deadline_ns = std::min<uint64_t>(now, ban.deadline_ns);
-        } else {
-            forgotten.push_back(source);
+        plan.count++;
+        if (const auto other = release(ban.prefix)) {
+            plan.prefix_bans.push_back(*other);
         }
     }
-    const auto removed = plane_.unban(forgotten);
-    const auto ended = plane_.ban(over);
-    if (!removed || !ended) {
-        log::error("{}", !removed ? removed.error().message : ended.error().message);
-    }
-    HandState hand = hand_;
-    const size_t lifted = std::erase_if(hand.prefix_bans, [&](const HandBan& ban) {
-        return networks.contains(ban.prefix) && (!origin || ban.origin == *origin);
-    });
-    if (lifted > 0) {
-        if (auto done = change(config_, std::move(hand)); !done) {
-            log::error("{}", done.error().message);
-            return count;
-        }
-    }
-    bans_changed_ = bans_changed_ || !forgotten.empty() || !over.empty();
-    next_sweep_ns_ = 0;
-    return count + lifted;
+    return plan;
 }
 
-Result<size_t> Controller::unban(const std::vector<Prefix>& prefixes,
-                                 std::optional<xdpctl_ban_origin> origin)
+// How many were in force.
+size_t Controller::lift_locked(const BanFilter& filter)
+{
+    HandState hand = hand_;
+    LiftPlan plan = plan_lift(filter, hand.shared_bans);
+    const auto removed = plane_.unban(plan.forgotten);
+    const auto replaced = plane_.ban(plan.replaced);
+    if (!removed || !replaced) {
+        log::error("{}", !removed ? removed.error().message : replaced.error().message);
+    }
+    if (!(plan.prefix_bans == hand_.prefix_bans)) {
+        hand.prefix_bans = std::move(plan.prefix_bans);
+        if (auto done = change(config_, std::move(hand)); !done) {
+            log::error("{}", done.error().message);
+        }
+    } else if (!(hand.shared_bans == hand_.shared_bans)) {
+        hand_.shared_bans = std::move(hand.shared_bans);
+        save_state();
+    }
+    bans_changed_ = bans_changed_ || !plan.forgotten.empty() || !plan.replaced.empty();
+    next_sweep_ns_ = 0;
+    return plan.count;
+}
+
+Result<size_t> Controller::lift(const BanFilter& filter)
 {
     const std::lock_guard lock(mutex_);
-    const size_t total = lift_own(prefixes, origin);
+    const size_t total = lift_locked(filter);
+    const std::string by = filter.origin ? std::string(ban_origin_name(*filter.origin)) : "";
     if (total == 0) {
         std::string others;
-        for (const Explanation::Stand& stand : stands_of(prefixes.front().address)) {
-            others += fmt::format("; {} is on {}: {}", to_string(prefixes.front()), stand.list,
-                                  to_string(stand.prefix));
+        if (filter.prefixes && !filter.prefixes->empty()) {
+            const Prefix& first = filter.prefixes->front();
+            for (const Explanation::Stand& stand : stands_of(first.address)) {
+                others += fmt::format("; {} is on {}: {}", to_string(first), stand.list,
+                                      to_string(stand.prefix));
+            }
         }
-        return failure(ErrorKind::not_found, "none of these is banned by {}{}",
-                       origin ? ban_origin_name(*origin) : "hand or heuristic", others);
+        return failure(ErrorKind::not_found, "none of these is banned by {}{}{}",
+                       by.empty() ? "hand or heuristic" : by,
+                       filter.reason ? fmt::format(" for '{}'", *filter.reason) : "", others);
     }
-    note("unban",
-         fmt::format("{} by {}",
-                     total == 1 ? to_string(prefixes.front()) : fmt::format("{} entries", total),
-                     origin ? ban_origin_name(*origin) : "the operator"));
+    const bool one = filter.prefixes && filter.prefixes->size() == 1;
+    note("unban", fmt::format("{} by {}{}",
+                              one ? to_string(filter.prefixes->front())
+                                  : fmt::format("{} entries", total),
+                              by.empty() ? "the operator" : by,
+                              filter.reason ? ", " + *filter.reason : ""));
     return total;
 }
 

@@ -34,7 +34,7 @@ void Controller::save_state()
 {
     const auto saved = state_file_.save(hand_);
     state_problem_ =
-        saved ? "" : "what is set by hand and learned is not saved: " + saved.error().message;
+        saved ? "" : "what is set by hand is not saved: " + saved.error().message;
     next_save_ns_ = plane_.now_ns() + save_interval_ns;
 }
 
@@ -181,12 +181,6 @@ void Controller::set_metrics_problem(std::string why)
 {
     const std::lock_guard lock(mutex_);
     metrics_problem_ = std::move(why);
-}
-
-std::string Controller::unsaved()
-{
-    const std::lock_guard lock(mutex_);
-    return state_problem_;
 }
 
 } // namespace xdpctl

@@ -51,7 +51,7 @@ size_t Controller::lift_but(const std::set<Prefix>& kept)
             over.push_back(ban.prefix);
         }
     }
-    return lift_own(over, XDPCTL_BAN_CROWDSEC);
+    return lift_locked({over, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
 }
 
 // Takes out what does not fit beside the bans of others, for whom an eighth is kept; says
@@ -108,7 +108,8 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
     if (job.all) {
         lifted = lift_but(kept);
     } else {
-        lifted = lift_own(decisions.gone, XDPCTL_BAN_CROWDSEC);
+        lifted =
+            lift_locked({decisions.gone, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
     }
     const auto banned = ban_locked(wishes, XDPCTL_BAN_CROWDSEC);
     if (!banned) {

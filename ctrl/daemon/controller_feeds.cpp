@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/controller.h"
+#include "feeds/unpack.h"
 
 namespace xdpctl
 {
@@ -34,8 +35,8 @@ void Controller::load_feed_copies()
         if (!*copy || (*copy)->url != config.url) {
             continue;
         }
-        const FeedText text = parse_feed((*copy)->text);
-        auto taken = take_feed(text, config, *protected_);
+        const auto text = parse_feed((*copy)->text, config);
+        auto taken = text ? take_feed(*text, config, *protected_) : Result<FeedTaken>(text.error());
         if (taken) {
             if (auto done = set_feed(config.name, taken->prefixes); !done) {
                 taken = done.error();
@@ -46,7 +47,7 @@ void Controller::load_feed_copies()
                  fmt::format("{}: its copy is not used: {}", config.name, taken.error().message));
             continue;
         }
-        feeds_.taken(config.name, text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
+        feeds_.taken(config.name, *text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
     }
 }
 
@@ -123,11 +124,14 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         return;
     }
     const uint64_t begin = steady_ns();
-    const FeedText text = parse_feed(fetched.text);
     std::unique_lock guarding(mutex_);
     const auto protected_then = protected_;
     guarding.unlock();
-    const auto taken = take_feed(text, job.config, *protected_then);
+    auto content = unpack(std::move(fetched.text), FetchOptions{}.bytes_most);
+    const auto text =
+        content ? parse_feed(*content, job.config) : Result<FeedText>(content.error());
+    const auto taken = text ? take_feed(*text, job.config, *protected_then)
+                            : Result<FeedTaken>(text.error());
     const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {
@@ -139,7 +143,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         const std::vector<Prefix>& before = feed_prefixes_[name];
         auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
         if (done && !job.force) {
-            done = accept_change(before, taken->prefixes, config->max_change);
+            done = accept_change(before, taken->prefixes, *config);
         }
         const size_t count_before = before.size();
         const uint64_t apply = steady_ns();
@@ -151,16 +155,16 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         }
         if (done) {
             feeds_.took(name, read - begin, steady_ns() - apply);
-            feeds_.taken(name, text, *taken, fetched.validators, fetched_s);
+            feeds_.taken(name, *text, *taken, fetched.validators, fetched_s);
             feeds_.fetched(job, true, plane_.now_ns(), fetched_s);
             save_state(); // its list's number
             note("feed",
                  fmt::format(
                      "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
-                     text.faults > 0
+                     text->faults > 0
                          ? fmt::format("; {} lines not understood, the first is "
                                        "line {}: '{}'",
-                                       text.faults, text.first_fault.line, text.first_fault.text)
+                                       text->faults, text->first_fault.line, text->first_fault.text)
                          : "",
                      taken->first_refused.text.empty()
                          ? ""
@@ -175,7 +179,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         feed_failed(job, *problem);
         return;
     }
-    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(fetched.text)};
+    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(*content)};
     const auto saved = feed_copies_.save(name, copy);
     const std::lock_guard lock(mutex_);
     if (saved) {

@@ -24,19 +24,22 @@ Result<Prefix> prefix_of(const json& value)
     return parse_prefix(value.get_ref<const std::string&>());
 }
 
-Result<> decode_bans(const json& rows, HandState& state)
+Result<> decode_bans(const json& in, const char* member, std::vector<HandBan>& out)
 {
-    for (const json& row : rows) {
+    for (const json& row : in.value(member, json::array())) {
+        if (!row.is_object()) {
+            return failure("{} must hold objects", member);
+        }
         auto prefix = prefix_of(row.value("prefix", json()));
         if (!prefix) {
-            return prefix.error().in("prefix_bans");
+            return prefix.error().in(member);
         }
         HandBan ban;
         ban.prefix = *prefix;
         if (const json until = row.value("until", json()); until.is_number_unsigned()) {
             ban.until_unix_s = until.get<uint64_t>();
         } else if (!until.is_null()) {
-            return failure("prefix_bans: until must be a time in seconds");
+            return failure("{}: until must be a time in seconds", member);
         }
         const json origin = row.value("origin", json("operator"));
         const json reason = row.value("reason", json(""));
@@ -44,12 +47,12 @@ Result<> decode_bans(const json& rows, HandState& state)
                                ? find_ban_origin(origin.get_ref<const std::string&>())
                                : std::nullopt;
         if (!known || !reason.is_string()) {
-            return failure("prefix_bans: origin or reason is not understood");
+            return failure("{}: origin or reason is not understood", member);
         }
         ban.origin = *known;
         ban.forced = row.value("forced", json()) == true;
         ban.reason = BanReasons::clean(reason.get_ref<const std::string&>());
-        state.prefix_bans.push_back(ban);
+        out.push_back(ban);
     }
     return Done{};
 }
@@ -205,28 +208,34 @@ Result<> decode_geo(const json& in, HandState& state)
     });
 }
 
+json bans_json(const std::vector<HandBan>& bans)
+{
+    json rows = json::array();
+    for (const HandBan& ban : bans) {
+        rows.push_back({{"prefix", to_string(ban.prefix)},
+                        {"origin", ban_origin_name(ban.origin)},
+                        {"reason", ban.reason},
+                        {"forced", ban.forced},
+                        {"until", ban.until_unix_s ? json(*ban.until_unix_s) : json()}});
+    }
+    return rows;
+}
+
 } // namespace
 
 std::string encode_state(const HandState& state, const std::string& boot)
 {
     json out = {{"version", 1},
                 {"saved", state.saved_unix_s},
-                {"allow", json::array()},
-                {"prefix_bans", json::array()}};
+                {"allow", json::array()}};
     if (state.mode) {
         out["mode"] = to_string(*state.mode);
     }
     for (const Prefix& prefix : state.allow) {
         out["allow"].push_back(to_string(prefix));
     }
-    for (const HandBan& ban : state.prefix_bans) {
-        out["prefix_bans"].push_back(
-            {{"prefix", to_string(ban.prefix)},
-             {"origin", ban_origin_name(ban.origin)},
-             {"reason", ban.reason},
-             {"forced", ban.forced},
-             {"until", ban.until_unix_s ? json(*ban.until_unix_s) : json()}});
-    }
+    out["prefix_bans"] = bans_json(state.prefix_bans);
+    out["shared_bans"] = bans_json(state.shared_bans);
     out["guards"] = json::object();
     for (const auto& [port, mode] : state.guards) {
         out["guards"][std::to_string(port)] = to_string(mode);
@@ -281,13 +290,10 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         }
         state.allow.push_back(*prefix);
     }
-    const json bans = in.value("prefix_bans", json::array());
-    for (const json& row : bans) {
-        if (!row.is_object()) {
-            return failure("prefix_bans must hold objects");
-        }
+    if (auto done = decode_bans(in, "prefix_bans", state.prefix_bans); !done) {
+        return done.error();
     }
-    if (auto done = decode_bans(bans, state); !done) {
+    if (auto done = decode_bans(in, "shared_bans", state.shared_bans); !done) {
         return done.error();
     }
     if (auto done = decode_guards(in, state); !done) {

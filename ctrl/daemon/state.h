@@ -25,6 +25,8 @@ struct HandBan {
     bool forced = false; // with --force
     // The same on the data path's clock, of this run: not saved.
     uint64_t deadline_ns = XDPCTL_NO_DEADLINE;
+
+    bool operator==(const HandBan&) const = default;
 };
 
 struct HandState {
@@ -32,6 +34,7 @@ struct HandState {
     std::optional<xdpctl_mode> mode;
     std::vector<Prefix> allow;
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
+    std::vector<HandBan> shared_bans;             // by several jails, see shared_bans.h
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
     std::map<uint16_t, bool> lockdown;            // by port
     BanReasons ban_reasons;                       // the numbers in xdpctl_ban.reason

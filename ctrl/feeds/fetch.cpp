@@ -79,7 +79,8 @@ void add_header(Headers& headers, const std::string& line)
     }
 }
 
-Result<Fetched> fetch_file(const std::string& path, const Validators& known, size_t bytes_most)
+// Its time, size and inode.
+Result<std::string> file_version(const std::string& path)
 {
     struct stat about {
     };
@@ -89,9 +90,18 @@ Result<Fetched> fetch_file(const std::string& path, const Validators& known, siz
     if (!S_ISREG(about.st_mode)) {
         return failure("{}: not a regular file", path);
     }
+    return fmt::format("{}.{:09} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec,
+                       about.st_size, about.st_ino);
+}
+
+Result<Fetched> fetch_file(const std::string& path, const Validators& known, size_t bytes_most)
+{
+    const auto version = file_version(path);
+    if (!version) {
+        return version.error();
+    }
     Fetched fetched;
-    fetched.validators.last_modified = fmt::format(
-        "{}.{:09} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size, about.st_ino);
+    fetched.validators.last_modified = *version;
     if (fetched.validators == known) {
         fetched.unchanged = true;
         return fetched;
@@ -99,6 +109,9 @@ Result<Fetched> fetch_file(const std::string& path, const Validators& known, siz
     auto text = read_file(path, bytes_most);
     if (!text) {
         return text.error();
+    }
+    if (const auto after = file_version(path); !after || *after != *version) {
+        return failure("{}: it changed while it was read; read again soon", path);
     }
     fetched.text = std::move(*text);
     return fetched;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -85,31 +86,105 @@ std::optional<MMDB_entry_data_s> value_at(MMDB_entry_s entry, const std::vector<
     return data;
 }
 
-// Where the country or AS number stands: MaxMind's and DB-IP's way first, then IPinfo's.
+// Where a record may say its country or its AS number, the best first. MaxMind and DB-IP
+// nest them; IPinfo and others have plain strings, and IPinfo Lite's `country` is a name
+// beside `country_code`. Where an address is comes before where it is registered.
+using FieldPath = std::vector<const char*>;
+const std::vector<FieldPath>& country_fields()
+{
+    static const std::vector<FieldPath> paths = {{"country", "iso_code"},
+                                                 {"country_code"},
+                                                 {"country", "code"},
+                                                 {"country"},
+                                                 {"registered_country", "iso_code"}};
+    return paths;
+}
+const std::vector<FieldPath>& asn_fields()
+{
+    static const std::vector<FieldPath> paths = {{"autonomous_system_number"},
+                                                 {"traits", "autonomous_system_number"},
+                                                 {"asn"},
+                                                 {"asn", "asn"},
+                                                 {"as_number"}};
+    return paths;
+}
+
+// "CN", "AS4134"; numbers may be of any width, or text with or without AS.
+std::optional<std::string> code_at(const MMDB_entry_s& entry, const FieldPath& path, bool is_asn)
+{
+    const auto data = value_at(entry, path);
+    if (!data) {
+        return std::nullopt;
+    }
+    std::string text;
+    switch (data->type) {
+    case MMDB_DATA_TYPE_UTF8_STRING:
+        text = std::string(data->utf8_string, data->data_size);
+        break;
+    case MMDB_DATA_TYPE_UINT16:
+        text = std::to_string(data->uint16);
+        break;
+    case MMDB_DATA_TYPE_UINT32:
+        text = std::to_string(data->uint32);
+        break;
+    case MMDB_DATA_TYPE_UINT64:
+        text = std::to_string(data->uint64);
+        break;
+    case MMDB_DATA_TYPE_INT32:
+        text = std::to_string(data->int32);
+        break;
+    default:
+        return std::nullopt;
+    }
+    if (is_asn && !text.empty() && text.find_first_not_of("0123456789") == std::string::npos) {
+        text = "AS" + text;
+    }
+    const auto code = parse_geo_code(text);
+    const bool is_country = code && code->size() == 2;
+    return code && is_country != is_asn ? std::optional(*code) : std::nullopt;
+}
+
 std::set<std::string> codes_in(const MMDB_entry_s& entry)
 {
     std::set<std::string> codes;
-    const auto add = [&](const std::vector<const char*>& path) {
-        const auto data = value_at(entry, path);
-        if (!data) {
-            return false;
+    const auto add_first = [&](const std::vector<FieldPath>& paths, bool is_asn) {
+        for (const FieldPath& path : paths) {
+            if (const auto code = code_at(entry, path, is_asn)) {
+                codes.insert(*code);
+                return;
+            }
         }
-        std::string text;
-        if (data->type == MMDB_DATA_TYPE_UINT32) {
-            text = fmt::format("AS{}", data->uint32);
-        } else if (data->type == MMDB_DATA_TYPE_UTF8_STRING) {
-            text = std::string(data->utf8_string, data->data_size);
-        }
-        auto code = parse_geo_code(text);
-        if (code) {
-            codes.insert(std::move(*code));
-        }
-        return code.ok();
     };
-    (void)(add({"country", "iso_code"}) || add({"registered_country", "iso_code"}) ||
-           add({"country_code"}) || add({"country"}));
-    (void)(add({"autonomous_system_number"}) || add({"asn"}));
+    add_first(country_fields(), false);
+    add_first(asn_fields(), true);
     return codes;
+}
+
+// The names of what a record holds, for whoever wonders why nothing is found in it.
+std::string members_of(MMDB_entry_s entry)
+{
+    MMDB_entry_data_list_s* list = nullptr;
+    if (MMDB_get_entry_data_list(&entry, &list) != MMDB_SUCCESS || list == nullptr) {
+        return "nothing";
+    }
+    std::string text;
+    constexpr size_t text_most = 200;
+    if (list->entry_data.type == MMDB_DATA_TYPE_MAP) {
+        // A flat list of keys and values; keys of nested maps are told as well.
+        for (const auto* at = list->next; at != nullptr && text.size() < text_most; at = at->next) {
+            const bool is_key = at->entry_data.type == MMDB_DATA_TYPE_UTF8_STRING;
+            if (is_key && at->next != nullptr) {
+                text += fmt::format("{}{}", text.empty() ? "" : ", ",
+                                    std::string_view(at->entry_data.utf8_string,
+                                                     at->entry_data.data_size));
+                at = at->next;
+            }
+        }
+    }
+    MMDB_free_entry_data_list(list);
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return text.empty() ? "nothing" : text;
 }
 
 // Through the tree of one database.
@@ -133,7 +208,15 @@ class Walk
             ipv4_root_ = root;
             begin(Prefix{{}, 0}, 0);
         }
-        return damage_.empty() ? Result<>(Done{}) : failure("{}", damage_);
+        if (!damage_.empty()) {
+            return failure("{}", damage_);
+        }
+        return has_codes_ || !first_entry_
+                   ? Result<>(Done{})
+                   : failure("no record says a country or an AS number in a field that is known "
+                             "(country.iso_code, country_code, autonomous_system_number, asn); "
+                             "its first record has: {}",
+                             members_of(*first_entry_));
     }
     uint64_t found() const { return found_; }
 
@@ -208,7 +291,10 @@ class Walk
     {
         const auto [known, fresh] = masks_.try_emplace(entry.offset, 0);
         if (fresh) {
-            known->second = mask_of(codes_in(entry), bits_);
+            const std::set<std::string> codes = codes_in(entry);
+            has_codes_ = has_codes_ || !codes.empty();
+            first_entry_ = first_entry_ ? first_entry_ : std::optional(entry);
+            known->second = mask_of(codes, bits_);
             found_ |= known->second;
         }
         return known->second;
@@ -221,6 +307,8 @@ class Walk
     std::optional<uint64_t> ipv4_root_;
     size_t visited_ = 0;
     uint64_t found_ = 0;
+    bool has_codes_ = false; // any, wanted or not
+    std::optional<MMDB_entry_s> first_entry_;
     std::string damage_;
 };
 

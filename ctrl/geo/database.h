@@ -18,8 +18,8 @@ struct GeoData {
     std::vector<GeoFile> files;
 };
 
-// Every network that has one of the codes. An error where a file cannot be read or is
-// damaged.
+// Every network that has one of the codes. An error where a file cannot be read, is damaged,
+// or no record of it says a country or an AS number.
 Result<GeoData> read_geo(const std::vector<std::string>& paths, const GeoBits& bits);
 
 // What the databases say of one address; empty: nothing.

@@ -33,7 +33,11 @@ Result<> run(const std::string& interface, const std::string& list)
     if (!text) {
         return text.error();
     }
-    const FeedText feed = parse_feed(*text);
+    const auto parsed = parse_feed(*text, {});
+    if (!parsed) {
+        return parsed.error();
+    }
+    const FeedText& feed = *parsed;
     lpm_bpf* program = lpm_bpf__open();
     if (program == nullptr) {
         return failure("opening the program");

@@ -60,8 +60,59 @@ check "named" grep -q "standard input:2: '192.0.2.300'" "$DIR/err"
 check_code 1 "import beyond the size" xdpctl ban import - < <(awk 'BEGIN { for (i = 0; i < 300000; i++) printf "11.%d.%d.%d\n", i / 65536, i / 256 % 256, i % 256 }')
 check "names the key" grep -q "maps.bans" "$DIR/err"
 check_equal "nothing of it was added" "$(xdpctl -j ban | jq '.bans | length')" 100000
+rss() { awk '/VmRSS/ { print $2 }' /proc/$DAEMON_PID/status; }
+xdpctl -j ban list > /dev/null
+before=$(rss)
+for _ in 1 2 3 4 5; do xdpctl -j ban list > /dev/null; done
+after=$(rss)
+check "memory returns after large answers ($before kB, $after kB)" test $((after - before)) -lt 8000
+check_code 0 "an import is taken back" xdpctl ban del --file "$DIR/list"
+check_equal "all of it" "$(xdpctl -j ban | jq '.bans | length')" 0
 check_code 2 "host bits" xdpctl ban add 192.0.2.7/24
 check_code 4 "lifting what is not banned" xdpctl ban del 192.0.2.77
+check_code 2 "lifting without saying what" xdpctl ban del
+check_code 2 "lifting two ways" xdpctl ban del 192.0.2.77 --all
+check_code 2 "lifting a file with a wrong line" xdpctl ban del --file <(printf '192.0.2.1\nx\n')
+check "named" grep -q ":2: 'x'" "$DIR/err"
+printf '\xef\xbb\xbf192.0.2.1\r\n2001:db8:77::/48\n192.0.2.128/25\n' > "$DIR/few"
+check_code 0 "import" xdpctl ban import "$DIR/few" --source fail2ban --reason few
+xdpctl ban add 192.0.2.1 --ttl 1h > /dev/null
+check_equal "a renewed ban keeps its reason" \
+    "$(xdpctl -j ban list | jq -r '.bans[] | select(.prefix == "192.0.2.1") | .reason')" few
+check_code 0 "lifting inside a prefix" xdpctl ban del --inside 192.0.2.0/24
+check_equal "two of them" "$(cat "$DIR/out")" "2 removed"
+check_code 4 "of a source that banned nobody" xdpctl ban del --source crowdsec
+check_code 0 "of a source" xdpctl ban del --source fail2ban
+check_code 0 "import again" xdpctl ban import "$DIR/few"
+check_code 0 "all" xdpctl ban del --all
+check_equal "is all" "$(xdpctl -j ban | jq '.bans | length')" 0
+
+# The disk is full, or cannot be written: bans act, and the answer says that they are not saved.
+unmount_exit() {
+    local code=$?
+    umount -l "$DIR/state" 2> /dev/null
+    (exit $code)
+    lab_exit
+}
+trap unmount_exit EXIT
+mount -t tmpfs -o size=64k tmpfs "$DIR/state"
+dd if=/dev/zero of="$DIR/state/fill" bs=4k 2> /dev/null || true
+check_code 0 "a ban on a full disk" xdpctl ban add 192.0.2.5
+check "warns" grep -q "not saved: .*No space left" "$DIR/err"
+mount -o remount,ro "$DIR/state"
+eventually 'xdpctl status | grep -q "bans are not saved: .*Read-only"'
+check_code 0 "a ban that cannot be saved" xdpctl ban add 192.0.2.5
+check "warns" grep -q "warning: in force, but lost at the next boot: bans are not saved" "$DIR/err"
+check "as JSON" test "$(xdpctl -j ban add 2001:db8::5 2> /dev/null | jq 'has("not_saved") and .not_saved != null')" = true
+check "status shows it" grep -q "bans are not saved" <(xdpctl status)
+check_equal "and as JSON" "$(xdpctl -j status | jq -c .saved.bans)" false
+check "an event tells it" grep -q "bans are not saved" <(xdpctl events)
+check "a metric too" sh -c "nsenter --net=/run/netns/$HOST curl -s http://127.0.0.1:9417/metrics |
+    grep -q '^xdpctl_bans_saved 0'"
+umount "$DIR/state"
+eventually '[ "$(xdpctl -j status | jq .saved.bans)" = true ]'
+check "and the file has them" grep -q "^2001:db8::5 " "$DIR/state/bans"
+xdpctl ban add 10.0.0.5 > /dev/null
 
 check_code 0 "explain" xdpctl explain 10.0.0.5 $WEB4 --dport 80
 check "banned, in the block stage" grep -q "^drop: banned" "$DIR/out"

@@ -69,7 +69,7 @@ check_equal "a redirected one over IPv6" "$(of moved '.ipv4')" 100
 check_equal "one from a file" "$(of local '.ipv6')" 2
 check_equal "what would hurt this host is not taken" "$(of hurts '"\(.ipv4) \(.protected)"')" "1 3"
 check "and it is said aloud" grep -q "hurts: .*3 refused" "$DIR/daemon.log"
-for case in "wrong no list" "huge at most 100" "truncated transferred a partial" \
+for case in "wrong page of html" "huge at most 100" "truncated transferred a partial" \
     "missing (404)" "loop redirects" "elsewhere protocol"; do
     problem=$(of "${case%% *}" .problem)
     [[ ${problem,,} = *"${case#* }"* ]] || fail "${case%% *}: '$problem'"
@@ -102,6 +102,62 @@ check_equal "most of it gone: the last good copy stays" "$(of good .ipv4)" 120
 xdpctl feed refresh good --force > /dev/null
 eventually '[ "$(of good .ipv4)" = 10 ]'
 echo "ok: --force takes it"
+
+# What is not understood is refused with the line and the cause, and the last good copy stays.
+sleep 1.1
+{ hosts 10; echo "192.0.2.50 443"; } > "$DIR/feeds/good"
+xdpctl feed refresh good > /dev/null
+eventually '[[ "$(of good .problem)" = *"line 11: '"'192.0.2.50 443'"'"* ]]'
+check_equal "a line that is not understood: the last good copy stays" "$(of good .ipv4)" 10
+sleep 1.1
+hosts 10 > "$DIR/feeds/good"
+xdpctl feed refresh good > /dev/null
+eventually '[ "$(of good .problem)" = "" ]'
+echo "ok: mended, it is taken"
+
+# Every format as it is meant, or refused.
+printf 'Start\tEnd\tNetmask\tAttacks\n198.18.7.0\t198.18.7.255\t24\t1234\n' > "$DIR/dshield.list"
+printf '198.18.9.0 - 198.18.9.255\n2001:db8:9:: - 2001:db8:9:ffff:ffff:ffff:ffff:ffff\n' > "$DIR/range.list"
+seq -f '198.18.10.%g' 0 255 | gzip > "$DIR/gzip.list"
+printf '# a\n"first_seen","dst_ip","dst_port"\n"2024-01-01","198.18.11.9","443"\n' > "$DIR/csv.list"
+printf '[\n{"ip_address": "198.18.12.9", "port": 443}\n]\n' > "$DIR/json.list"
+printf 'PK\003\004and more' > "$DIR/zip.list"
+printf '127.0.0.1 localhost\n0.0.0.0 evil.example\n' > "$DIR/hosts.list"
+printf '198.18.20.1,80\n' > "$DIR/nohead.list"
+printf 'add a 198.18.21.1,tcp:80\n' > "$DIR/ports.list"
+printf 'create nets hash:net family inet\nadd nets 198.18.13.0/24\nadd nets 198.18.13.128/25 nomatch\n' \
+    > "$DIR/ipset.list"
+if command -v ipset > /dev/null && in_host ipset create nets hash:net 2> /dev/null; then
+    in_host ipset add nets 198.18.13.0/24
+    in_host ipset add nets 198.18.13.128/25 nomatch
+    in_host ipset save nets > "$DIR/ipset.list"
+    echo "ok: the set is saved by ipset itself"
+fi
+write_config enforce "$(feed good "$server/good"
+    for name in dshield range gzip csv json zip hosts nohead ports ipset; do
+        feed $name "$DIR/$name.list"
+    done)"
+xdpctl apply "$DIR/xdpctl.toml" > /dev/null
+eventually '[ "$(xdpctl -j feed | jq "[.feeds[] | select(.fetched == null and .problem == \"\")] | length")" = 0 ]'
+reason() { xdpctl -j explain $1 ${2:-$WEB4} --dport 80 --flags S | jq -r .reason; }
+for case in 198.18.7.9 198.18.9.9 198.18.10.9 198.18.11.9 198.18.12.9 198.18.13.9; do
+    check_equal "$case is blocked" "$(reason $case)" blocked
+done
+check_equal "IPv6 ranges too" "$(reason 2001:db8:9:8::1 $WEB6)" blocked
+check_equal "what nomatch names is not blocked" "$(reason 198.18.13.200 | grep -c blocked || true)" 0
+for case in "zip a zip archive" "hosts host names" "nohead no header says" "ports more than an address"; do
+    problem=$(of "${case%% *}" .problem)
+    [[ $problem = *"${case#* }"* ]] || fail "${case%% *}: '$problem'"
+    check_equal "${case%% *}: nothing of it is in force" "$(of "${case%% *}" .ipv4)" 0
+done
+# A file is what the operator says: it may grow, shrink and be empty.
+seq -f '198.18.7.%g' 0 255 > "$DIR/dshield.list"
+xdpctl feed refresh dshield > /dev/null
+eventually '[ "$(of dshield .ipv4)" = 256 ]'
+echo "# none" > "$DIR/dshield.list"
+xdpctl feed refresh dshield > /dev/null
+eventually '[ "$(of dshield .ipv4)" = 0 ]'
+check_equal "without a problem" "$(of dshield .problem)" ""
 
 # The server is gone; the daemon is killed: the copies are in force again.
 kill ${EXTRA_PIDS%% *}

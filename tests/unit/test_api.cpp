@@ -86,6 +86,28 @@ TEST_CASE("prefix requests are checked whole, and name what is wrong")
     CHECK_THAT(why(R"({"entries": ["192.0.2.1"], "ttl": "0s"})"), Catch::Contains("longer than 0"));
 }
 
+TEST_CASE("what is lifted must be said")
+{
+    const auto lift = [](const char* body) { return parse_lift_request(body); };
+    const auto some = lift(R"({"entries": ["192.0.2.1"], "source": "fail2ban", "reason": "sshd"})");
+    REQUIRE(some);
+    CHECK(some->prefixes == std::vector<Prefix>{"192.0.2.1"_net});
+    CHECK(some->origin == XDPCTL_BAN_FAIL2BAN);
+    CHECK(some->reason == "sshd");
+    CHECK(lift(R"({"inside": "2001:db8::/32"})")->inside == "2001:db8::/32"_net);
+    CHECK_FALSE(lift(R"({"all": true})")->prefixes);
+    CHECK(lift(R"({"source": "crowdsec"})")->origin == XDPCTL_BAN_CROWDSEC);
+    for (const char* wrong :
+         {"{}", R"({"all": false})", R"({"all": 1})", R"({"entries": []})", R"({"entries": null})",
+          R"({"all": true, "inside": "192.0.2.0/24"})",
+          R"({"entries": ["192.0.2.1"], "inside": "192.0.2.0/24"})", R"({"inside": "192.0.2.1/24"})",
+          R"({"inside": 5})", R"({"source": "nobody"})", R"({"all": true, "reason": 5})"}) {
+        INFO(wrong);
+        REQUIRE_FALSE(lift(wrong));
+        CHECK(lift(wrong).error().kind == ErrorKind::usage);
+    }
+}
+
 TEST_CASE("hexadecimal frames")
 {
     CHECK(*parse_hex("00 ff:0A") == Bytes{0, 255, 10});
@@ -120,6 +142,7 @@ TEST_CASE("the socket answers, and every answer carries the schema version")
     CHECK((*client.get("/v1/status"))["mode"] == "enforce");
     REQUIRE(client.post("/v1/bans", {{"entries", {"203.0.113.7"}}, {"ttl", "1h"}}));
     CHECK((*client.get("/v1/bans"))["bans"].size() == 1);
+    CHECK((*client.get("/v1/bans"))["bans"][0]["prefix"] == "203.0.113.7");
     REQUIRE(client.remove("/v1/bans", {{"entries", {"203.0.113.7"}}}));
     struct stat info {
     };

@@ -103,6 +103,7 @@ max_entries = 6
 widest_ipv4 = 7
 widest_ipv6 = 8
 max_change = 9
+max_faulty_lines = 3
 [crowdsec]
 url = "http://127.0.0.1:1"
 key_file = "/key"

@@ -218,6 +218,162 @@ TEST_CASE("no program puts aside what others decided")
     }
 }
 
+TEST_CASE("each jail of fail2ban lifts its own ban, also after a restart")
+{
+    House house;
+    const auto of = [&house](const char* prefix) {
+        for (const BanInfo& ban : *house.controller->bans()) {
+            if (to_string(ban.prefix) == prefix) {
+                return fmt::format("{} {}", ban.reason, ban.remaining_ns.value_or(0) / ns_per_s);
+            }
+        }
+        return std::string("none");
+    };
+    for (const char* text : {"203.0.113.7", "2001:db8::7", "192.0.2.0/24", "2001:db8::/48"}) {
+        INFO(text);
+        const Prefix prefix = parse_prefix(text).value();
+        const auto ban = [&](const char* jail, uint64_t seconds) {
+            REQUIRE(house.controller->ban({{prefix, seconds * ns_per_s, jail}},
+                                          XDPCTL_BAN_FAIL2BAN));
+        };
+        const auto unban = [&](const char* jail) {
+            return house.controller
+                ->lift({std::vector<Prefix>{prefix}, {}, XDPCTL_BAN_FAIL2BAN, jail})
+                .ok();
+        };
+        ban("sshd", 600);
+        ban("web", 60);
+        CHECK(of(text) == "sshd 600"); // not shortened
+        CHECK(unban("sshd"));
+        CHECK(of(text) == "web 60");
+        CHECK_FALSE(unban("sshd"));
+        CHECK(of(text) == "web 60");
+        ban("recidive", 3600);
+        house.restart({});
+        CHECK(of(text).starts_with("recidive 3"));
+        CHECK(unban("web"));
+        CHECK(of(text).starts_with("recidive 3"));
+        ban("web", 60);
+        CHECK(unban("recidive"));
+        CHECK(of(text) == "web 60");
+        CHECK(unban("web"));
+        CHECK(of(text) == "none");
+        ban("sshd", 600);
+        ban("web", 700);
+        REQUIRE(house.controller->unban({prefix}, {})); // by the operator: all of it
+        CHECK(of(text) == "none");
+        ban("sshd", 600);
+        CHECK_FALSE(unban("web")); // forgotten
+    }
+}
+
+TEST_CASE("bans are lifted by source, reason, inside a network, and all")
+{
+    House house;
+    Controller& control = *house.controller;
+    const auto ban = [&control](const char* prefix, const char* reason, xdpctl_ban_origin origin) {
+        REQUIRE(control.ban({{parse_prefix(prefix).value(), {}, reason}}, origin));
+    };
+    const auto left = [&control] {
+        std::string all;
+        for (const BanInfo& info : *control.bans()) {
+            all += to_string(info.prefix) + " ";
+        }
+        return all;
+    };
+    ban("192.0.2.1", "a", XDPCTL_BAN_OPERATOR);
+    ban("192.0.2.128/25", "b", XDPCTL_BAN_FAIL2BAN);
+    ban("203.0.113.1", "b", XDPCTL_BAN_FAIL2BAN);
+    ban("203.0.113.2", "c", XDPCTL_BAN_FAIL2BAN);
+    ban("2001:db8::1", "a", XDPCTL_BAN_CROWDSEC);
+    ban("2001:db8:1::/48", "a", XDPCTL_BAN_OPERATOR);
+    SECTION("inside")
+    {
+        CHECK(control.lift({{}, "192.0.2.0/24"_net, {}, {}}).value() == 2);
+        CHECK(left() == "203.0.113.1 203.0.113.2 2001:db8::1 2001:db8:1::/48 ");
+        CHECK(control.lift({{}, "2001:db8::/32"_net, XDPCTL_BAN_CROWDSEC, {}}).value() == 1);
+        CHECK(control.lift({{}, "0.0.0.0/0"_net, {}, {}}).value() == 2);
+        CHECK(left() == "2001:db8:1::/48 ");
+    }
+    SECTION("by source and reason")
+    {
+        CHECK(control.lift({{}, {}, XDPCTL_BAN_FAIL2BAN, "b"}).value() == 2);
+        CHECK(control.lift({{}, {}, {}, "a"}).value() == 3);
+        CHECK(left() == "203.0.113.2 ");
+        CHECK(control.lift({{}, {}, XDPCTL_BAN_CROWDSEC, {}}).error().kind ==
+              ErrorKind::not_found);
+    }
+    SECTION("all")
+    {
+        CHECK(control.lift({}).value() == 6);
+        CHECK(left().empty());
+        CHECK_FALSE(control.lift({}));
+    }
+}
+
+TEST_CASE("a ban that is renewed keeps its reason, hits and strikes")
+{
+    House house;
+    Controller& control = *house.controller;
+    for (const char* text : {"203.0.113.7", "2001:db8::7", "192.0.2.0/24", "2001:db8::/48"}) {
+        INFO(text);
+        const Prefix prefix = parse_prefix(text).value();
+        REQUIRE(control.ban({{prefix, 60 * ns_per_s, "a scanner"}}, XDPCTL_BAN_OPERATOR));
+        if (prefix.is_host()) {
+            house.plane.table.at(prefix.address).hits = 7;
+            house.plane.table.at(prefix.address).strikes = 2;
+        }
+        REQUIRE(control.ban({{prefix, 600 * ns_per_s, ""}}, XDPCTL_BAN_OPERATOR));
+        const auto bans = control.bans();
+        REQUIRE(bans->size() == 1);
+        CHECK(bans->front().reason == "a scanner");
+        CHECK(bans->front().remaining_ns == 600 * ns_per_s);
+        if (prefix.is_host()) {
+            CHECK(bans->front().hits == 7);
+            CHECK(bans->front().strikes == 2);
+        }
+        REQUIRE(control.ban({{prefix, 600 * ns_per_s, "worse"}}, XDPCTL_BAN_OPERATOR));
+        CHECK(control.bans()->front().reason == "worse");
+        house.plane.now += 601 * ns_per_s;
+        REQUIRE(control.ban({{prefix, 600 * ns_per_s, ""}}, XDPCTL_BAN_OPERATOR));
+        CHECK(control.bans()->front().reason.empty()); // the old one was over
+        REQUIRE(control.lift({}));
+    }
+}
+
+TEST_CASE("bans that cannot be saved are in force, and it is told")
+{
+    House house;
+    Controller& control = *house.controller;
+    REQUIRE(control.ban({{"203.0.113.1"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
+    CHECK(control.not_saved().empty());
+    CHECK(control.save_bans() > 0);
+    std::filesystem::remove_all(house.directory + "/state");
+    std::ofstream(house.directory + "/state") << "in the way";
+    for (const char* text : {"203.0.113.2", "2001:db8::2"}) {
+        REQUIRE(control.ban({{parse_prefix(text).value(), {}, ""}}, XDPCTL_BAN_OPERATOR));
+        CHECK_THAT(control.not_saved(), Catch::Contains("bans are not saved"));
+    }
+    CHECK(house.plane.table.size() == 3);
+    control.status();
+    CHECK(house.logged("state"));
+    REQUIRE(control.ban({{"192.0.2.0/24"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
+    CHECK_THAT(control.not_saved(), Catch::Contains("set by hand is not saved"));
+    const auto events = [&control] {
+        const auto all = control.events(0);
+        return std::count_if(all.begin(), all.end(),
+                             [](const LogEvent& event) { return event.kind == "state"; });
+    };
+    control.status(); // which looks at the conditions
+    CHECK(events() == 2); // each once
+    std::filesystem::remove(house.directory + "/state");
+    CHECK(control.save_bans() > 0);
+    REQUIRE(control.allow({"192.0.2.7"_net}));
+    CHECK(control.not_saved().empty());
+    control.status();
+    CHECK(events() == 4);
+}
+
 TEST_CASE("decisions of CrowdSec become bans, and no more than there is room for")
 {
     Config config;
@@ -443,7 +599,7 @@ TEST_CASE("a state that cannot be saved is said until it is saved")
     std::ofstream(state) << "in the way";
     REQUIRE(house.controller->set_mode(XDPCTL_MODE_ENFORCE)); // in force all the same
     CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
-    CHECK_THAT(house.controller->unsaved(), Catch::Contains(state));
+    CHECK_THAT(house.controller->not_saved(), Catch::Contains(state));
     CHECK_THAT(house.condition("state_not_saved"), Catch::Contains("not saved"));
     CHECK(house.events("state") == 1);
     house.controller->tick();
@@ -451,7 +607,7 @@ TEST_CASE("a state that cannot be saved is said until it is saved")
     std::filesystem::remove(state);
     house.plane.now += 11 * ns_per_s; // without another change
     house.controller->tick();
-    CHECK(house.controller->unsaved().empty());
+    CHECK(house.controller->not_saved().empty());
     CHECK(house.condition("state_not_saved").empty());
     CHECK(house.events("state") == 2);
     house.restart({});

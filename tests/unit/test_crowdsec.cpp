@@ -49,22 +49,34 @@ TEST_CASE("decisions of CrowdSec")
         {"duration":"1h","scenario":"six","scope":"ip","type":"ban","value":"2001:DB8:0::0003"},
         {"duration":"1h","scope":"Ip","type":"ban","value":"::ffff:192.0.2.9"},
         {"duration":"1h","scope":"Country","type":"ban","value":"CN"},
+        {"duration":"1h","scope":"Ip","type":"ban","simulated":true,"value":"192.0.2.50"},
+        {"duration":"1h","scope":" RANGE ","type":"Ban","simulated":false,"value":" 192.0.2.64 - 192.0.2.191 "},
+        {"duration":"1h","scope":"ip","type":"ban","value":"198.18.0.0/255.255.0.0"},
+        {"duration":"1h","scope":"Range","type":"ban","value":"2001:db8::1-2001:db8::2"},
+        {"duration":"1h","scope":"Range","type":"ban","value":"1.0.0.0-9.0.0.0"},
+        {"duration":"1h","scope":"Ip","type":"ban","value":"192.0.2.1:80"},
+        {"duration":"1h","scope":"Ip","type":"ban","value":"fe80::1%eth0"},
         {"duration":"1h","scope":"Range","type":"ban","value":"0.0.0.0/0"},
         {"duration":"1h","scope":"Range","type":"ban","value":"2001::/16"},
         {"duration":"soon","scope":"Ip","type":"ban","value":"192.0.2.1"},
         {"duration":"-1s","scope":"Ip","type":"ban","value":"192.0.2.2"},
         {"duration":5,"scope":"Ip","type":"ban","value":["192.0.2.2"]}, 7]})");
     REQUIRE(decisions);
-    REQUIRE(decisions->fresh.size() == 3);
+    REQUIRE(decisions->fresh.size() == 8);
     CHECK(decisions->fresh[0].prefix == "198.51.100.0/24"_net);
     CHECK(decisions->fresh[0].reason == "range");
     CHECK(decisions->fresh[0].ttl_ns == 14397'400 * ns_per_ms);
     CHECK(decisions->fresh[1].prefix == "2001:db8::3"_net);
     CHECK(decisions->fresh[2].prefix == "192.0.2.9"_net);
+    CHECK(decisions->fresh[3].prefix == "192.0.2.64/26"_net);
+    CHECK(decisions->fresh[4].prefix == "192.0.2.128/26"_net);
+    CHECK(decisions->fresh[5].prefix == "198.18.0.0/16"_net);
+    CHECK(decisions->fresh[6].prefix == "2001:db8::1"_net);
+    CHECK(decisions->fresh[7].prefix == "2001:db8::2"_net);
     CHECK(decisions->gone == std::vector<Prefix>{"203.0.113.9"_net});
-    CHECK(decisions->passed_over == 2);
-    CHECK(decisions->faults == 5);
-    CHECK(decisions->first_fault == "0.0.0.0/0: wider than /8");
+    CHECK(decisions->passed_over == 3);
+    CHECK(decisions->faults == 8);
+    CHECK(decisions->first_fault == "1.0.0.0-9.0.0.0: wider than /8");
     std::string deep = R"({"deleted":null,"new":[)" + std::string(300000, '[');
     deep += std::string(300000, ']') + "]}";
     CHECK(parse_decisions(deep)->faults == 1);

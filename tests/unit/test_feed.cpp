@@ -4,6 +4,7 @@
 #include "core/feed.h"
 #include "daemon/feeds.h"
 #include "feeds/copies.h"
+#include "feeds/unpack.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;
@@ -12,96 +13,323 @@ using namespace xdpctl::testing;
 namespace
 {
 
-FeedConfig config_of(const std::string& name)
+// Of a file where it begins with a slash.
+FeedConfig config_of(const std::string& url)
 {
     FeedConfig config;
-    config.name = name;
-    config.url = "/list/" + name;
+    config.name = url.substr(url.find_last_of('/') + 1);
+    config.url = url.find('/') == std::string::npos ? "/list/" + url : url;
     return config;
+}
+
+// What the list says, as text; of one that is refused the cause.
+std::string read(std::string_view text, const FeedConfig& config = {})
+{
+    const auto feed = parse_feed(text, config);
+    if (!feed) {
+        return feed.error().message;
+    }
+    const auto taken = take_feed(*feed, config, {});
+    if (!taken) {
+        return taken.error().message;
+    }
+    std::string out;
+    for (const Prefix& prefix : taken->prefixes) {
+        out += (out.empty() ? "" : " ") + to_string(prefix);
+    }
+    return out;
 }
 
 } // namespace
 
 TEST_CASE("every format of lists is read")
 {
-    const FeedText feed =
+    const auto feed =
         parse_feed("\xef\xbb\xbf# FireHOL netset\n"
                    "192.0.2.0/24\n"
                    "203.0.113.7\r\n"
                    "\n"
-                   "   198.51.100.0/25   trailing words\n"
+                   "   198.51.100.0/25   # a comment\n"
+                   "203.0.113.9#4#2#Malicious Host#KR##37.5,126.9#3\n"
                    "; Spamhaus DROP List\n"
                    "198.18.0.0/15 ; SBL1234\n"
                    "{\"cidr\":\"2001:db8:1::/48\",\"sblid\":\"SBL5\",\"rir\":\"ripe\"}\n"
                    "{\"type\":\"metadata\",\"timestamp\":1700000000}\n"
                    "create bad hash:net family inet hashsize 1024 maxelem 65536\n"
                    "add bad 192.0.2.128/25 timeout 300\n"
-                   "add bad 2001:db8::5\n"
-                   "192.0.2.0/24");
-    CHECK(feed.faults == 0);
-    CHECK(feed.entries == 8);
-    CHECK(feed.prefixes == std::vector<Prefix>{"192.0.2.0/24"_net, "192.0.2.128/25"_net,
-                                               "198.18.0.0/15"_net, "198.51.100.0/25"_net,
-                                               "203.0.113.7"_net, "2001:db8::5"_net,
-                                               "2001:db8:1::/48"_net});
+                   "add bad 2001:db8::5 packets 5 bytes 6 comment \"x y\"\n"
+                   "COMMIT\n"
+                   "192.0.2.0/24",
+                   {});
+    REQUIRE(feed);
+    INFO(feed->first_fault.text);
+    CHECK(feed->faults == 0);
+    CHECK(feed->entries == 9);
+    CHECK(feed->prefixes == std::vector<Prefix>{"192.0.2.0/24"_net, "192.0.2.128/25"_net,
+                                                "198.18.0.0/15"_net, "198.51.100.0/25"_net,
+                                                "203.0.113.7"_net, "203.0.113.9"_net,
+                                                "2001:db8::5"_net, "2001:db8:1::/48"_net});
+}
+
+TEST_CASE("ranges are the networks that they hold")
+{
+    CHECK(read("192.0.2.0 - 192.0.2.255\n198.51.100.0-198.51.100.255\n") ==
+          "192.0.2.0/24 198.51.100.0/24");
+    CHECK(read("192.0.2.0 -192.0.2.1\n192.0.2.4- 192.0.2.4") == "192.0.2.0/31 192.0.2.4");
+    CHECK(read("192.0.2.1-192.0.2.6") == "192.0.2.1 192.0.2.2/31 192.0.2.4/31 192.0.2.6");
+    CHECK(read("2001:db8::1 - 2001:db8::4") == "2001:db8::1 2001:db8::2/127 2001:db8::4");
+    CHECK(read("2001:db8::-2001:db8:0:ffff:ffff:ffff:ffff:ffff") == "2001:db8::/48");
+    CHECK(read("192.0.2.0/255.255.255.0\n198.51.100.0 255.255.254.0") ==
+          "192.0.2.0/24 198.51.100.0/23");
+    CHECK_THAT(read("192.0.2.9 - 192.0.2.1"), Catch::Contains("it ends before it begins"));
+    CHECK_THAT(read("192.0.2.9-2001:db8::1"), Catch::Contains("different families"));
+    CHECK_THAT(read("192.0.2.1-9"), Catch::Contains("line 1"));
+    CHECK_THAT(read("192.0.2.0/255.0.255.0"), Catch::Contains("not a netmask"));
+    // Neither half of one that is too wide, nor IPv4 through the back door of IPv6.
+    const auto wide = parse_feed("1.0.0.0-200.0.0.0\n2001::-3001::\n192.0.2.1", {});
+    REQUIRE(wide);
+    CHECK(wide->too_wide == 2);
+    CHECK(wide->prefixes == std::vector<Prefix>{"192.0.2.1"_net});
+    CHECK(read("::fffe:ffff:ffff-::1:0:0:0") == "::fffe:ffff:ffff ::1:0:0:0");
+}
+
+TEST_CASE("DShield's columns")
+{
+    const std::string rows = "198.51.100.0\t198.51.100.255\t24\t1234\tNAME\tUS\ta@b\n"
+                             "203.0.113.0\t203.0.113.255\t24\t99\n";
+    const std::string networks = "198.51.100.0/24 203.0.113.0/24";
+    CHECK(read("# DShield.org Recommended Block List\nStart\tEnd\tNetmask\tAttacks\tName\tCountry\t"
+               "email\n" +
+               rows) == networks);
+    CHECK(read("# without the header\n" + rows) == networks);
+    CHECK_THAT(read("Start\tEnd\tNetmask\n198.51.100.0\t198.51.100.255\t25\n"),
+               Catch::Contains("line 2") && Catch::Contains("not a network of length 25"));
+    CHECK_THAT(read("198.51.100.0\t198.51.100.255\t25\n"), Catch::Contains("two addresses"));
+    CHECK_THAT(read("198.51.100.0 198.51.100.255\n"), Catch::Contains("two addresses"));
+}
+
+TEST_CASE("tables need one column of addresses")
+{
+    CHECK(read("# abuse.ch\n\"first_seen_utc\",\"dst_ip\",\"dst_port\",\"c2_status\"\r\n"
+               "\"2024-01-01 00:00:00\",\"192.0.2.1\",\"443\",\"on, line\"\r\n# END\r\n") ==
+          "192.0.2.1");
+    CHECK(read("# Firstseen,DstIP,DstPort\n2024-01-01 00:00:00,192.0.2.1,443\n") == "192.0.2.1");
+    CHECK(read("network;netmask;what\n192.0.2.0;255.255.255.0;x\n198.51.100.0;24;y\n") ==
+          "192.0.2.0/24 198.51.100.0/24");
+    CHECK(read("start_address,end_address,asn\n2001:db8::,2001:db8::1,5\n") == "2001:db8::/127");
+    CHECK(read("ip\n192.0.2.1\n") == "192.0.2.1");
+    CHECK(read("IP Address,Country\n192.0.2.1,\"a \"\"b\"\"\"\n") == "192.0.2.1");
+    for (const auto& [text, cause] :
+         {std::pair("192.0.2.1,80\n192.0.2.2,443\n", "no header says"),
+          {"192.0.2.0,24\n", "no header says"},
+          {"src_ip,dst_ip\n192.0.2.1,198.51.100.1\n", "both 'src_ip' and 'dst_ip'"},
+          {"name,score\nx,5\n", "none of 'name', 'score' is known"},
+          {"ip,action\n192.0.2.1,allow\n", "'action' may say that an entry is not to be blocked"},
+          {"ip,start,end\n192.0.2.1,1,2\n", "not clear which"},
+          {"ip,x\n192.0.2.1,1\nx,192.0.2.2\n", "line 3"},
+          {"x,ip\n1,192.0.2.1\n2\n", "shorter than the header"},
+          {"ip,x\n\"192.0.2.1\"y,1\n", "line 2"},
+          {"ip,x\n\"192.0.2.1,1\n", "does not end"}}) {
+        INFO(text);
+        CHECK_THAT(read(text), Catch::Contains(cause));
+    }
+}
+
+TEST_CASE("JSON that is a whole")
+{
+    CHECK(read("[\n {\"ip_address\": \"192.0.2.1\", \"port\": 443, \"as_name\": \"x\"},\n"
+               " {\"ip_address\": \"2001:db8::1\"}\n]") == "192.0.2.1 2001:db8::1");
+    CHECK(read("[\"192.0.2.0/24\"]") == "192.0.2.0/24");
+    for (const char* text :
+         {"{\"message\": \"rate limit\"}", "{\n\"data\": [\"192.0.2.1\"]\n}", "[1]", "[{\"x\": 1}]",
+          "[\"192.0.2.1\", {\"ip\": \"192.0.2.1\", \"cidr\": \"192.0.2.0/24\"}]", "[\"192.0.2.1\"",
+          "{\"cidr\":5}", "{\"ip\":\"192.0.2.1\",\"action\":\"allow\"}", "{broken"}) {
+        INFO(text);
+        CHECK_FALSE(read(text).starts_with("192"));
+        CHECK_FALSE(read(text).empty());
+    }
+}
+
+TEST_CASE("ipset save: what is not a block of hosts is refused, nomatch is taken out")
+{
+    const auto set = [](std::string_view entries) {
+        return read(fmt::format("create bad hash:net family inet\n{}", entries));
+    };
+    CHECK(set("add bad 192.0.2.0/24\nadd bad 192.0.2.0/25 nomatch\n") == "192.0.2.128/25");
+    CHECK(set("add bad 192.0.2.0/29\nadd bad 192.0.2.1 nomatch\nadd bad 192.0.2.6/31 nomatch\n") ==
+          "192.0.2.0 192.0.2.2/31 192.0.2.4/31");
+    // The longest that covers an address decides.
+    CHECK(set("add bad 192.0.2.0/24\nadd bad 192.0.2.0/25 nomatch\nadd bad 192.0.2.4/32\n") ==
+          "192.0.2.4 192.0.2.128/25");
+    CHECK(set("add bad 192.0.2.4\nadd bad 192.0.2.0/25 nomatch\n") == "192.0.2.4");
+    CHECK(read("create bad hash:net family inet6\nadd bad 2001:db8::/126\n"
+               "add bad 2001:db8::2 nomatch") == "2001:db8::/127 2001:db8::3");
+    CHECK(read("create bad hash:ip family inet netmask 24\nadd bad 192.0.2.0\n") == "192.0.2.0/24");
+    CHECK(read("add -exist bad 192.0.2.1-192.0.2.2 -exist") == "192.0.2.1 192.0.2.2");
+    for (const auto& [text, cause] :
+         {std::pair("add a 192.0.2.1,tcp:80", "more than an address"),
+          {"create a hash:ip,port family inet\nadd a 192.0.2.1,tcp:80", "type 'hash:ip,port'"},
+          {"create a list:set\nadd a b", "type 'list:set'"},
+          {"add a 192.0.2.1\nadd b 192.0.2.2", "more than one set: 'a' and 'b'"},
+          {"create a hash:ip bitmask 255.255.0.0", "bitmask"},
+          {"create a hash:ip netmask x", "netmask"},
+          {"add a 192.0.2.1 skip", "'skip' is not understood"},
+          {"add a", "needs a set"},
+          {"add a x", "neither"}}) {
+        INFO(text);
+        CHECK_THAT(read(text), Catch::Contains(cause));
+    }
+}
+
+TEST_CASE("a line that is not understood refuses the list, with its cause")
+{
+    for (const auto& [line, cause] :
+         {std::pair("0.0.0.0 evil.example", "host names"),
+          {"127.0.0.1\tevil.example", "host names"},
+          {"::1 localhost", "host names"},
+          {"192.0.2.5 evil.example", "what follows the address is not understood: 'evil.example'"},
+          {"192.0.2.5 24", "what follows the address"},
+          {"192.0.2.5:80", "a port"},
+          {"[2001:db8::1]:80", "without brackets and port"},
+          {"[2001:db8::1]", "without brackets"},
+          {"fe80::1%eth0", "zone id"},
+          {"192.0.02.1", "leading zeros"},
+          {"010.0.0.1", "leading zeros"},
+          {"192.0.2.0/024", "0 to 32"},
+          {"::ffff:192.0.2.0/24", "96 to 128"},
+          {"!192.0.2.1", "neither"},
+          {"192.0.2", "neither"},
+          {"deny 192.0.2.1", "neither"}}) {
+        const std::string text = fmt::format("192.0.2.1\n192.0.2.2\n{}\n192.0.2.4\n", line);
+        INFO(text);
+        CHECK_THAT(read(text), Catch::Contains(cause) && Catch::Contains("line 3"));
+        CHECK_THAT(read(line), Catch::Contains(cause)); // also where it is the first
+    }
+    CHECK_FALSE(read("192.0.2.1\n192.0.2.2,").starts_with("192"));
+    CHECK_FALSE(read("192.0.2.1;").starts_with("192"));
+    using namespace std::string_literals;
+    CHECK_THAT(read("192.0.2.1\0.evil"s), Catch::Contains("byte 0"));
+    CHECK_THAT(read("\n <!DOCTYPE html>\n192.0.2.1"), Catch::Contains("HTML"));
+    CHECK_THAT(read("\xff\xfe"
+                    "1\0"s),
+               Catch::Contains("UTF-16"));
+    FeedConfig lenient;
+    lenient.max_faulty_lines = 1;
+    CHECK(read("192.0.2.1\noops", lenient) == "192.0.2.1");
+    CHECK_THAT(read("192.0.2.1\noops\noops", lenient), Catch::Contains("and 1 more"));
+    CHECK_THAT(read("add a 192.0.2.1,80", lenient), Catch::Contains("more than an address"));
+}
+
+TEST_CASE("Tor's exit addresses")
+{
+    CHECK(read("ExitNode 0011BD2485AD45D984EC4159C88FC066E5E3300E\nPublished 2024-01-01 00:00:00\n"
+               "LastStatus 2024-01-01 00:00:00\nExitAddress 192.0.2.1 2024-01-01 00:00:00\n") ==
+          "192.0.2.1");
+    CHECK_THAT(read("ExitAddress x 2024-01-01 00:00:00\n"), Catch::Contains("line 1"));
 }
 
 TEST_CASE("faults are counted, the first is told, host bits are cleared")
 {
-    const FeedText feed =
-        parse_feed("192.0.2.77/24\n<html>\n300.0.0.1\n{\"cidr\":5}\n{broken\n10.0.0.0/33\n::1/129");
-    CHECK(feed.prefixes == std::vector<Prefix>{"192.0.2.0/24"_net});
-    CHECK(feed.host_bits == 1);
-    CHECK(feed.faults == 6);
-    CHECK(feed.first_fault.line == 2);
-    CHECK(feed.first_fault.text == "<html>");
-    CHECK(parse_feed("").prefixes.empty());
-    const FeedText rude =
-        parse_feed("\x1b[2J" + std::string(3000, 'x') + "\n" + std::string(5000, '{') + "\n");
-    CHECK(rude.faults == 2);
-    CHECK(rude.first_fault.text.starts_with("?[2J"));
-    CHECK(rude.first_fault.text.size() + rude.first_fault.why.size() < 300);
+    const auto feed = parse_feed(
+        "192.0.2.77/24\n300.0.0.1\n{\"cidr\":5}\n{broken\n10.0.0.0/33\n::1/129\n<html>", {});
+    REQUIRE(feed);
+    CHECK(feed->prefixes == std::vector<Prefix>{"192.0.2.0/24"_net});
+    CHECK(feed->host_bits == 1);
+    CHECK(feed->faults == 6);
+    CHECK(feed->first_fault.line == 2);
+    CHECK(feed->first_fault.text == "300.0.0.1");
+    CHECK(parse_feed("", {})->prefixes.empty());
+    const auto rude =
+        parse_feed("\x1b[2J" + std::string(3000, 'x') + "\n" + std::string(5000, '{') + "\n", {});
+    REQUIRE(rude);
+    CHECK(rude->faults == 2);
+    CHECK(rude->first_fault.text.starts_with("?[2J"));
+    CHECK(rude->first_fault.text.size() + rude->first_fault.why.size() < 300);
 }
 
-TEST_CASE("what is no list, or of another size, is not taken")
+TEST_CASE("a list of another size is not taken")
 {
-    FeedConfig config = config_of("a");
-    const auto why = [&config](const char* text) {
-        const auto taken = take_feed(parse_feed(text), config, {});
-        return taken ? std::string("taken") : taken.error().message;
-    };
-    CHECK_THAT(why("<html>\n<body>\n192.0.2.1\n</body>"), Catch::Contains("line 1: '<html>'"));
-    CHECK_THAT(why(""), Catch::Contains("0 entries, at least 1"));
-    CHECK(why("192.0.2.1\noops") == "taken");
+    FeedConfig config = config_of("https://www.example/a");
+    CHECK_THAT(read("", config), Catch::Contains("0 entries, at least 1"));
     config.max_entries = 1;
-    CHECK_THAT(why("192.0.2.1\n192.0.2.2"), Catch::Contains("2 entries, at most 1"));
+    CHECK_THAT(read("192.0.2.1\n192.0.2.2", config), Catch::Contains("2 entries, at most 1"));
+    FeedConfig own = config_of("/own"); // who empties his own file means it
+    CHECK(read("# nobody\n", own).empty());
+    own.min_entries = 5;
+    CHECK_THAT(read("", own), Catch::Contains("at least 5"));
+}
+
+TEST_CASE("compressed lists")
+{
+    using namespace std::string_literals;
+    // echo 192.0.2.1 | gzip -n
+    const std::string gzip = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x33\xb4\x34\xd2\x33\xd0\x33"
+                             "\xd2\x33\xe4\x02\x00\x9c\xc2\xb1\x8a\x0a\x00\x00\x00"s;
+    CHECK(unpack("192.0.2.1\n", 100).value() == "192.0.2.1\n");
+    CHECK(unpack(gzip, 100).value() == "192.0.2.1\n");
+    CHECK(unpack(gzip + gzip, 100).value() == "192.0.2.1\n192.0.2.1\n");
+    CHECK_THAT(unpack(gzip, 9).error().message, Catch::Contains("more than 9 bytes") ||
+                                                     Catch::Contains("larger than 9"));
+    for (size_t i = 2; i < gzip.size(); i++) {
+        INFO(i);
+        CHECK_FALSE(unpack(gzip.substr(0, i), 100));
+    }
+    std::string damaged = gzip;
+    damaged[15] ^= 0x10;
+    CHECK_FALSE(unpack(damaged, 100));
+    CHECK_FALSE(unpack(gzip + "x", 100));
+    for (const auto& [bytes, name] :
+         {std::pair("PK\x03\x04 and more"s, "zip"), {"BZh91AY"s, "bzip2"}, {"\xfd\x37zXZ\0"s, "xz"},
+          {"\x28\xb5\x2f\xfd"s, "zstd"}, {"192.0.2.1\0"s, "binary"},
+          {std::string(257, 'x') + "ustar\0"s, "tar"}}) {
+        CHECK_THAT(unpack(bytes, 1000).error().message, Catch::Contains(name));
+    }
 }
 
 TEST_CASE("what would hurt this host is not taken, and told")
 {
     const ProtectedSet host({{"192.0.2.1"_net, Protection::GATEWAY, "route"},
                              {"10.1.0.0/16"_net, Protection::PRIVATE_NETWORK, "route"}});
-    FeedConfig config = config_of("a");
-    const auto taken = take_feed(
-        parse_feed("192.0.2.0/24\n10.1.2.0/24\n10.0.0.0/8\n10.2.0.0/16\n0.0.0.0/1\n2000::/3"),
-        config, host);
+    const FeedConfig config = config_of("a");
+    const auto taken =
+        take_feed(*parse_feed("192.0.2.0/24\n10.1.2.0/24\n10.0.0.0/8\n10.2.0.0/16\n0.0.0.0/1\n"
+                              "2000::/3",
+                              config),
+                  config, host);
     REQUIRE(taken);
     CHECK(taken->prefixes == std::vector<Prefix>{"10.2.0.0/16"_net});
     CHECK(taken->protected_here == 3);
     CHECK(taken->too_wide == 2);
-    CHECK_FALSE(taken->first_refused.why.empty());
+    CHECK(taken->first_refused.why == "wider than /8");
 }
 
-TEST_CASE("a change beyond what is expected is refused")
+TEST_CASE("a change beyond what is expected is refused; a small list may grow")
 {
-    const std::vector<Prefix> before = {"192.0.2.1"_net, "192.0.2.2"_net, "192.0.2.3"_net,
-                                        "192.0.2.4"_net};
-    CHECK(accept_change({}, before, 0));
-    CHECK(accept_change(before, before, 0));
-    CHECK(accept_change(before, {"192.0.2.1"_net, "192.0.2.2"_net}, 50));
-    CHECK_FALSE(accept_change(before, {"192.0.2.1"_net}, 50));
-    CHECK_FALSE(accept_change(before, {}, 50));
-    CHECK(accept_change(before, {}, 100));
+    const auto hosts = [](uint32_t from, uint32_t count) {
+        std::vector<Prefix> all;
+        for (uint32_t i = from; i < from + count; i++) {
+            Address address = "10.0.0.0"_ip;
+            address.bytes[13] = static_cast<uint8_t>(i >> 16);
+            address.bytes[14] = static_cast<uint8_t>(i >> 8);
+            address.bytes[15] = static_cast<uint8_t>(i);
+            all.push_back({address, 128});
+        }
+        return all;
+    };
+    FeedConfig config = config_of("https://www.example/a");
+    CHECK(accept_change({}, hosts(0, 5000), config));
+    CHECK(accept_change(hosts(0, 5000), hosts(0, 5000), config));
+    CHECK(accept_change(hosts(0, 3), hosts(0, 900), config)); // 900 come
+    CHECK_FALSE(accept_change(hosts(0, 3), hosts(0, 1100), config));
+    CHECK(accept_change(hosts(0, 100), hosts(500, 1), config)); // 100 go
+    CHECK_FALSE(accept_change(hosts(0, 120), hosts(0, 10), config));
+    CHECK(accept_change(hosts(0, 4000), hosts(0, 2000), config));
+    CHECK_FALSE(accept_change(hosts(0, 4000), hosts(0, 1999), config));
+    CHECK(accept_change(hosts(0, 4000), hosts(0, 6000), config));
+    CHECK_FALSE(accept_change(hosts(0, 4000), hosts(0, 6001), config));
+    CHECK(accept_change(hosts(0, 4000), {}, config_of("/own/file")));
+    config.max_change = 100;
+    CHECK(accept_change(hosts(0, 4000), {}, config));
 }
 
 TEST_CASE("feeds are due by their interval, sooner after failures, and keep their numbers")

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include <cstring>
+#include <filesystem>
 #include <random>
+#include <tuple>
 
 #include "daemon/geo_sets.h"
+#include "geo/database.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;
@@ -118,6 +126,47 @@ TEST_CASE("who is admitted")
     CHECK_FALSE(admits({0b01, 0}, 0)); // unknown to the databases
     CHECK(admits({0, 0b10}, 0));
     CHECK_FALSE(admits({0b01, 0b10}, 0b11)); // closed speaks louder
+}
+
+TEST_CASE("databases of every maker say the same; one without a known field is refused")
+{
+    const std::string directory = fmt::format("/tmp/xdpctl-test-geo-{}", getpid());
+    std::filesystem::create_directories(directory);
+    for (const auto& [kind, code, codes] :
+         {std::tuple("country", "CN", std::set<std::string>{"CN"}),
+          {"registered", "CN", {"CN"}},
+          {"code", "CN", {"CN"}},
+          {"lite", "CN", {"CN", "AS64501"}},
+          {"asn", "AS64500", {"AS64500"}},
+          {"asn16", "AS64500", {"AS64500"}},
+          {"traits", "AS64500", {"AS64500"}},
+          {"text", "AS64500", {"AS64500"}},
+          {"text", "64500", {"AS64500"}},
+          {"city", "CN", {}}}) {
+        INFO(kind << " " << code);
+        const std::string path = directory + "/" + kind;
+        const int made = std::system(
+            fmt::format("printf '192.0.2.0/24 {}\\n2001:db8::/32 {}\\n' | {}/tests/harness/mkmmdb.pl "
+                        "{} {}",
+                        code, code, SOURCE_DIR, path, kind)
+                .c_str());
+        if (WIFEXITED(made) && WEXITSTATUS(made) == 77) {
+            WARN("SKIPPED: needs MaxMind::DB::Writer (libmaxmind-db-writer-perl)");
+            break;
+        }
+        REQUIRE(made == 0);
+        CHECK(read_codes_at({path}, "192.0.2.1"_ip).value() == codes);
+        CHECK(read_codes_at({path}, "2001:db8::1"_ip).value() == codes);
+        const auto data = read_geo({path}, {{"CN", 0}, {"AS64500", 1}});
+        CHECK(data.ok() == !codes.empty());
+        if (data) {
+            CHECK(codes_at(data->networks, "2001:db8::1"_ip) == (codes.contains("CN") ? 1 : 2));
+        } else {
+            CHECK_THAT(data.error().message,
+                       Catch::Contains(path) && Catch::Contains("its first record has: city, name"));
+        }
+    }
+    std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("databases are read when a rule needs more than is known")

@@ -57,3 +57,48 @@ TEST_CASE("containment stays within a family")
     CHECK("0.0.0.0/0"_net.contains("192.0.2.1"_ip));
     CHECK_FALSE("0.0.0.0/0"_net.contains("2001:db8::1"_ip));
 }
+
+TEST_CASE("a range is the fewest prefixes, and all of them together")
+{
+    const auto all = [](const char* text) {
+        std::string out;
+        for (const Prefix& prefix : prefixes_of(parse_range(text).value())) {
+            out += to_string(prefix) + " ";
+        }
+        return out;
+    };
+    CHECK(all("0.0.0.0-255.255.255.255") == "0.0.0.0/0 ");
+    CHECK(all("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") == "::/0 ");
+    CHECK(all("192.0.2.255-192.0.3.0") == "192.0.2.255 192.0.3.0 ");
+    CHECK(all("255.255.255.255 - 255.255.255.255") == "255.255.255.255 ");
+    CHECK(all("2001:db8::/33") == "2001:db8::/33 ");
+    for (unsigned first = 0; first < 32; first++) {
+        for (unsigned last = first; last < 32; last++) {
+            const std::string text = fmt::format("192.0.2.{}-192.0.2.{}", first, last);
+            INFO(text);
+            const AddressRange range = parse_range(text).value();
+            const auto prefixes = prefixes_of(range);
+            for (unsigned i = 0; i < 33; i++) {
+                const Address address = parse_address(fmt::format("192.0.2.{}", i)).value();
+                const auto holds = std::count_if(
+                    prefixes.begin(), prefixes.end(),
+                    [&address](const Prefix& prefix) { return prefix.contains(address); });
+                CHECK(holds == (i >= first && i <= last ? 1 : 0));
+            }
+            CHECK(is_wider_than(range, 96 + 28) == (last - first >= 16));
+            CHECK(is_wider_than(range, 128) == (last > first));
+        }
+    }
+}
+
+TEST_CASE("netmasks")
+{
+    CHECK(parse_prefix("192.0.2.0/255.255.255.0").value() == "192.0.2.0/24"_net);
+    CHECK(parse_prefix("0.0.0.0/0.0.0.0").value() == "0.0.0.0/0"_net);
+    CHECK(parse_prefix("192.0.2.1/255.255.255.255").value() == "192.0.2.1"_net);
+    for (const char* wrong : {"192.0.2.0/255.0.255.0", "192.0.2.0/0.0.0.255", "192.0.2.0/255.255.255",
+                              "2001:db8::/255.255.0.0", "192.0.2.1/255.255.255.0"}) {
+        INFO(wrong);
+        CHECK_FALSE(parse_prefix(wrong));
+    }
+}

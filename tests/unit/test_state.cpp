@@ -14,6 +14,8 @@ TEST_CASE("what was set by hand survives")
     state.allow = {"192.0.2.0/24"_net, "2001:db8::1"_net};
     state.prefix_bans = {{"198.51.100.0/24"_net, 1700000000},
                          {"2001:db8:1::/48"_net, std::nullopt, XDPCTL_BAN_CROWDSEC, "why", true}};
+    state.shared_bans = {{"192.0.2.1"_net, 1700000001, XDPCTL_BAN_FAIL2BAN, "sshd"},
+                         {"2001:db8::1"_net, std::nullopt, XDPCTL_BAN_FAIL2BAN, "web"}};
     state.geo_bits = {{"CN", 3}, {"AS4134", 0}};
     state.ban_reasons = BanReasons({"one", "two"});
     state.guards = {{443, XDPCTL_GUARD_ON}};
@@ -31,6 +33,7 @@ TEST_CASE("what was set by hand survives")
     CHECK(read->prefix_bans[1].reason == "why");
     CHECK(read->prefix_bans[1].forced);
     CHECK_FALSE(read->prefix_bans[0].forced);
+    CHECK(read->shared_bans == state.shared_bans);
     CHECK(read->sysctls == state.sysctls);
     CHECK(decode_state(encode_state(state, "boot"), "another")->sysctls.empty());
     CHECK(read->mode == state.mode);
@@ -58,6 +61,8 @@ TEST_CASE("a damaged state file is refused, not guessed at")
           R"({"version": 1, "sysctls": {"a": 1}})",
           R"({"version": 1, "geo": {"443": {"only": ["CHN"]}}})",
           R"({"version": 1, "geo": {"443": 5}})",
+          R"({"version": 1, "shared_bans": [5]})",
+          R"({"version": 1, "shared_bans": [{"prefix": "192.0.2.1", "until": "x"}]})",
           R"({"version": 1, "geo_bits": {"CN": 64}})",
           R"({"version": 1, "geo_bits": {"CN": 1, "US": 1}})",
           R"({"version": 1, "prefix_bans": [7]})",

@@ -20,7 +20,11 @@ struct ListOptions {
     std::vector<std::string> prefixes;
     std::string ttl = "1h";
     std::string source = "operator";
-    std::string lifted_source; // empty: whoever banned
+    // Of `del`; empty: whoever banned, why and where.
+    std::string lifted_source;
+    std::string lifted_reason;
+    std::string inside;
+    bool all = false;
     std::string reason;
     std::string file;
     bool force = false;
@@ -33,7 +37,8 @@ struct ListOptions {
 Result<std::vector<std::string>> parse_list(const std::string& text, const std::string& name)
 {
     std::vector<std::string> entries;
-    std::istringstream lines(text);
+    constexpr std::string_view utf8_mark = "\xef\xbb\xbf";
+    std::istringstream lines(text.substr(text.starts_with(utf8_mark) ? utf8_mark.size() : 0));
     size_t number = 0;
     for (std::string line; std::getline(lines, line);) {
         number++;
@@ -109,13 +114,8 @@ Outcome ban(const Context& context, const ListOptions& options,
     return add(context, "/v1/bans", prefixes, body);
 }
 
-Outcome remove(const Context& context, const char* path, const std::vector<std::string>& prefixes,
-               json body)
+Outcome remove(const Context& context, const char* path, const json& body)
 {
-    if (auto checked = check_prefixes(prefixes); !checked) {
-        return checked.error();
-    }
-    body["entries"] = prefixes;
     auto answer = context.api().remove(path, body);
     if (!answer) {
         return answer.error();
@@ -149,21 +149,61 @@ void print_allowed(const json& answer)
     table.print();
 }
 
+Result<std::vector<std::string>> read_list(const std::string& file)
+{
+    auto text = read_input(file);
+    return text ? parse_list(*text, file == "-" ? "standard input" : file)
+                : Result<std::vector<std::string>>(text.error());
+}
+
 Outcome import_bans(const Context& context, const ListOptions& options)
 {
-    const std::string& file = options.file;
-    auto text = read_input(file);
-    if (!text) {
-        return text.error();
-    }
-    auto entries = parse_list(*text, file == "-" ? "standard input" : file);
+    auto entries = read_list(options.file);
     return entries ? ban(context, options, *entries) : Outcome(entries.error());
+}
+
+Outcome lift_bans(const Context& context, const ListOptions& options)
+{
+    std::vector<std::string> entries = options.prefixes;
+    if (!options.file.empty()) {
+        auto of_file = read_list(options.file);
+        if (!of_file) {
+            return of_file.error();
+        }
+        entries.insert(entries.end(), of_file->begin(), of_file->end());
+    }
+    if (auto checked = check_prefixes(entries); !checked) {
+        return checked.error();
+    }
+    json body = json::object();
+    if (!entries.empty()) {
+        body["entries"] = entries;
+    }
+    if (!options.inside.empty()) {
+        body["inside"] = options.inside;
+    }
+    if (options.all) {
+        body["all"] = true;
+    }
+    if (body.size() > 1) {
+        return failure(ErrorKind::usage,
+                       "one of PREFIX or --file, --inside and --all; --source and --reason narrow it");
+    }
+    if (!options.lifted_source.empty()) {
+        body["source"] = options.lifted_source;
+    }
+    if (!options.lifted_reason.empty()) {
+        body["reason"] = options.lifted_reason;
+    }
+    return body.empty() ? failure(ErrorKind::usage, "which bans? PREFIX..., --file, --inside, "
+                                                    "--all, --source or --reason")
+                        : remove(context, "/v1/bans", body);
 }
 
 CLI::App* add_prefix_verb(CLI::App& app, const char* name, const char* summary, ListOptions& o)
 {
     CLI::App* verb = app.add_subcommand(name, summary);
-    verb->add_option("PREFIX", o.prefixes, "ADDRESS or ADDRESS/LENGTH")->required();
+    verb->add_option("PREFIX", o.prefixes, "ADDRESS or ADDRESS/LENGTH");
     verb->fallthrough();
     return verb;
 }
@@ -192,6 +232,7 @@ std::shared_ptr<ListOptions> add_common(CLI::App& app)
     app.add_subcommand("list", "show them (the default)")->fallthrough();
     options->add = add_prefix_verb(app, "add", "add prefixes", *options);
     options->del = add_prefix_verb(app, "del", "remove prefixes", *options);
+    options->add->get_option("PREFIX")->required();
     return options;
 }
 
@@ -201,23 +242,26 @@ Action setup_ban(CLI::App& app)
 {
     const auto options = add_common(app);
     add_ban_options(*options->add, *options);
+    options->del->add_option("--file", options->file, "all of a file, as import reads it");
+    options->del->add_option("--inside", options->inside, "all that this prefix covers");
+    options->del->add_flag("--all", options->all, "every ban");
     options->del->add_option("--source", options->lifted_source, "only what this one banned")
         ->check(CLI::IsMember(sources()));
+    options->del->add_option("-r,--reason", options->lifted_reason,
+                             "only what was banned for this; of fail2ban, by this jail");
     options->import_ = app.add_subcommand("import", "add all of a file, in one go");
     options->import_->fallthrough();
     options->import_->add_option("FILE", options->file, "one prefix per line, - for standard input")
         ->required();
     add_ban_options(*options->import_, *options);
-    app.footer("Exit code 7: some were refused by a guard (told which), the rest was added.");
+    app.footer("A ban that is renewed keeps its reason where none is given. Exit code 7: some were "
+               "refused by a guard (told which), the rest was added.");
     return [options](const Context& context) -> Outcome {
         if (options->add->parsed()) {
             return ban(context, *options, options->prefixes);
         }
         if (options->del->parsed()) {
-            return remove(context, "/v1/bans", options->prefixes,
-                          options->lifted_source.empty()
-                              ? json::object()
-                              : json{{"source", options->lifted_source}});
+            return lift_bans(context, *options);
         }
         if (options->import_->parsed()) {
             return import_bans(context, *options);
@@ -230,13 +274,17 @@ Action setup_allow(CLI::App& app)
 {
     const auto options = add_common(app);
     options->add->add_flag("--force", options->force, "however wide it is");
+    options->del->get_option("PREFIX")->required();
     return [options](const Context& context) -> Outcome {
         if (options->add->parsed()) {
             return add(context, "/v1/allow", options->prefixes,
                        options->force ? json{{"force", true}} : json::object());
         }
         if (options->del->parsed()) {
-            return remove(context, "/v1/allow", options->prefixes, json::object());
+            if (auto checked = check_prefixes(options->prefixes); !checked) {
+                return checked.error();
+            }
+            return remove(context, "/v1/allow", {{"entries", options->prefixes}});
         }
         return show(context, "/v1/allow", {}, print_allowed);
     };

@@ -44,6 +44,11 @@ const std::vector<Verb>& verbs()
     return table;
 }
 
+ApiClient Context::api() const
+{
+    return ApiClient(socket);
+}
+
 Result<std::string> read_input(const std::string& path)
 {
     if (path != "-") {

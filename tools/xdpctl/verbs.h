@@ -23,7 +23,7 @@ struct Context {
     std::string pins = "/sys/fs/bpf/xdpctl";
     std::string config = "/etc/xdpctl/xdpctl.toml";
 
-    ApiClient api() const { return ApiClient(socket); }
+    ApiClient api() const; // warns on stderr; in JSON the answer says it
 };
 
 // An exit code, or the error that decides it.
