@@ -894,10 +894,8 @@ TEST_CASE("what becomes protected is banned no more, and that is said")
     CHECK(house.logged("ban", "the ban of 203.0.114.0/24 is not in force where it would do harm"));
     CHECK_FALSE(in_force("192.0.2.2", XDPCTL_LIST_BLOCK));
     CHECK(in_force("192.0.2.3", XDPCTL_LIST_BLOCK));
-    const auto warnings = control.status().warnings;
-    CHECK(std::any_of(warnings.begin(), warnings.end(), [](const std::string& w) {
-        return w.find("lists.block: 192.0.2.0/30 is not in force where") == 0;
-    }));
+    CHECK_THAT(house.condition("protection"),
+               Catch::Contains("lists.block: 192.0.2.0/30 is not in force where"));
     // They are still there, and whole again when nothing in them is protected any more.
     size_t networks = 0;
     for (const BanInfo& ban : *control.bans()) {
@@ -969,10 +967,10 @@ TEST_CASE("what does not fit is told once and stays in status while it does not"
         });
     };
     const auto warned = [&house] {
-        const auto warnings = house.controller->status().warnings;
-        return std::count_if(warnings.begin(), warnings.end(), [](const std::string& w) {
-            return w.find("have no SYN guard, the first is tcp/") != std::string::npos;
-        });
+        return house.condition("limit_reached").find("have no SYN guard, the first is tcp/") !=
+                       std::string::npos
+                   ? 1
+                   : 0;
     };
     for (uint16_t i = 0; i < 300; i++) {
         house.host.backlogs[static_cast<uint16_t>(20000 + i)] = 128;

@@ -12,7 +12,7 @@ namespace
 
 HandBan ban_of(const char* reason, uint64_t deadline_ns)
 {
-    return {"192.0.2.1"_net, 1, XDPCTL_BAN_FAIL2BAN, reason, deadline_ns};
+    return {"192.0.2.1"_net, 1, XDPCTL_BAN_FAIL2BAN, reason, false, deadline_ns};
 }
 
 } // namespace

@@ -44,9 +44,14 @@ HostLook look_without_daemon(const Config& config, const Error& why)
     if (why.kind == ErrorKind::permission) {
         look.can_listen = {}; // most likely it is the daemon who listens there
     }
-    if (auto facts = read_host_facts()) {
-        look.refuses_ban = [guard = make_guard(*facts, config.allow)](const Prefix& prefix) {
-            return guard.refuses(prefix);
+    HostReader reader;
+    if (auto facts = reader.read()) {
+        std::vector<Protected> entries = facts->dependencies;
+        for (const Prefix& prefix : config.allow) {
+            entries.push_back({prefix, Protection::ALLOWED, "configuration"});
+        }
+        look.refuses_ban = [set = protect(std::move(entries))](const Prefix& prefix) {
+            return set.refuses(prefix, Authority::configuration);
         };
     }
     return look;
