@@ -138,7 +138,8 @@ FeedText parse_feed(std::string_view text)
     return feed;
 }
 
-Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const ProtectedSet& protected_set)
+Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
+                            const ProtectedSet& protected_set)
 {
     if (text.faults > text.entries) {
         return failure("it is no list: line {}: '{}': {}", text.first_fault.line,

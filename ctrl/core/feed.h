@@ -45,7 +45,8 @@ struct FeedTaken {
 
 // What of the text is taken. An error where it is no list (half of it cannot be read),
 // or its size is not what the configuration expects.
-Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const ProtectedSet& protected_set);
+Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
+                            const ProtectedSet& protected_set);
 
 // Refused where more than the configured share of `before` goes or as much comes;
 // nothing is too much for an empty `before`. Both sorted.

@@ -571,9 +571,10 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
     const std::set<Address> wanted(addresses.begin(), addresses.end());
     if (!own_addresses_) { // an earlier run may have left some
         own_addresses_.emplace();
-        auto done = for_each<uint32_t>(
-            fd, "own_addresses",
-            [this](const Address& address, uint32_t) { own_addresses_->insert(address); });
+        auto done =
+            for_each<uint32_t>(fd, "own_addresses", [this](const Address& address, uint32_t) {
+                own_addresses_->insert(address);
+            });
         if (!done) {
             own_addresses_.reset();
             return done;
@@ -584,8 +585,7 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
     }
     std::erase_if(*own_addresses_, [&](const Address& address) {
         const xdpctl_addr key = address.to_abi();
-        return !wanted.contains(address) &&
-               (bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT);
+        return !wanted.contains(address) && (bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT);
     });
     std::optional<Error> problem;
     for (const Address& address : wanted) {

@@ -17,7 +17,8 @@ namespace xdpctl
 {
 
 inline constexpr std::array<const char*, 11> event_kinds = {
-    "packet", "ban", "unban", "mode", "config", "interface", "service", "guard", "feed", "protected", "panic"};
+    "packet",  "ban",   "unban", "mode",      "config", "interface",
+    "service", "guard", "feed",  "protected", "panic"};
 
 struct LogEvent {
     uint64_t sequence = 0; // from 1

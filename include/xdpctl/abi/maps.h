@@ -233,7 +233,7 @@ struct xdpctl_socket_key {
 	X(datagrams, ARRAY, __u32, struct xdpctl_datagrams, XDPCTL_DATAGRAM_SETS, 0, FIXED)       \
 	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
-	X(own_addresses, HASH, struct xdpctl_addr, __u32, 65536, BPF_F_NO_PREALLOC, FIXED)                         \
+	X(own_addresses, HASH, struct xdpctl_addr, __u32, 65536, BPF_F_NO_PREALLOC, FIXED)        \
 	X(judgement, ARRAY, __u32, struct xdpctl_judgement, 1, 0, FIXED)                          \
 	X(replay_sockets, LRU_HASH, struct xdpctl_socket_key, __u32, 1, 0, FIXED)
 
