@@ -15,9 +15,8 @@ bool is_system_account(uint32_t uid)
     return uid < first_user || (uid >= dynamic_first && uid <= dynamic_last);
 }
 
-void AskedServers::observe(const std::vector<Question>& questions,
-                           const std::set<uint16_t>& served, const std::set<uint16_t>& open,
-                           uint64_t now_ns)
+void AskedServers::observe(const std::vector<Question>& questions, const std::set<uint16_t>& served,
+                           const std::set<uint16_t>& open, uint64_t now_ns)
 {
     for (const uint16_t port : served) {
         served_.set(port);

@@ -137,8 +137,7 @@ uint64_t escalated_ttl(uint32_t strikes, uint64_t base_ns, uint64_t max_ns)
 }
 
 std::vector<BanOrder> decide_bans(const std::vector<Offender>& offenders, const BanTable& bans,
-                                  const ProtectedSet& protected_set,
-                                  const HeuristicsConfig& config,
+                                  const ProtectedSet& protected_set, const HeuristicsConfig& config,
                                   uint64_t now_ns)
 {
     std::vector<BanOrder> orders;

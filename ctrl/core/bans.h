@@ -98,8 +98,7 @@ uint64_t escalated_ttl(uint32_t strikes, uint64_t base_ns, uint64_t max_ns);
 
 // Bans for the offenders that are not protected and not banned now.
 std::vector<BanOrder> decide_bans(const std::vector<Offender>& offenders, const BanTable& bans,
-                                  const ProtectedSet& protected_set,
-                                  const HeuristicsConfig& config,
+                                  const ProtectedSet& protected_set, const HeuristicsConfig& config,
                                   uint64_t now_ns);
 
 } // namespace xdpctl

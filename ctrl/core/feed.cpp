@@ -541,7 +541,8 @@ Result<FeedText> parse_feed(std::string_view text, const FeedConfig& config)
     return FeedReader(config).read(text);
 }
 
-Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const ProtectedSet& protected_set)
+Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
+                            const ProtectedSet& protected_set)
 {
     if (text.faults > config.max_faulty_lines) {
         return failure("line {}: '{}': {}{}; the list is not taken", text.first_fault.line,

@@ -17,15 +17,15 @@ namespace xdpctl
 /*
  * X(ID, name, text): why it is protected, the strongest first.
  */
-#define XDPCTL_PROTECTIONS(X)                                \
-    X(ALLOWED, "allowed", "on the allow list")               \
-    X(OWN_ADDRESS, "own_address", "an address of this host") \
-    X(GATEWAY, "gateway", "a gateway of this host")          \
-    X(RESOLVER, "resolver", "a resolver of this host")       \
-    X(TIME_SERVER, "time_server", "a time server of this host") \
-    X(DHCP_SERVER, "dhcp_server", "a DHCP server of this host") \
-    X(METADATA, "metadata", "a metadata service of the cloud")  \
-    X(SSH_PEER, "ssh_peer", "where somebody is logged in from now") \
+#define XDPCTL_PROTECTIONS(X)                                                                      \
+    X(ALLOWED, "allowed", "on the allow list")                                                     \
+    X(OWN_ADDRESS, "own_address", "an address of this host")                                       \
+    X(GATEWAY, "gateway", "a gateway of this host")                                                \
+    X(RESOLVER, "resolver", "a resolver of this host")                                             \
+    X(TIME_SERVER, "time_server", "a time server of this host")                                    \
+    X(DHCP_SERVER, "dhcp_server", "a DHCP server of this host")                                    \
+    X(METADATA, "metadata", "a metadata service of the cloud")                                     \
+    X(SSH_PEER, "ssh_peer", "where a user is logged in from by SSH")                               \
     X(PRIVATE_NETWORK, "private_network", "a private network of this host")
 
 enum class Protection : uint8_t {

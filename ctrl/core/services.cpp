@@ -24,8 +24,7 @@ size_t ServiceSlots::find_room(const std::map<uint16_t, ServiceRank>& present,
         if (service == present.end()) {
             return slot; // it is gone
         }
-        const bool lower = lowest == ports_.size() ||
-                           service->second > present.at(ports_[lowest]);
+        const bool lower = lowest == ports_.size() || service->second > present.at(ports_[lowest]);
         if (service->second > rank && lower) {
             lowest = slot;
         }

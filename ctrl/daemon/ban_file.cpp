@@ -95,8 +95,8 @@ std::string encode_bans(const std::vector<BanEntry>& bans, const BanReasons& rea
         fmt::format_to(std::back_inserter(text), "{} {} {}{} {} {} {}\n", to_string(entry.source),
                        forever ? "-" : std::to_string(unix_of(entry.ban.deadline_ns, clocks)),
                        ban_origin_name(entry.ban.origin),
-                       (entry.ban.flags & XDPCTL_BAN_FORCED) != 0 ? forced : "", entry.ban.strikes, entry.ban.hits,
-                       reasons.text_of(entry.ban.reason));
+                       (entry.ban.flags & XDPCTL_BAN_FORCED) != 0 ? forced : "", entry.ban.strikes,
+                       entry.ban.hits, reasons.text_of(entry.ban.reason));
     }
     fmt::format_to(std::back_inserter(text), "end {} {:016x}\n", bans.size(), hash_bytes(text));
     return text;

@@ -237,7 +237,7 @@ class Controller final : public Control
     std::shared_ptr<const ProtectedSet> protected_ = std::make_shared<ProtectedSet>();
     std::vector<Protected> protected_by_host_; // what it was made of
     AskedServers asked_;
-    std::vector<ListEntry> committed_blocks_; // of lists.block and banned networks
+    std::vector<ListEntry> committed_blocks_;       // of lists.block and banned networks
     std::map<std::string, std::string> limits_hit_; // what does not fit, by what it is of
     Heuristics heuristics_;
     Guards guards_;

@@ -118,12 +118,13 @@ void Controller::run_heuristics(const std::vector<ClientSample>& clients)
     auto orders = heuristics_.tick(plane_, clients, *protected_,
                                    mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass());
     if (!orders) {
-        log::error("banning: {}", orders.error().message);
+        tell_limit("bans", "bans by heuristic are not in force: " + orders.error().message);
         (void)make_room(plane_.max_bans()); // forget offences that are over
         return;
     }
     bans_changed_ = bans_changed_ || !orders->empty();
     if (!orders->empty()) {
+        tell_limit("bans", "");
         ban_crowded_networks(*orders);
     }
     for (const BanOrder& order : *orders) {
@@ -280,8 +281,7 @@ Result<std::vector<BanInfo>> Controller::bans()
     for (const HandBan& ban : hand_.prefix_bans) {
         if (ban.deadline_ns > now) {
             list.push_back({ban.prefix, remaining(ban.deadline_ns),
-                            std::string(ban_origin_name(ban.origin)), ban.reason, 0,
-                            hits_of(ban)});
+                            std::string(ban_origin_name(ban.origin)), ban.reason, 0, hits_of(ban)});
         }
     }
     for (const Prefix& prefix : config_.block) {

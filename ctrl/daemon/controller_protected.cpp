@@ -48,8 +48,8 @@ void Controller::refresh_protected()
         return;
     }
     protected_by_host_ = by_host;
-    const auto before =
-        std::exchange(protected_, std::make_shared<const ProtectedSet>(protect(std::move(by_host))));
+    const auto before = std::exchange(
+        protected_, std::make_shared<const ProtectedSet>(protect(std::move(by_host))));
     if (started_ && !(*before == *protected_)) {
         protection_changed(*before);
     }
@@ -184,8 +184,7 @@ std::vector<std::string> Controller::protection_warnings() const
         warnings.back() += fmt::format("; and {} more", more);
     }
     if (!host_.problems.empty()) {
-        warnings.push_back("what this host depends on is not all known: " +
-                           host_.problems.front());
+        warnings.push_back("what this host depends on is not all known: " + host_.problems.front());
     }
     return warnings;
 }

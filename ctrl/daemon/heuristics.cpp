@@ -11,8 +11,7 @@ Heuristics::Heuristics(const HeuristicsConfig& config)
 
 Result<std::vector<BanOrder>> Heuristics::tick(Dataplane& plane,
                                                const std::vector<ClientSample>& clients,
-                                               const ProtectedSet& protected_set,
-                                               bool enforcing)
+                                               const ProtectedSet& protected_set, bool enforcing)
 {
     if (!config_.enabled) {
         return std::vector<BanOrder>{};

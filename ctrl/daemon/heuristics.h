@@ -21,8 +21,7 @@ class Heuristics
     // Bans the offenders among the clients; returns the bans that were made.
     // Where nothing is enforced, an offence is not held against them later.
     Result<std::vector<BanOrder>> tick(Dataplane& plane, const std::vector<ClientSample>& clients,
-                                       const ProtectedSet& protected_set,
-                                       bool enforcing);
+                                       const ProtectedSet& protected_set, bool enforcing);
 
   private:
     HeuristicsConfig config_;

@@ -586,8 +586,7 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
     }
     std::erase_if(*own_addresses_, [&](const Address& address) {
         const xdpctl_addr key = address.to_abi();
-        return !wanted.contains(address) &&
-               (bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT);
+        return !wanted.contains(address) && (bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT);
     });
     const xdpctl_own own = {.since_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS)};
     std::optional<Error> problem;

@@ -184,9 +184,9 @@ void read_resolvers(Reader& reader)
         reader.assigned(path, {"DNS"}, Protection::RESOLVER);
         reader.assigned(path, {"NTP"}, Protection::TIME_SERVER);
     }
-    for (const char* path : {"/etc/dnsmasq.conf", "/etc/dnsmasq.d/*",
-                             "/etc/NetworkManager/dnsmasq.d/*",
-                             "/etc/NetworkManager/dnsmasq-shared.d/*"}) {
+    for (const char* path :
+         {"/etc/dnsmasq.conf", "/etc/dnsmasq.d/*", "/etc/NetworkManager/dnsmasq.d/*",
+          "/etc/NetworkManager/dnsmasq-shared.d/*"}) {
         reader.included(path, parse_dnsmasq, Protection::RESOLVER);
     }
     for (const char* path : {"/etc/unbound/unbound.conf", "/etc/unbound/unbound.conf.d/*.conf",
@@ -204,8 +204,8 @@ void read_time_servers(Reader& reader)
     for (const char* path :
          {"/etc/chrony/chrony.conf", "/etc/chrony.conf", "/etc/chrony/conf.d/*.conf",
           "/etc/chrony/sources.d/*.sources", "/run/chrony-dhcp/*.sources", "/run/chrony.d/*",
-          "/etc/ntp.conf", "/etc/ntpsec/ntp.conf", "/run/ntp.conf.dhcp", "/run/ntpsec/ntp.conf.dhcp",
-          "/etc/openntpd/ntpd.conf", "/etc/ntpd.conf"}) {
+          "/etc/ntp.conf", "/etc/ntpsec/ntp.conf", "/run/ntp.conf.dhcp",
+          "/run/ntpsec/ntp.conf.dhcp", "/etc/openntpd/ntpd.conf", "/etc/ntpd.conf"}) {
         reader.included(path, parse_time_servers, Protection::TIME_SERVER);
     }
     for (const char* path : {"/etc/systemd/timesyncd.conf", "/etc/systemd/timesyncd.conf.d/*.conf",

@@ -41,8 +41,7 @@ std::string to_string(const Service& service)
                        address, brackets ? "]" : "", service.port);
 }
 
-template <typename T>
-template <typename Read>
+template <typename T> template <typename Read>
 Result<> HostReader::Paced<T>::refresh(uint64_t least_ns, Read read)
 {
     const uint64_t begin = steady_ns();
@@ -98,9 +97,9 @@ void add_routes(const RoutingFacts& routes, HostFacts& facts)
         facts.dependencies.push_back({network, Protection::PRIVATE_NETWORK, "route"});
     }
     for (const Prefix& local : routes.local) {
-        const bool known = local.is_host() && std::binary_search(facts.addresses.begin(),
-                                                                 facts.addresses.end(),
-                                                                 local.address);
+        const bool known =
+            local.is_host() &&
+            std::binary_search(facts.addresses.begin(), facts.addresses.end(), local.address);
         if (!known) {
             facts.dependencies.push_back({local, Protection::OWN_ADDRESS, "local route"});
         }
@@ -126,8 +125,7 @@ void add_listeners(const std::vector<SocketInfo>& sockets, HostFacts& facts)
         services.insert(
             {socket.protocol, any ? Address{} : socket.local, socket.local_port, socket.ipv6});
         if (socket.protocol == IPPROTO_TCP && !socket.local.is_loopback()) {
-            const auto [backlog, first] =
-                facts.backlogs.emplace(socket.local_port, socket.backlog);
+            const auto [backlog, first] = facts.backlogs.emplace(socket.local_port, socket.backlog);
             backlog->second = std::min(backlog->second, socket.backlog);
             const auto [account, fresh] = facts.accounts.emplace(socket.local_port, socket.uid);
             account->second = std::min(account->second, socket.uid);
@@ -167,9 +165,8 @@ Result<HostFacts> HostReader::read()
     add_listeners(*sockets, facts);
     add_addresses(*addresses, facts);
     add_routes(routes_.value, facts);
-    (void)dependencies_.refresh(second / 2, [] {
-        return Result<Dependencies>(read_dependencies("", unix_s()));
-    });
+    (void)dependencies_.refresh(
+        second / 2, [] { return Result<Dependencies>(read_dependencies("", unix_s())); });
     (void)running_.refresh(3 * second,
                            [] { return Result<Dependencies>(read_running_servers("")); });
     for (const Dependencies* stated : {&dependencies_.value, &running_.value}) {

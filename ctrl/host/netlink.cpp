@@ -82,8 +82,8 @@ Result<Found> dump(int protocol, uint16_t type, const Body& body, IfChanged if_c
         if (if_changed == IfChanged::refuse) {
             found = {};
         }
-        auto once = dump_once(protocol, type, body,
-                              [&](const nlmsghdr& message) { read(message, found); });
+        auto once =
+            dump_once(protocol, type, body, [&](const nlmsghdr& message) { read(message, found); });
         if (!once) {
             return once.error();
         }
@@ -132,8 +132,8 @@ void add_hop(const rtattr& attribute, int family, const std::string& source,
         router = address_in(family, RTA_DATA(&attribute), RTA_PAYLOAD(&attribute));
     } else if (attribute.rta_type == RTA_VIA && RTA_PAYLOAD(&attribute) > sizeof(rtvia)) {
         const auto* via = static_cast<const rtvia*>(RTA_DATA(&attribute));
-        router = address_in(via->rtvia_family, via->rtvia_addr,
-                            RTA_PAYLOAD(&attribute) - sizeof(rtvia));
+        router =
+            address_in(via->rtvia_family, via->rtvia_addr, RTA_PAYLOAD(&attribute) - sizeof(rtvia));
     } else if (attribute.rta_type == RTA_MULTIPATH) {
         auto* hop = static_cast<rtnexthop*>(RTA_DATA(&attribute));
         int left = static_cast<int>(RTA_PAYLOAD(&attribute));
@@ -170,8 +170,7 @@ Result<> dump_sockets(uint8_t family, uint8_t protocol, uint32_t states, Sockets
                            address_of(info->idiag_family, info->id.idiag_dst),
                            ntohs(info->id.idiag_dport), info->idiag_family == AF_INET6,
                            info->idiag_state == TCP_LISTEN ? info->idiag_wqueue : 0,
-                           info->idiag_state == TCP_ESTABLISHED,
-                           has_peer ? 0 : info->idiag_uid});
+                           info->idiag_state == TCP_ESTABLISHED, has_peer ? 0 : info->idiag_uid});
         });
     if (!sockets) {
         return sockets.error();
@@ -252,15 +251,13 @@ void read_own_address(const nlmsghdr& message, std::vector<OwnAddress>& found)
     // point-to-point interface, and the prefix length is that of the other end.
     std::optional<Address> local;
     std::optional<Address> address;
-    for_each_attribute(IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)),
-                       [&](const rtattr& attribute) {
-                           auto& to = attribute.rta_type == IFA_LOCAL ? local : address;
-                           if (attribute.rta_type == IFA_LOCAL ||
-                               attribute.rta_type == IFA_ADDRESS) {
-                               to = address_in(info->ifa_family, RTA_DATA(&attribute),
-                                               RTA_PAYLOAD(&attribute));
-                           }
-                       });
+    for_each_attribute(
+        IFA_RTA(info), static_cast<int>(IFA_PAYLOAD(&message)), [&](const rtattr& attribute) {
+            auto& to = attribute.rta_type == IFA_LOCAL ? local : address;
+            if (attribute.rta_type == IFA_LOCAL || attribute.rta_type == IFA_ADDRESS) {
+                to = address_in(info->ifa_family, RTA_DATA(&attribute), RTA_PAYLOAD(&attribute));
+            }
+        });
     const auto own = local ? local : address;
     if (!own || info->ifa_prefixlen > (own->is_ipv4() ? 32 : 128)) {
         return;
@@ -279,8 +276,8 @@ void read_own_address(const nlmsghdr& message, std::vector<OwnAddress>& found)
 
 Result<std::vector<OwnAddress>> own_addresses()
 {
-    return dump<std::vector<OwnAddress>>(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{},
-                                         IfChanged::refuse, read_own_address);
+    return dump<std::vector<OwnAddress>>(NETLINK_ROUTE, RTM_GETADDR, ifaddrmsg{}, IfChanged::refuse,
+                                         read_own_address);
 }
 
 namespace
@@ -408,8 +405,8 @@ void read_next_hop(const nlmsghdr& message, RoutingFacts& facts)
     if (info == nullptr || message.nlmsg_len < NLMSG_SPACE(sizeof(nhmsg))) {
         return;
     }
-    auto* first = reinterpret_cast<rtattr*>(reinterpret_cast<char*>(info) +
-                                            NLMSG_ALIGN(sizeof(nhmsg)));
+    auto* first =
+        reinterpret_cast<rtattr*>(reinterpret_cast<char*>(info) + NLMSG_ALIGN(sizeof(nhmsg)));
     uint32_t id = 0;
     std::optional<Address> router;
     for_each_attribute(first, static_cast<int>(message.nlmsg_len - NLMSG_SPACE(sizeof(nhmsg))),
@@ -448,13 +445,13 @@ Result<std::vector<LinkInfo>> links_here()
 
 Result<RoutingFacts> read_routes()
 {
-    auto facts = dump<RoutingFacts>(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, IfChanged::merge,
-                                    read_route);
+    auto facts =
+        dump<RoutingFacts>(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, IfChanged::merge, read_route);
     if (!facts) {
         return facts;
     }
-    auto hops = dump<RoutingFacts>(NETLINK_ROUTE, RTM_GETNEXTHOP, nhmsg{}, IfChanged::merge,
-                                   read_next_hop);
+    auto hops =
+        dump<RoutingFacts>(NETLINK_ROUTE, RTM_GETNEXTHOP, nhmsg{}, IfChanged::merge, read_next_hop);
     if (hops) { // a kernel may be without them
         facts->hops.merge(hops->hops);
     }

@@ -165,8 +165,7 @@ ServerFile parse_dnsmasq(std::string_view text)
         if (key == "server") {
             // "/domain/domain/ADDRESS#PORT@SOURCE"
             const size_t slash = value.rfind('/');
-            add_server(value.substr(slash == std::string_view::npos ? 0 : slash + 1),
-                       file.servers);
+            add_server(value.substr(slash == std::string_view::npos ? 0 : slash + 1), file.servers);
         } else if (key == "rev-server" && first.size() < value.size()) {
             add_server(value.substr(first.size() + 1), file.servers);
         } else if (key == "resolv-file") {
@@ -315,8 +314,8 @@ struct CommandOption {
     std::string_view name;
 };
 constexpr std::array dnsmasq_options = {
-    CommandOption{'S', "server"},    CommandOption{' ', "rev-server"},
-    CommandOption{'C', "conf-file"}, CommandOption{'7', "conf-dir"},
+    CommandOption{'S', "server"},       CommandOption{' ', "rev-server"},
+    CommandOption{'C', "conf-file"},    CommandOption{'7', "conf-dir"},
     CommandOption{' ', "servers-file"}, CommandOption{'r', "resolv-file"}};
 
 // "--server=X", "--server X", "-S X", "-SX" as "server=X".
@@ -384,8 +383,7 @@ bool is_over(const Words& expire, uint64_t now_unix_s)
 {
     const auto number = [](std::string_view word) {
         long value = 0;
-        const auto [end, problem] =
-            std::from_chars(word.data(), word.data() + word.size(), value);
+        const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), value);
         return problem == std::errc() && end == word.data() + word.size() ? value : -1;
     };
     if (expire.size() == 2 && expire[0] == "epoch") {
@@ -421,14 +419,12 @@ void read_lease_option(const Words& words, Lease& lease)
     if (words.size() < 3 || words[0] != "option") {
         return;
     }
-    std::vector<Address>* to = words[1] == "dhcp-server-identifier" ? &lease.dhcp_servers
-                               : words[1] == "routers"              ? &lease.routers
-                               : words[1] == "domain-name-servers" ||
-                                       words[1] == "dhcp6.name-servers"
-                                   ? &lease.resolvers
-                               : words[1] == "ntp-servers" || words[1] == "dhcp6.sntp-servers"
-                                   ? &lease.time_servers
-                                   : nullptr;
+    std::vector<Address>* to =
+        words[1] == "dhcp-server-identifier" ? &lease.dhcp_servers
+        : words[1] == "routers"              ? &lease.routers
+        : words[1] == "domain-name-servers" || words[1] == "dhcp6.name-servers" ? &lease.resolvers
+        : words[1] == "ntp-servers" || words[1] == "dhcp6.sntp-servers" ? &lease.time_servers
+                                                                        : nullptr;
     for (size_t i = 2; to != nullptr && i < words.size(); i++) {
         add_server(words[i], *to);
     }

@@ -317,8 +317,9 @@ std::set<uint16_t> ssh_ports()
     SshdFile config;
     read_sshd_config("/etc/ssh/sshd_config", 0, config);
     std::set<uint16_t> ports = config.listens_on();
-    for (const char* pattern : {"/etc/systemd/system/ssh.socket", "/etc/systemd/system/ssh.socket.d/*",
-                                "/run/systemd/generator/ssh.socket.d/*"}) {
+    for (const char* pattern :
+         {"/etc/systemd/system/ssh.socket", "/etc/systemd/system/ssh.socket.d/*",
+          "/run/systemd/generator/ssh.socket.d/*"}) {
         for (const std::string& path : matching(pattern)) {
             if (const auto text = read_file(path, 1UL << 20)) {
                 ports.merge(parse_listen_streams(*text));

@@ -16,11 +16,11 @@ namespace xdpctl
 
 // What one file of sshd_config(5) says of where sshd listens.
 struct SshdFile {
-    std::set<uint16_t> ports;              // of Port
-    std::set<uint16_t> address_ports;      // of ListenAddress
-    bool has_address = false;              // a ListenAddress is there,
-    bool has_bare_address = false;         // and one without a port
-    std::vector<std::string> includes;     // files or globs, as written
+    std::set<uint16_t> ports;          // of Port
+    std::set<uint16_t> address_ports;  // of ListenAddress
+    bool has_address = false;          // a ListenAddress is there,
+    bool has_bare_address = false;     // and one without a port
+    std::vector<std::string> includes; // files or globs, as written
     void merge(const SshdFile& other);
     std::set<uint16_t> listens_on() const;
 };

@@ -941,7 +941,8 @@ TEST_CASE("bans that the operator forced hold against what is only seen, over a 
     house.host.dependencies.push_back({"10.1.2.3"_net, Protection::GATEWAY, "route"});
     house.look_again();
     CHECK_FALSE(house.is_banned("10.1.2.3"));
-    CHECK(house.content(XDPCTL_LIST_BANS).size() == 17); // 10.1.0.0/16 without one host, and the other
+    CHECK(house.content(XDPCTL_LIST_BANS).size() ==
+          17); // 10.1.0.0/16 without one host, and the other
 }
 
 TEST_CASE("what is protected since the daemon ran last is not banned any more")

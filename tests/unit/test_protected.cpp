@@ -182,8 +182,8 @@ TEST_CASE("servers that the host's sockets ask are remembered, strangers are not
                        {40002, "192.0.2.123"_ip, 123, 102},
                        {40003, "127.0.0.53"_ip, 53, 0}},
                       {22, 443}, {}, second);
-        CHECK(known() == Names{"192.0.2.53 resolver", "192.0.2.123 time_server",
-                               "2001:db8::53 resolver"});
+        CHECK(known() ==
+              Names{"192.0.2.53 resolver", "192.0.2.123 time_server", "2001:db8::53 resolver"});
         asked.observe({}, {}, {}, 23 * 3600 * second);
         CHECK(known().size() == 3);
         asked.observe({{40000, "192.0.2.53"_ip, 53, 0}}, {}, {}, 23 * 3600 * second);
@@ -242,9 +242,9 @@ TEST_CASE("an address with what such files put around it")
         INFO(text);
         CHECK(parse_server(text) == "192.0.2.1"_ip);
     }
-    for (const char* text : {"2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:853",
-                             "[2001:db8::1]:853%eth0#dns.example", "2001:db8::1%2",
-                             "2001:db8::1#dns.example", "2001:db8::1@853", "[2001:db8::1%eth0]:53"}) {
+    for (const char* text :
+         {"2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:853", "[2001:db8::1]:853%eth0#dns.example",
+          "2001:db8::1%2", "2001:db8::1#dns.example", "2001:db8::1@853", "[2001:db8::1%eth0]:53"}) {
         INFO(text);
         CHECK(parse_server(text) == "2001:db8::1"_ip);
     }
@@ -300,7 +300,8 @@ TEST_CASE("systemd's files")
 TEST_CASE("forwarders of dnsmasq, unbound and BIND")
 {
     const ServerFile dnsmasq = parse_dnsmasq(
-        "# server=192.0.2.9\nserver=192.0.2.1\nserver=/example.org/example.net/192.0.2.2#5353@eth0\n"
+        "# "
+        "server=192.0.2.9\nserver=192.0.2.1\nserver=/example.org/example.net/192.0.2.2#5353@eth0\n"
         "server=/local/\nserver=/ads.example/#\nserver = 2001:db8::53 # why\n"
         "server=192.0.2.3@192.0.2.9#53\nrev-server=198.51.100.0/24,192.0.2.4\nno-resolv\n"
         "resolv-file=/run/other/resolv.conf\nconf-dir=/etc/more,*.conf\nconf-file=/etc/one\n");
@@ -337,10 +338,9 @@ TEST_CASE("time servers of chrony, ntpd and OpenNTPD")
         "include /etc/chrony/*.inc\nincludefile \"/etc/ntp/more\"\nallow 192.0.2.9\n");
     CHECK(file.servers == Addresses{"192.0.2.1"_ip, "2001:db8::123"_ip, "192.0.2.2"_ip,
                                     "192.0.2.3"_ip, "192.0.2.4"_ip});
-    CHECK(file.includes ==
-          std::vector<std::string>{"/etc/chrony/conf.d/*.conf", "/run/x/*.conf",
-                                   "/run/chrony-dhcp/*.sources", "/etc/chrony/*.inc",
-                                   "/etc/ntp/more"});
+    CHECK(file.includes == std::vector<std::string>{"/etc/chrony/conf.d/*.conf", "/run/x/*.conf",
+                                                    "/run/chrony-dhcp/*.sources",
+                                                    "/etc/chrony/*.inc", "/etc/ntp/more"});
 }
 
 TEST_CASE("what the command line of a resolver or time daemon says")

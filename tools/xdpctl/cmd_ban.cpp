@@ -106,8 +106,7 @@ Outcome add(const Context& context, const char* path, const std::vector<std::str
 Outcome ban(const Context& context, const ListOptions& options,
             const std::vector<std::string>& prefixes)
 {
-    json body = {
-        {"source", options.source}, {"reason", options.reason}, {"force", options.force}};
+    json body = {{"source", options.source}, {"reason", options.reason}, {"force", options.force}};
     if (options.ttl != "permanent") {
         body["ttl"] = options.ttl;
     }
