@@ -95,8 +95,7 @@ ApiResponse put_mode(Control& control, const ApiRequest& request)
         if (!mode) {
             return reply(mode.error());
         }
-        return reply(control.set_mode(*mode),
-                     [&](Done) { return saved(control, acknowledged()); });
+        return reply(control.set_mode(*mode), [&](Done) { return saved(control, acknowledged()); });
     });
 }
 
@@ -197,7 +196,11 @@ const std::vector<Route>& routes()
         {"POST", "/v1/detach", R"(detaches {"interface": NAME})",
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "interface", [&c](const std::string& name) {
-                 return reply(c.detach(name), [](Done) { return acknowledged(); });
+                 return reply(c.detach(name), [](bool was_attached) {
+                     json body = acknowledged();
+                     body["was_attached"] = was_attached;
+                     return body;
+                 });
              });
          }},
         {"POST", "/v1/panic/end", "attaches what panic freed, and judges packets again",

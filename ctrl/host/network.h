@@ -36,7 +36,7 @@ struct NetworkFacts {
     bool conntrack = false; // connections are tracked here
     uint64_t conntrack_entries = 0;
     uint64_t conntrack_max_entries = 0; // 0: not known
-    uint32_t rmem_max = 0;  // bytes
+    uint32_t rmem_max = 0;              // bytes
     int tcp_syncookies = 0;
 };
 

@@ -17,8 +17,8 @@
 namespace xdpctl
 {
 
-inline constexpr std::array event_kinds = {"packet",   "ban",   "unban", "mode",     "config",
-                                           "interface", "service", "guard", "feed",     "crowdsec",
+inline constexpr std::array event_kinds = {"packet",    "ban",     "unban", "mode", "config",
+                                           "interface", "service", "guard", "feed", "crowdsec",
                                            "geo",       "panic",   "host",  "state"};
 
 // One of event_kinds; another word does not compile.
