@@ -47,8 +47,8 @@ Error not_connected(const std::string& path, int code)
     switch (code) {
     case EACCES:
     case EPERM:
-        return failure(ErrorKind::permission,
-                       "no permission for {}: run as root or join its group", path);
+        return failure(ErrorKind::permission, "no permission for {}: run as root or join its group",
+                       path);
     case EAGAIN:
     case 0: // a moment later
         return failure(ErrorKind::unreachable,

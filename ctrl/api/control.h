@@ -161,7 +161,8 @@ class Control
     virtual Result<> set_lockdown(uint16_t port, std::optional<bool> on) = 0;
     // Refused while panic is in force.
     virtual Result<Attachment> attach(const std::string& interface) = 0;
-    virtual Result<> detach(const std::string& interface) = 0;
+    // False where it was not attached, but waited for: it is not any more.
+    virtual Result<bool> detach(const std::string& interface) = 0;
     // Attaches everything that shall be, then judges packets again.
     virtual Result<PanicEnd> end_panic() = 0;
 

@@ -200,7 +200,11 @@ const std::vector<Route>& routes()
         {"POST", "/v1/detach", R"(detaches {"interface": NAME})",
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "interface", [&c](const std::string& name) {
-                 return reply(c.detach(name), [&c](Done) { return acknowledged(c); });
+                 return reply(c.detach(name), [&c](bool was_attached) {
+                     json body = acknowledged(c);
+                     body["was_attached"] = was_attached;
+                     return body;
+                 });
              });
          }},
         {"POST", "/v1/panic/end", "attaches what panic freed, and judges packets again",

@@ -162,7 +162,8 @@ void check_geo(const Config& config, const HostLook& look, Findings& found)
 
 HostLook HostLook::real()
 {
-    return {xdpctl::find_interface, xdpctl::can_listen,
+    return {xdpctl::find_interface,
+            xdpctl::can_listen,
             [](const GeoConfig& geo) -> Result<> {
                 const auto plan = GeoSets().plan(geo);
                 return plan ? Result<>(Done{}) : plan.error();
@@ -206,9 +207,9 @@ std::optional<Error> refusal(const std::vector<ConfigFinding>& findings, const s
             lines.push_back(to_string(finding, toml, name));
         }
     }
-    return lines.empty() ? std::nullopt
-                         : std::optional(failure(ErrorKind::invalid_config, "{}",
-                                                 fmt::join(lines, "\n")));
+    return lines.empty()
+               ? std::nullopt
+               : std::optional(failure(ErrorKind::invalid_config, "{}", fmt::join(lines, "\n")));
 }
 
 } // namespace xdpctl

@@ -480,7 +480,7 @@ void Controller::watch_guards()
 {
     auto readings = plane_.guards();
     if (!readings) {
-        log::error("{}", readings.error().message);
+        plane_problem_ = readings.error().message;
         return;
     }
     std::erase_if(*readings, [](const GuardReading& r) { return r.slot > 0 && !r.present; });
@@ -529,6 +529,13 @@ void Controller::tick()
 
 void Controller::tick_locked()
 {
+    plane_problem_.clear();
+    tick_steps();
+    follow_conditions();
+}
+
+void Controller::tick_steps()
+{
     const uint64_t now = plane_.now_ns();
     drain_locked();
     if (now >= next_host_ns_) {
@@ -540,11 +547,9 @@ void Controller::tick_locked()
         sweep_bans();
     }
     follow_older_connections();
-    follow_conditions();
-
     auto clients = plane_.clients();
     if (!clients) {
-        log::error("{}", clients.error().message);
+        plane_problem_ = clients.error().message;
         return;
     }
     client_entries_ = clients->size();
@@ -557,7 +562,7 @@ void Controller::publish(const std::vector<ClientSample>& clients)
 {
     auto devices = plane_.counters();
     if (!devices) {
-        log::error("{}", devices.error().message);
+        plane_problem_ = devices.error().message;
         return;
     }
     learn_peacetime(*devices);
@@ -769,21 +774,22 @@ Result<Attachment> Controller::attach(const std::string& interface)
     return failure("{} was attached and is gone again", interface);
 }
 
-Result<> Controller::detach(const std::string& interface)
+Result<bool> Controller::detach(const std::string& interface)
 {
     const std::lock_guard lock(mutex_);
     auto done = interfaces_.detach(interface);
     // One that is not attached, in panic or because it went away, is not to be any more.
-    const bool awaited = !done && done.error().kind == ErrorKind::not_found &&
-                         wanted_.contains(interface);
+    const bool awaited =
+        !done && done.error().kind == ErrorKind::not_found && wanted_.contains(interface);
     if (!done && !awaited) {
-        return done;
+        return done.error();
     }
     wanted_.erase(interface);
     attach_problems_.erase(interface);
     refresh_attachments();
-    note("interface", interface + ": detached by the operator");
-    return Done{};
+    note("interface", interface + (awaited ? ": not waited for any more, by the operator"
+                                           : ": detached by the operator"));
+    return !awaited;
 }
 
 Result<PanicEnd> Controller::end_panic()
@@ -819,7 +825,8 @@ HostLook Controller::look() const
         return address.substr(address.rfind(':') + 1);
     };
     look.can_listen = [this, port_of, can_listen = look.can_listen](const std::string& addresses) {
-        const bool free_at_restart = metrics_problem_.empty() && port_of(addresses) == port_of(config_.metrics_listen);
+        const bool free_at_restart =
+            metrics_problem_.empty() && port_of(addresses) == port_of(config_.metrics_listen);
         return free_at_restart || !can_listen ? Result<>(Done{}) : can_listen(addresses);
     };
     return look;

@@ -86,7 +86,7 @@ class Controller final : public Control
     Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) override;
     Result<> set_lockdown(uint16_t port, std::optional<bool> on) override;
     Result<Attachment> attach(const std::string& interface) override;
-    Result<> detach(const std::string& interface) override;
+    Result<bool> detach(const std::string& interface) override;
     Result<PanicEnd> end_panic() override;
     Result<Checked> check(const std::string& toml, const std::string& name) override;
     Result<std::vector<std::string>> diff(const std::string& toml,
@@ -156,6 +156,7 @@ class Controller final : public Control
     std::string list_name(uint16_t list) const;
     std::vector<Explanation::Stand> stands_of(const Address& source) const;
     void tick_locked();
+    void tick_steps();
     template <typename T> Result<> set_by_hand(uint16_t port,
                                                std::map<uint16_t, T> HandState::*setting,
                                                std::optional<T> value, const std::string& what);
@@ -267,7 +268,7 @@ class Controller final : public Control
     AtRisk at_risk_;
     std::vector<Attachment> attachments_;
     std::map<uint32_t, std::string> device_names_;
-    std::set<std::string> wanted_; // interfaces that shall be attached
+    std::set<std::string> wanted_;                       // interfaces that shall be attached
     std::map<std::string, std::string> attach_problems_; // of the last try, by interface
     Conditions conditions_;
     BanCounts ban_counts_;
@@ -287,6 +288,7 @@ class Controller final : public Control
     std::string bans_problem_;
     std::map<std::string, std::string> unsaved_feeds_; // why, by name
     std::string policy_problem_;
+    std::string plane_problem_; // at the last tick
     std::string host_problem_;
     std::string metrics_problem_;
     uint64_t next_save_ns_ = 0; // of a state that could not be saved

@@ -57,12 +57,10 @@ std::vector<std::string> Controller::missing_interfaces() const
     return missing;
 }
 
-// Panic takes the program off every interface: that is told once, as panic.
 std::string Controller::missing_text() const
 {
     std::vector<std::string> told;
-    for (const std::string& name : plane_.bypass() ? std::vector<std::string>{}
-                                                   : missing_interfaces()) {
+    for (const std::string& name : missing_interfaces()) {
         const auto why = attach_problems_.find(name);
         told.push_back(why == attach_problems_.end() ? name
                                                      : fmt::format("{} ({})", name, why->second));
@@ -74,8 +72,8 @@ std::string Controller::conntrack_text() const
 {
     const uint64_t entries = host_.network.conntrack_entries;
     const uint64_t most = host_.network.conntrack_max_entries;
-    const uint64_t limit = conditions_.holds(Condition::conntrack_full) ? conntrack_room
-                                                                        : conntrack_full;
+    const uint64_t limit =
+        conditions_.holds(Condition::conntrack_full) ? conntrack_room : conntrack_full;
     if (most == 0 || entries * 100 < most * limit) {
         return "";
     }
@@ -114,18 +112,22 @@ void Controller::follow_conditions()
         save_state();
     }
     set_condition(Condition::panic, plane_.bypass() ? std::string(panic_text) : "");
-    set_condition(Condition::interface_not_attached, missing_text());
+    if (!plane_.bypass()) { // which takes the program off all of them: that is told as panic
+        set_condition(Condition::interface_not_attached, missing_text(),
+                      fmt::format("{}", fmt::join(missing_interfaces(), " ")));
+    }
     set_condition(Condition::policy_not_committed, policy_problem_);
+    set_condition(Condition::data_path_unreadable,
+                  plane_problem_.empty() ? "" : "the data path cannot be read: " + plane_problem_);
     const std::string conntrack = conntrack_text();
     set_condition(Condition::conntrack_full, conntrack, conntrack.empty() ? "" : "full");
     set_condition(Condition::state_not_saved, state_problem_);
     set_condition(Condition::bans_not_saved, bans_problem_);
     set_condition(Condition::feed_not_saved, feed_copies_text());
     set_condition(Condition::host_unknown, host_problem_);
-    set_condition(Condition::services_unknown,
-                  host_.services_problem.empty()
-                      ? ""
-                      : "services are not known: " + host_.services_problem);
+    set_condition(
+        Condition::services_unknown,
+        host_.services_problem.empty() ? "" : "services are not known: " + host_.services_problem);
     set_condition(Condition::metrics_unavailable, metrics_problem_);
     set_condition(Condition::geo_problem,
                   geo_.problem().empty()

@@ -86,10 +86,9 @@ Result<std::vector<ControlWords>> controls(const std::string& directory)
         all.push_back(std::move(*words));
     }
     if (all.empty()) {
-        return code == ENOENT
-                   ? failure(ErrorKind::not_found, "nothing is pinned in {}: xdpctl is not loaded",
-                             directory)
-                   : system_failure(code, "opening the pins in " + directory);
+        return code == ENOENT ? failure(ErrorKind::not_found,
+                                        "nothing is pinned in {}: xdpctl is not loaded", directory)
+                              : system_failure(code, "opening the pins in " + directory);
     }
     return all;
 }
@@ -209,8 +208,8 @@ Result<PanicEnd> end_panic(const std::string& pin_directory)
         return words.error();
     }
     const std::vector<FreedInterface> freed = read_freed(pin_directory);
-    const bool in_force = std::any_of(words->begin(), words->end(),
-                                      [](const ControlWords& c) { return c.bypass(); });
+    const bool in_force =
+        std::any_of(words->begin(), words->end(), [](const ControlWords& c) { return c.bypass(); });
     if (!in_force && freed.empty()) {
         return failure(ErrorKind::not_found, "panic is not in force");
     }

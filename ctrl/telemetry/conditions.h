@@ -24,6 +24,8 @@ enum class Severity { warning, critical };
       "every interface that shall be filtered is filtered")                                        \
     X(policy_not_committed, "policy_not_committed", "config", critical,                            \
       "the data path has the policy that is wanted again")                                         \
+    X(data_path_unreadable, "data_path_unreadable", "state", critical,                             \
+      "the data path can be read again")                                                           \
     X(conntrack_full, "conntrack_full", "host", critical,                                          \
       "the connection tracking table has room again")                                              \
     X(state_not_saved, "state_not_saved", "state", warning, "the state is saved again")            \
@@ -44,7 +46,8 @@ enum class Severity { warning, critical };
     X(handshakes_unseen, "handshakes_unseen", "guard", warning, "handshakes are seen")             \
     X(sysctl_not_set, "sysctl_not_set", "guard", warning, "sysctls can be set again")              \
     X(map_size_kept, "map_size_kept", "config", warning, "maps have the configured size")          \
-    X(allow_too_wide, "allow_too_wide", "config", warning, "no prefix of the allow list is too wide")
+    X(allow_too_wide, "allow_too_wide", "config", warning,                                         \
+      "no prefix of the allow list is too wide")
 
 enum class Condition {
 #define XDPCTL_CONDITION_ID(id, name, kind, severity, over) id,

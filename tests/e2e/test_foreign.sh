@@ -24,8 +24,13 @@ check "status shows the missing one" grep -q "atk0 (NOT ATTACHED)" <(xdpctl stat
 check_code 7 "attach is refused" xdpctl attach atk0
 xdpctl panic > /dev/null
 check_equal "panic leaves it alone too" "$(in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id')" "$foreign"
-xdpctl attach cli0 > /dev/null
-check_code 4 "detach of what is not ours" xdpctl detach atk0
+check_code 1 "the end of the panic attaches the rest" xdpctl panic --end
+check "and names it" grep -q "atk0 is not attached: atk0 already runs" "$DIR/err"
+check_equal "as before" "$(xdpctl -j status | jq -r '.interfaces[].name')" cli0
+check_code 0 "detach of what is not ours" xdpctl detach atk0
+check "only ends the wait for it" grep -q "was not attached; it is not waited for any more" "$DIR/out"
+check_equal "it was left alone" "$(in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id')" "$foreign"
+check_code 4 "the second time there is nothing to end" xdpctl detach atk0
 daemon_kill TERM
 rm -rf "$PINS"
 in_host ip link set dev cli0 xdp off

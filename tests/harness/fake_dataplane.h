@@ -93,7 +93,12 @@ class FakeDataplane final : public Dataplane
         }
         return found;
     }
-    Result<std::vector<DeviceCounters>> counters() const override { return devices; }
+    bool fail_counters = false;
+    Result<std::vector<DeviceCounters>> counters() const override
+    {
+        return fail_counters ? Result<std::vector<DeviceCounters>>(failure("no such map"))
+                             : devices;
+    }
     Result<std::vector<ClientSample>> clients() const override { return samples; }
     Result<> seed_client(const Address&, uint32_t) override { return Done{}; }
     void mark_peer(const Address&) override {}
@@ -143,7 +148,7 @@ class FakeInterfaces final : public Interfaces
 {
   public:
     std::map<std::string, Attachment> present;
-    std::string refuses; // the name of an interface that cannot be attached
+    std::string refuses;            // the name of an interface that cannot be attached
     std::vector<std::string> freed; // by panic
     std::vector<std::string> freed_by_panic() override { return freed; }
     void forget_freed() override { freed.clear(); }

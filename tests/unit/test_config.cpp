@@ -300,8 +300,9 @@ TEST_CASE("what no host can have is refused with the file")
 
 TEST_CASE("a key is found by its line, else its section")
 {
-    const char* text = "mode = \"monitor\"\n[crowdsec]\nurl = \"http://192.0.2.1\"\n"
-                       "[[feeds]]\nname = \"a\"\nurl = \"/a\"\n[[feeds]]\nname = \"b\"\nurl = \"/b\"\n";
+    const char* text =
+        "mode = \"monitor\"\n[crowdsec]\nurl = \"http://192.0.2.1\"\n"
+        "[[feeds]]\nname = \"a\"\nurl = \"/a\"\n[[feeds]]\nname = \"b\"\nurl = \"/b\"\n";
     CHECK(config_line(text, "mode") == 1);
     CHECK(config_line(text, "crowdsec.url") == 3);
     CHECK(config_line(text, "crowdsec.key_file") == 2);
@@ -317,7 +318,8 @@ TEST_CASE("how wide a prefix may be allowed")
         INFO(fine);
         CHECK_FALSE(too_wide_to_allow(*parse_prefix(fine)));
     }
-    for (const char* wide : {"0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/3", "2001::/31", "fc00::/6"}) {
+    for (const char* wide :
+         {"0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/3", "2001::/31", "fc00::/6"}) {
         INFO(wide);
         CHECK(too_wide_to_allow(*parse_prefix(wide)));
     }

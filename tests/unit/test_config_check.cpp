@@ -128,7 +128,9 @@ TEST_CASE("each thing that is missing on this host is found, and only that")
         here.one("lists.allow", "::/0 is wider than /32", false);
         here.config.allow.clear();
         here.config.block = {*parse_prefix("192.0.2.0/24")};
-        here.look.refuses_ban = [](const Prefix&) { return std::optional<std::string>("a gateway"); };
+        here.look.refuses_ban = [](const Prefix&) {
+            return std::optional<std::string>("a gateway");
+        };
         here.one("lists.block", "192.0.2.0/24: a gateway", false);
     }
 }

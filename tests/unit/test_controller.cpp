@@ -572,7 +572,9 @@ TEST_CASE("after a panic a restart attaches nothing; only its end attaches, and 
     CHECK(house.plane.bypassed);
     CHECK(house.interfaces.present.empty());
 
-    REQUIRE(house.controller->detach("b")); // it shall not come back with the end
+    const auto detached = house.controller->detach("b"); // it shall not come back with the end
+    REQUIRE(detached);
+    CHECK_FALSE(*detached); // it was not attached
     CHECK(house.controller->detach("b").error().kind == ErrorKind::not_found);
     house.interfaces.refuses = "c";
     const auto end = house.controller->end_panic();
@@ -671,6 +673,27 @@ TEST_CASE("an interface that is not attached is said with its cause")
     CHECK(house.events("interface") == events + 2); // attached, and all is well
 }
 
+TEST_CASE("panic does not make a missing interface a filtered one")
+{
+    Config config;
+    config.interfaces = {"a", "b"};
+    House house(config);
+    house.interfaces.refuses = "b";
+    REQUIRE(house.controller->attach_configured());
+    house.controller->tick();
+    const size_t events = house.events("interface");
+    house.plane.bypassed = true;
+    house.interfaces.present.clear();
+    house.plane.now += 2 * ns_per_s;
+    house.controller->tick();
+    CHECK(house.events("interface") == events);
+    CHECK(house.controller->status().missing_interfaces == std::vector<std::string>{"a", "b"});
+    house.interfaces.refuses = "";
+    REQUIRE(house.controller->end_panic());
+    CHECK(house.condition("interface_not_attached").empty());
+    CHECK(*house.controller->detach("a"));
+}
+
 TEST_CASE("a policy that the data path refuses in the background is said")
 {
     House house;
@@ -697,6 +720,12 @@ TEST_CASE("what the start found and what others report lasts")
     house.plane.now += 2 * ns_per_s;
     house.controller->tick();
     CHECK_THAT(house.condition("services_unknown"), Catch::Contains("no sock_diag"));
+    house.plane.fail_counters = true;
+    house.controller->tick();
+    CHECK_THAT(house.condition("data_path_unreadable"), Catch::Contains("no such map"));
+    house.plane.fail_counters = false;
+    house.controller->tick();
+    CHECK(house.condition("data_path_unreadable").empty());
     house.host_fails = true;
     house.plane.now += 2 * ns_per_s;
     house.controller->tick();
@@ -737,8 +766,8 @@ TEST_CASE("check says what apply would; apply refuses only what it brings in")
     };
     house.look.files = true;
     const std::string gone = "interfaces = [\"gone\"]\n";
-    const std::string keyless = "\n[crowdsec]\nurl = \"http://192.0.2.1\"\nkey_file = \"" +
-                                house.directory + "/none\"\n";
+    const std::string keyless =
+        "\n[crowdsec]\nurl = \"http://192.0.2.1\"\nkey_file = \"" + house.directory + "/none\"\n";
     const std::string socket = "[api]\nsocket = \"" + house.directory + "/s\"\n";
     house.restart({});
     for (const auto& [text, words] :
@@ -762,7 +791,8 @@ TEST_CASE("check says what apply would; apply refuses only what it brings in")
     house.restart(running);
     house.interfaces.refuses = "gone";
     (void)house.controller->attach_configured();
-    const auto applied = house.controller->apply("mode = \"enforce\"\n" + gone + keyless + socket, "x");
+    const auto applied =
+        house.controller->apply("mode = \"enforce\"\n" + gone + keyless + socket, "x");
     REQUIRE(applied);
     CHECK(house.controller->status().mode == XDPCTL_MODE_ENFORCE);
     const auto warns = [&applied](const char* words) {

@@ -106,9 +106,8 @@ TEST_CASE("each weakness is found, with the reason and the command")
           [](R, C c) { c.guard.modes[443] = XDPCTL_GUARD_OFF; });
     check("services", Health::bad, "inet_diag",
           [](R r, C) { r.facts.services_problem = "no sock_diag"; });
-    check("daemon", Health::bad, "systemctl", [](R r, C) {
-        r.daemon_problem = failure(ErrorKind::unreachable, "nobody answers");
-    });
+    check("daemon", Health::bad, "systemctl",
+          [](R r, C) { r.daemon_problem = failure(ErrorKind::unreachable, "nobody answers"); });
     check("panic", Health::bad, "xdpctl panic --end", [](R r, C) { r.panic = true; });
     check("conntrack", Health::warning, "nf_conntrack_max=4000", [](R r, C) {
         r.facts.network.conntrack_entries = 500;

@@ -63,6 +63,10 @@ TEST_CASE("what a guard does follows from its mode, the attack and its proof")
     CHECK(state(other) == GuardState::watching);
     other.state.attack_until_ns = now + 1;
     CHECK(state(other) == GuardState::limiting);
+    other.counters.syns = 9;
+    other.counters.limited = 7;
+    CHECK(guard_status(other, now).syns == 9); // the row "other ports" of `xdpctl guard`
+    CHECK(guard_status(other, now).limited == 7);
     CHECK(guard_status(reading(XDPCTL_GUARD_AUTO, true), now).attacked_for_ns == 3 * ns_per_s);
 }
 

@@ -91,6 +91,7 @@ inside ip.real addr add 2001:db8::2/64 dev v1 nodad
 inside ip.real link set v1 up
 httpd -p '[::]:80' -h /www
 xdpctld -c /tmp/xdpctl.toml > /tmp/log 2>&1 &
+daemon=$!
 for try in $(seq 60); do
     grep -q "^error" /tmp/log && break
     xdpctl status > /dev/null 2>&1 && break
@@ -110,6 +111,16 @@ xdpctl guard
 by_cookie || end "FAILED: not by cookie"
 xdpctl stats
 grep -q 'adopt\|loaded' /tmp/log || end "FAILED: $(cat /tmp/log)"
+# Panic and its end without the daemon, behind libxdp's dispatcher.
+kill -9 $daemon
+runs() { ip link show v0 | grep -q prog/xdp; }
+runs || end "FAILED: nothing is attached"
+xdpctl panic || end "FAILED: panic"
+runs && end "FAILED: panic leaves something attached"
+xdpctl panic --end || end "FAILED: the end of the panic"
+runs || end "FAILED: the end of the panic attaches nothing"
+inside curl.real -sg --max-time 5 http://192.0.2.1/ || end "FAILED: no connection after the panic"
+xdpctl panic --end && end "FAILED: a second end"
 end "PASSED"
 END
 chmod +x "$root/init"

@@ -184,10 +184,9 @@ Outcome mode(const Context& context, const std::string& wanted)
     answer["mode"] = (*status)["mode"];
     answer["panic"] = panic;
     answer["schema_version"] = schema_version;
-    return report_change(
-        context, answer,
-        (*status)["mode"].get<std::string>() +
-            (panic ? paint(Color::red, fmt::format(", but {}", panic_text)) : ""));
+    return report_change(context, answer,
+                         (*status)["mode"].get<std::string>() +
+                             (panic ? paint(Color::red, fmt::format(", but {}", panic_text)) : ""));
 }
 
 template <Outcome (*verb)(const Context&, const std::string&)> Action with_file(CLI::App& app)

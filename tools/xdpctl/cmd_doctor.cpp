@@ -162,7 +162,8 @@ Outcome run(const Context& context, const Options& options)
         rows.push_back(to_json(finding));
     }
     if (context.json) {
-        print_json({{"findings", rows}, {"ready", !bad && !unknown}, {"schema_version", schema_version}});
+        print_json(
+            {{"findings", rows}, {"ready", !bad && !unknown}, {"schema_version", schema_version}});
     } else {
         print(findings);
     }

@@ -25,7 +25,10 @@ Outcome change(const Context& context, const char* path, const std::string& inte
         fmt::print("{}: {} XDP, {}\n", interface, (*answer)["xdp"].get<std::string>(),
                    (*answer)["shared"].get<bool>() ? "shared" : "alone");
     } else {
-        fmt::print("{}: detached\n", interface);
+        fmt::print("{}: {}\n", interface,
+                   answer->value("was_attached", true)
+                       ? "detached"
+                       : "was not attached; it is not waited for any more");
     }
     return 0;
 }
@@ -68,8 +71,7 @@ constexpr int daemon_seconds = 5; // one that hangs must not keep panic in force
 // By the daemon, which knows all that shall be attached; without it by the pins.
 Result<json> end_by_anybody(const Context& context)
 {
-    auto answer =
-        ApiClient(context.socket, daemon_seconds).post("/v1/panic/end", json::object());
+    auto answer = ApiClient(context.socket, daemon_seconds).post("/v1/panic/end", json::object());
     if (answer) {
         (*answer)["by"] = "daemon";
         return answer;
@@ -105,8 +107,8 @@ Outcome end(const Context& context)
                    interface["xdp"].get<std::string>());
     }
     for (const json& interface : failed) {
-        fmt::print(stderr, "xdpctl: {} is not attached: {}\n",
-                   interface["name"].get<std::string>(), interface["why"].get<std::string>());
+        fmt::print(stderr, "xdpctl: {} is not attached: {}\n", interface["name"].get<std::string>(),
+                   interface["why"].get<std::string>());
     }
     if ((*done)["by"] == "daemon") {
         return code;
@@ -125,7 +127,8 @@ Outcome end(const Context& context)
 
 Action setup_attach(CLI::App& app)
 {
-    app.footer(fmt::format("Exit code 7 while panic is in force: `{}` ends it.", panic_end_command));
+    app.footer(
+        fmt::format("Exit code 7 while panic is in force: `{}` ends it.", panic_end_command));
     return setup_change(app, "/v1/attach");
 }
 

@@ -62,10 +62,9 @@ Outcome report_change(const Context& context, const nlohmann::json& answer, cons
     context.json ? print_json(answer) : fmt::print("{}\n", done);
     std::fflush(stdout);
     const auto why = answer.find("not_saved");
-    return why == answer.end()
-               ? Outcome(0)
-               : failure("it is in force, but a restart of xdpctld forgets it: {}",
-                         why->get<std::string>());
+    return why == answer.end() ? Outcome(0)
+                               : failure("it is in force, but a restart of xdpctld forgets it: {}",
+                                         why->get<std::string>());
 }
 
 Action setup_version(CLI::App&)

@@ -71,7 +71,8 @@ std::unique_ptr<Program> make_program();
 
 // Prints a change that was made: the answer under -j, else `done`. Code 1 where a restart
 // of the daemon would forget it.
-Outcome report_change(const Context& context, const nlohmann::json& answer, const std::string& done);
+Outcome report_change(const Context& context, const nlohmann::json& answer,
+                      const std::string& done);
 
 // A file, or standard input for "-".
 Result<std::string> read_input(const std::string& path);
