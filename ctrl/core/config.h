@@ -25,7 +25,7 @@ enum class AttachMode { automatic, native, generic };
 enum class OnStop { keep, detach };
 
 struct HeuristicsConfig {
-    bool enabled = true;
+    bool enabled = false; // a rate alone is no sign of an attack: a backup sends as much
     uint64_t client_packets_per_second = 100000; // of one proven TCP source
     uint64_t window_ns = 2 * ns_per_s;           // over which the rate is taken
     uint64_t ban_ttl_ns = 60 * ns_per_s;         // of the first offence; doubles

@@ -76,9 +76,7 @@ std::string Controller::not_saved()
     const auto made = make_directories(config_.state_directory);
     const auto room = made ? check_room(ban_file() + ".room", bytes) : made;
     lock.lock();
-    if (!room) {
-        bans_problem_ = "bans are not saved: " + room.error().message;
-    }
+    bans_problem_ = room || !bans_changed_ ? "" : "bans are not saved: " + room.error().message;
     return bans_problem_.empty() || state_problem_.empty() ? bans_problem_ + state_problem_
                                                            : bans_problem_ + "; " + state_problem_;
 }

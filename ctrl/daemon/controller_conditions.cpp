@@ -134,7 +134,11 @@ void Controller::follow_conditions()
                       ? ""
                       : geo_.problem() +
                             (geo_.is_suspended() ? "; no rule of geo is in force" : ""));
-    set_condition(Condition::limit_reached, limits_text());
+    std::string limits;
+    for (const auto& [limit, problem] : limits_hit_) {
+        limits += limit + ",";
+    }
+    set_condition(Condition::limit_reached, limits_text(), limits);
     set_condition(Condition::protection, fmt::format("{}", fmt::join(protection_warnings(), "; ")));
     set_condition(Condition::sockets_unseen, unseen_text());
     const std::string at_risk = at_risk_.text(plane_.now_ns());

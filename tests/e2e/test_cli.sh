@@ -64,8 +64,8 @@ rss() { awk '/VmRSS/ { print $2 }' /proc/$DAEMON_PID/status; }
 xdpctl -j ban list > /dev/null
 before=$(rss)
 for _ in 1 2 3 4 5; do xdpctl -j ban list > /dev/null; done
-after=$(rss)
-check "memory returns after large answers ($before kB, $after kB)" test $((after - before)) -lt 8000
+eventually '[ $(($(rss) - before)) -lt 8000 ]' # the allocator's pages are given back at a tick
+echo "ok: memory returns after large answers ($before kB, $(rss) kB)"
 check_code 0 "an import is taken back" xdpctl ban del --file "$DIR/list"
 check_equal "all of it" "$(xdpctl -j ban | jq '.bans | length')" 0
 check_code 2 "host bits" xdpctl ban add 192.0.2.7/24

@@ -7,6 +7,7 @@ need nginx curl wrk jq
 lab_up
 web_up
 write_config enforce '[heuristics]
+enabled = true
 client_packets_per_second = 300
 window = "1s"
 ban_ttl = "2s"

@@ -46,7 +46,7 @@ monitor = ["port_zero"]
 [events]
 samples_per_second = 5
 [heuristics]
-enabled = false
+enabled = true
 client_packets_per_second = 100
 window = "3s"
 ban_ttl = "2m"
@@ -144,7 +144,7 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->strays.per_second == 9);
     CHECK(config->strays.prefix_per_second == 3);
     CHECK(config->guard.mss == 1300);
-    CHECK_FALSE(config->heuristics.enabled);
+    CHECK(config->heuristics.enabled);
     CHECK(config->heuristics.client_packets_per_second == 100);
     CHECK(config->heuristics.window_ns == 3 * ns_per_s);
     CHECK(config->heuristics.ban_ttl_ns == 120 * ns_per_s);
@@ -168,7 +168,7 @@ cgroup = "/sys/fs/cgroup"
           Rate{0, 1000000000});
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
     CHECK(config->feeds == std::vector<FeedConfig>{{"drop", "https://www.example/drop.txt",
-                                                    7200 * ns_per_s, 5, 6, 7, 8, 9}});
+                                                    7200 * ns_per_s, 5, 6, 7, 8, 9, 3}});
     CHECK(config->crowdsec == CrowdSecConfig{"http://127.0.0.1:1", "/key", 20 * ns_per_s});
     const GeoRule narrow{{"CN", "AS4134"}, {"US"}};
     CHECK(config->geo == GeoConfig{{"/var/lib/GeoIP/a.mmdb"}, {{80, narrow}, {443, narrow}}});

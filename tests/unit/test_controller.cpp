@@ -448,6 +448,7 @@ TEST_CASE("an offender is banned at the tick, expires, is forgotten")
 {
     Config config;
     config.mode = XDPCTL_MODE_ENFORCE;
+    config.heuristics.enabled = true;
     config.heuristics.client_packets_per_second = 1000;
     House house(config);
     for (uint64_t i = 0; i < 8 && house.plane.table.empty(); i++) {
@@ -473,6 +474,7 @@ TEST_CASE("where half of a network's hosts are banned, all of it is")
 {
     Config config;
     config.mode = XDPCTL_MODE_ENFORCE;
+    config.heuristics.enabled = true;
     config.heuristics.client_packets_per_second = 1000;
     House house(config);
     house.plane.room = 1000;
