@@ -170,6 +170,20 @@ Result<Capture> Capture::open(const CaptureFile& file)
     return capture;
 }
 
+Result<Capture> Capture::open(const std::string& path)
+{
+    auto file = CaptureFile::open(path);
+    if (!file) {
+        return file.error();
+    }
+    auto owned = std::make_unique<CaptureFile>(std::move(*file));
+    auto capture = open(*owned);
+    if (capture) {
+        capture->owned_ = std::move(owned);
+    }
+    return capture;
+}
+
 Result<std::optional<CapturedFrame>> Capture::next()
 {
     while (true) {

@@ -27,7 +27,9 @@ class Capture
   public:
     // Links: Ethernet, raw IP, Linux cooked (SLL, SLL2), BSD loopback. A pcap file of
     // another link is an error; in pcapng such interfaces are left out and counted.
+    // Does not outlive `file`.
     static Result<Capture> open(const CaptureFile& file);
+    static Result<Capture> open(const std::string& path); // to be read once
 
     // Nothing at the end. An error names the file and the frame's number.
     Result<std::optional<CapturedFrame>> next();
@@ -49,6 +51,7 @@ class Capture
 
     std::string name_;
     std::string file_cut_;
+    std::unique_ptr<CaptureFile> owned_;
     std::unique_ptr<RecordReader> reader_;
     std::map<std::string, uint64_t> left_out_;
     uint64_t number_ = 0; // of the frames read

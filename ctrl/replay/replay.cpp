@@ -117,7 +117,8 @@ ReplayReport begin_report(const CaptureFile& file, const Survey& survey, const S
     ReplayReport report;
     report.file = file.name();
     report.protects = survey.orientation.describe();
-    report.one_way = survey.evidence.is_one_way();
+    report.side_unknown = survey.orientation.protect.empty();
+    report.one_way = !report.side_unknown && survey.evidence.is_one_way();
     report.absence_stated = stated.states_absence();
     for (const SocketKey& listener : survey.listeners) {
         report.services.insert(to_string(ServicePort{listener.protocol, listener.local_port}));

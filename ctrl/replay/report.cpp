@@ -116,9 +116,12 @@ std::string ReplayReport::nothing_judged() const
 
 std::string ReplayReport::unproven_text() const
 {
-    const std::string who = live        ? "no socket is here"
-                            : one_way   ? "the capture holds no packet from the protected side"
-                                        : "the capture holds no answer from their destination";
+    const std::string who =
+        live           ? "no socket is here"
+        : side_unknown ? "no protected side stands out whose packets would show it (--protect "
+                         "names one)"
+        : one_way      ? "the capture holds no packet from the protected side"
+                       : "the capture holds no answer from their destination";
     return fmt::format("{} packets were dropped only because no socket or connection is known for "
                        "them ({}), and {}: state {}",
                        unproven_total(), by_reason(unproven), who,

@@ -24,6 +24,7 @@ struct ReplayReport {
     std::string protects;
     std::set<std::string> services; // "tcp/80"
     std::set<std::string> assumed;  // of those, that the capture itself does not show
+    bool side_unknown = false;      // none stands out: every packet counts as coming in
     bool one_way = false;           // no packet of the protected side is in the capture
     bool absence_stated = false;    // by --service or --assume closed
     std::string cut;                // where and why the capture ends too early; else empty

@@ -49,18 +49,6 @@ void write_pcap(const std::string& path, int link, const Bytes& frame, uint32_t 
     pcap_close(handle);
 }
 
-Result<Capture> open_capture(const std::string& path)
-{
-    auto file = CaptureFile::open(path);
-    if (!file) {
-        return file.error();
-    }
-    // The reader keeps the file's descriptor only as long as the file lives.
-    static std::vector<CaptureFile> kept;
-    kept.push_back(std::move(*file));
-    return Capture::open(kept.back());
-}
-
 struct Read {
     std::vector<CapturedFrame> frames;
     std::string cut;
@@ -71,7 +59,7 @@ struct Read {
 Read read_all(const std::string& path)
 {
     Read read;
-    auto capture = open_capture(path);
+    auto capture = Capture::open(path);
     if (!capture) {
         read.problem = capture.error().message;
         return read;
@@ -206,7 +194,7 @@ TEST_CASE("every supported link becomes the same Ethernet packet")
         INFO("link " << link);
         const TemporaryFile file;
         write_pcap(file.path, link, frame, static_cast<uint32_t>(frame.size()));
-        auto capture = open_capture(file.path);
+        auto capture = Capture::open(file.path);
         REQUIRE(capture);
         const auto read = capture->next();
         REQUIRE(read);
@@ -224,7 +212,7 @@ TEST_CASE("a frame that was cut is completed with zeros and says so")
     const Bytes frame = FrameBuilder("192.0.2.1"_ip, "192.0.2.2"_ip).udp(1, 2).payload(500).build();
     const TemporaryFile file;
     write_pcap(file.path, DLT_EN10MB, frame, 60);
-    auto capture = open_capture(file.path);
+    auto capture = Capture::open(file.path);
     REQUIRE(capture);
     const auto read = capture->next();
     REQUIRE(read);
@@ -234,14 +222,14 @@ TEST_CASE("a frame that was cut is completed with zeros and says so")
 
 TEST_CASE("what is no capture says why")
 {
-    CHECK(open_capture("/nonexistent.pcap").error().kind == ErrorKind::not_found);
+    CHECK(Capture::open("/nonexistent.pcap").error().kind == ErrorKind::not_found);
     const TemporaryFile file;
     std::ofstream(file.path) << "this is not a capture at all";
-    const auto garbage = open_capture(file.path);
+    const auto garbage = Capture::open(file.path);
     REQUIRE_FALSE(garbage);
     CHECK_THAT(garbage.error().message, Catch::Contains(file.path));
     write_pcap(file.path, DLT_IEEE802_11, Bytes(40), 40);
-    const auto wireless = open_capture(file.path);
+    const auto wireless = Capture::open(file.path);
     REQUIRE_FALSE(wireless);
     CHECK_THAT(wireless.error().message, Catch::Contains("is not supported"));
 }
@@ -402,13 +390,13 @@ TEST_CASE("what is no capture ends in one line with the cause")
     for (const auto& [content, cause] : inputs) {
         INFO(cause);
         file.write(content);
-        const auto capture = open_capture(file.path);
+        const auto capture = Capture::open(file.path);
         REQUIRE_FALSE(capture);
         CHECK(capture.error().kind == ErrorKind::unreadable);
         CHECK_THAT(capture.error().message, Catch::Contains(cause) && Catch::Contains(file.path));
         CHECK(capture.error().message.find('\n') == std::string::npos);
     }
-    CHECK_THAT(open_capture("/tmp").error().message, Catch::Contains("directory"));
+    CHECK_THAT(Capture::open("/tmp").error().message, Catch::Contains("directory"));
 }
 
 TEST_CASE("IP lengths of 0 that an offloading sender leaves are completed, malformed ones not")
