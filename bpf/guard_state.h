@@ -22,7 +22,7 @@
  * through refutes it.
  */
 #define PROOF_WINDOW_NS NS_PER_S
-#define PROOF_ACCEPTED 16
+#define PROOF_ACCEPTED 8
 #define PROOF_PREFIXES 1
 #define PROVEN_FOR_NS (600 * NS_PER_S)
 #define PROVEN_WINDOW_NS (5 * NS_PER_S)

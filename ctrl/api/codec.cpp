@@ -29,7 +29,8 @@ constexpr std::array kinds = {KindRow{ErrorKind::failed, "failed", 500},
                               KindRow{ErrorKind::not_found, "not_found", 404},
                               KindRow{ErrorKind::permission, "permission", 403},
                               KindRow{ErrorKind::invalid_config, "invalid_config", 422},
-                              KindRow{ErrorKind::refused, "refused", 409}};
+                              KindRow{ErrorKind::refused, "refused", 409},
+                              KindRow{ErrorKind::unreadable, "unreadable", 422}};
 
 double seconds(uint64_t ns)
 {

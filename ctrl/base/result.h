@@ -22,6 +22,7 @@ enum class ErrorKind {
     permission = 5,
     invalid_config = 6,
     refused = 7,
+    unreadable = 8, // an input file: not what it should be, or damaged
 };
 
 struct Error {

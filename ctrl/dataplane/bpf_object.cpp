@@ -5,6 +5,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -21,6 +22,7 @@
 
 #include <xdpctl/abi/maps.h>
 
+#include "base/capabilities.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -83,8 +85,14 @@ uint32_t pinned_entries(const std::string& directory, const char* name)
     return entries_of(fd.get());
 }
 
+// The kernel says EPERM or, from the verifier, EACCES.
 Error explain_load_error(int code)
 {
+    const std::string missing = missing_bpf_capabilities({CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON});
+    if ((code == -EACCES || code == -EPERM) && !missing.empty()) {
+        return failure(ErrorKind::permission,
+                       "the kernel refused the data path: {} is missing (run as root)", missing);
+    }
     if (code == -EACCES) {
         return failure(
             "the kernel's verifier refused the data path; --verbose shows its log, which "
@@ -92,8 +100,8 @@ Error explain_load_error(int code)
     }
     if (code == -EPERM) {
         return failure(ErrorKind::permission,
-                       "the kernel refused the data path: it needs CAP_BPF, CAP_NET_ADMIN and "
-                       "CAP_PERFMON (run as root)");
+                       "the kernel refused the data path, although CAP_BPF, CAP_NET_ADMIN and "
+                       "CAP_PERFMON are there: does this run in a user namespace?");
     }
     return system_failure(code, "loading the data path (run with --verbose for the kernel's log)");
 }

@@ -2,22 +2,27 @@
 #include "replay/capture.h"
 
 #include <pcap/pcap.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 
 #include "core/units.h"
+#include "replay/offload.h"
+#include "replay/pcapng.h"
 
 namespace xdpctl
 {
 namespace
 {
 
+constexpr int linktype_raw = 101; // DLT_RAW, which is 12 or 14 in memory
+constexpr int dlt_raw_openbsd = 14;
+constexpr size_t loopback_bytes = 4;
 constexpr size_t sll_bytes = 16;
 constexpr size_t sll2_bytes = 20;
-constexpr size_t frame_bytes_max = 1 << 20; // beyond that the file is broken
+constexpr size_t frame_bytes_max = 1 << 20; // beyond that the length is broken
+constexpr const char* supported = "Ethernet, raw IP, Linux cooked and BSD loopback are";
 
 Bytes with_ethernet(std::span<const uint8_t> packet, uint8_t type_high, uint8_t type_low)
 {
@@ -36,22 +41,89 @@ Bytes raw_ip(std::span<const uint8_t> packet)
     return with_ethernet(packet, ipv6 ? 0x86 : 0x08, ipv6 ? 0xdd : 0x00);
 }
 
-bool is_supported(int link)
+std::string link_name(int link)
+{
+    const char* name = pcap_datalink_val_to_description(link);
+    return fmt::format("{} ({})", link, name != nullptr ? name : "unknown");
+}
+
+// Classic pcap, by libpcap: both byte orders, micro- and nanoseconds, old variants.
+class PcapReader : public RecordReader
+{
+  public:
+    static Result<std::unique_ptr<RecordReader>> open(UniqueFile file)
+    {
+        std::array<char, PCAP_ERRBUF_SIZE> problem{};
+        pcap_t* handle = pcap_fopen_offline_with_tstamp_precision(
+            file.get(), PCAP_TSTAMP_PRECISION_NANO, problem.data());
+        if (handle == nullptr) {
+            return failure(ErrorKind::unreadable, "{}", problem.data());
+        }
+        (void)file.release(); // pcap_close closes it
+        std::unique_ptr<RecordReader> reader(new PcapReader(handle));
+        const int link = pcap_datalink(handle);
+        if (!is_supported_link(link)) {
+            return failure(ErrorKind::unreadable, "link type {} is not supported: {}",
+                           link_name(link), supported);
+        }
+        return reader;
+    }
+
+    Result<std::optional<CaptureRecord>> next() override
+    {
+        pcap_pkthdr* header = nullptr;
+        const u_char* data = nullptr;
+        const int code = pcap_next_ex(handle_.get(), &header, &data);
+        if (code == PCAP_ERROR_BREAK) {
+            return std::optional<CaptureRecord>();
+        }
+        if (code != 1) {
+            if (std::feof(pcap_file(handle_.get())) == 0) {
+                return failure(ErrorKind::unreadable, "{}", pcap_geterr(handle_.get()));
+            }
+            cut_ = "the file ends inside a record";
+            return std::optional<CaptureRecord>();
+        }
+        CaptureRecord record;
+        record.link = pcap_datalink(handle_.get());
+        record.time_ns = static_cast<uint64_t>(std::max<long>(header->ts.tv_sec, 0)) * ns_per_s +
+                         static_cast<uint64_t>(header->ts.tv_usec); // nanoseconds, as asked for
+        record.wire_bytes = header->len;
+        record.bytes.assign(data, data + header->caplen);
+        return std::optional(std::move(record));
+    }
+
+    uint64_t read_bytes() const override
+    {
+        return static_cast<uint64_t>(std::max(0L, std::ftell(pcap_file(handle_.get()))));
+    }
+
+  private:
+    explicit PcapReader(pcap_t* handle) : handle_(handle, pcap_close) {}
+
+    std::unique_ptr<pcap_t, void (*)(pcap_t*)> handle_;
+};
+
+} // namespace
+
+bool is_supported_link(int link)
 {
     switch (link) {
     case DLT_EN10MB:
     case DLT_RAW:
+    case dlt_raw_openbsd:
+    case linktype_raw:
     case DLT_IPV4:
     case DLT_IPV6:
     case DLT_LINUX_SLL:
     case DLT_LINUX_SLL2:
+    case DLT_NULL:
+    case DLT_LOOP:
         return true;
     default:
         return false;
     }
 }
-
-} // namespace
 
 std::optional<Bytes> to_ethernet(int link, std::span<const uint8_t> frame)
 {
@@ -68,73 +140,84 @@ std::optional<Bytes> to_ethernet(int link, std::span<const uint8_t> frame)
             return std::nullopt;
         }
         return with_ethernet(frame.subspan(sll2_bytes), frame[0], frame[1]);
+    case DLT_NULL: // an address family whose number and byte order differ by system
+    case DLT_LOOP:
+        if (frame.size() < loopback_bytes) {
+            return std::nullopt;
+        }
+        return raw_ip(frame.subspan(loopback_bytes));
     default:
-        return raw_ip(frame);
+        return is_supported_link(link) ? std::optional(raw_ip(frame)) : std::nullopt;
     }
+}
+
+Result<Capture> Capture::open(const CaptureFile& file)
+{
+    auto stream = file.stream();
+    if (!stream) {
+        return stream.error();
+    }
+    Capture capture(file);
+    if (file.head(4) == PcapngReader::magic) {
+        capture.reader_ = std::make_unique<PcapngReader>(std::move(*stream), file.bytes());
+        return capture;
+    }
+    auto reader = PcapReader::open(std::move(*stream));
+    if (!reader) {
+        return reader.error().in(file.name());
+    }
+    capture.reader_ = std::move(*reader);
+    return capture;
 }
 
 Result<Capture> Capture::open(const std::string& path)
 {
-    Capture capture;
-    capture.path_ = path;
-    std::array<char, PCAP_ERRBUF_SIZE> problem{};
-    capture.handle_ = {pcap_open_offline_with_tstamp_precision(
-                           path.c_str(), PCAP_TSTAMP_PRECISION_NANO, problem.data()),
-                       pcap_close};
-    if (!capture.handle_) {
-        struct stat info {
-        };
-        const bool absent = stat(path.c_str(), &info) != 0 && errno == ENOENT;
-        const std::string why(problem.data());
-        return failure(absent ? ErrorKind::not_found : ErrorKind::failed, "{}",
-                       why.find(path) == std::string::npos ? path + ": " + why : why);
+    auto file = CaptureFile::open(path);
+    if (!file) {
+        return file.error();
     }
-    capture.link_ = pcap_datalink(capture.handle_.get());
-    if (!is_supported(capture.link_)) {
-        const char* name = pcap_datalink_val_to_description(capture.link_);
-        return failure("{}: link type {} ({}) is not supported: Ethernet, raw IP and Linux cooked "
-                       "are",
-                       path, capture.link_, name != nullptr ? name : "unknown");
-    }
-    struct stat info {
-    };
-    if (stat(path.c_str(), &info) == 0) {
-        capture.file_bytes_ = static_cast<uint64_t>(info.st_size);
+    auto owned = std::make_unique<CaptureFile>(std::move(*file));
+    auto capture = open(*owned);
+    if (capture) {
+        capture->owned_ = std::move(owned);
     }
     return capture;
 }
 
-uint64_t Capture::read_bytes() const
-{
-    FILE* file = pcap_file(handle_.get());
-    return file != nullptr ? static_cast<uint64_t>(std::max(0L, ftell(file))) : 0;
-}
-
 Result<std::optional<CapturedFrame>> Capture::next()
 {
-    pcap_pkthdr* header = nullptr;
-    const u_char* data = nullptr;
-    number_++;
-    const int code = pcap_next_ex(handle_.get(), &header, &data);
-    if (code == PCAP_ERROR_BREAK) {
-        return std::optional<CapturedFrame>();
+    while (true) {
+        number_++;
+        auto record = reader_->next();
+        if (!record) {
+            return record.error().in(fmt::format("{}: frame {}", name_, number_));
+        }
+        if (!*record) {
+            return std::optional<CapturedFrame>();
+        }
+        if (!is_supported_link((*record)->link)) {
+            left_out_[link_name((*record)->link)]++;
+            continue;
+        }
+        CapturedFrame frame;
+        frame.time_ns = (*record)->time_ns;
+        Bytes& whole = (*record)->bytes;
+        frame.impossible_length = (*record)->wire_bytes > frame_bytes_max;
+        frame.completed = whole.size() < (*record)->wire_bytes;
+        if (frame.completed && !frame.impossible_length) {
+            whole.resize((*record)->wire_bytes);
+        }
+        auto bytes = to_ethernet((*record)->link, whole);
+        frame.bytes = bytes ? std::move(*bytes) : Bytes{};
+        frame.length_completed = complete_ip_length(frame.bytes);
+        return std::optional(std::move(frame));
     }
-    if (code != 1) {
-        return failure("{}: frame {}: {}", path_, number_, pcap_geterr(handle_.get()));
-    }
-    if (header->len > frame_bytes_max) {
-        return failure("{}: frame {}: a length of {} bytes is impossible", path_, number_,
-                       header->len);
-    }
-    CapturedFrame frame;
-    frame.time_ns = static_cast<uint64_t>(std::max<long>(header->ts.tv_sec, 0)) * ns_per_s +
-                    static_cast<uint64_t>(header->ts.tv_usec); // nanoseconds, as asked for
-    Bytes whole(data, data + header->caplen);
-    frame.completed = header->caplen < header->len;
-    whole.resize(std::max(header->caplen, header->len));
-    auto bytes = to_ethernet(link_, whole);
-    frame.bytes = bytes ? std::move(*bytes) : Bytes{};
-    return std::optional(std::move(frame));
+}
+
+std::string Capture::cut() const
+{
+    const std::string& why = file_cut_.empty() ? reader_->cut() : file_cut_;
+    return why.empty() ? "" : fmt::format("{}, after frame {}", why, number_ - 1);
 }
 
 } // namespace xdpctl

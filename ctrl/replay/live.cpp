@@ -53,6 +53,10 @@ Result<> run_command(std::vector<const char*> words)
 Result<> make_lab()
 {
     if (unshare(CLONE_NEWNET) != 0) {
+        if (errno == EPERM) {
+            return failure(ErrorKind::permission,
+                           "making a network namespace: CAP_SYS_ADMIN is missing (run as root)");
+        }
         return system_failure(errno, "making a network namespace");
     }
     // Else the kernel's own neighbour discovery would be judged too.
@@ -136,6 +140,8 @@ void add_counters(ReplayReport& report, const std::vector<DeviceCounters>& devic
                 } else if (reason.verdict == XDPCTL_VERDICT_DROP) {
                     report.dropped += packets;
                     report.drops[reason.id] += packets;
+                    const bool proven = report.absence_stated || !rests_on_absence(reason.id);
+                    report.unproven[reason.id] += proven ? 0 : packets;
                 }
             }
         }
@@ -150,46 +156,44 @@ Result<> attach_receiver(const BpfObject& object)
 }
 
 // Returns how many frames were sent.
-Result<uint64_t> send_capture(const std::string& path, const Orientation& orientation,
+Result<uint64_t> send_capture(const CaptureFile& file, const Orientation& orientation,
                               const Progress& progress, ReplayReport& report)
 {
     auto fd = open_sender();
     if (!fd) {
         return fd.error();
     }
-    auto capture = Capture::open(path);
+    auto capture = Capture::open(file);
     if (!capture) {
         return capture.error();
     }
     uint64_t sent = 0;
+    const auto send_piece = [&](const Bytes& bytes) {
+        sent++;
+        return send_frame(fd->get(), bytes);
+    };
     while (true) {
         auto frame = capture->next();
         if (!frame) {
             return frame.error();
         }
         if (!*frame) {
+            finish_report(report, *capture);
             return sent;
         }
-        if (++report.frames % progress_every == 0 && progress && capture->file_bytes() > 0) {
+        if (++report.frames % progress_every == 0 && progress) {
             progress(static_cast<double>(capture->read_bytes()) /
                      static_cast<double>(capture->file_bytes()));
         }
-        const Bytes& bytes = (*frame)->bytes;
-        const auto info = read_frame(bytes);
+        const auto info = read_frame((*frame)->bytes);
         if (info && orientation.is_outgoing(*info)) {
             report.outgoing++;
         } else if (info && !orientation.is_incoming(*info)) {
             report.elsewhere++;
-        } else if (bytes.size() > mtu + ETH_HLEN) {
-            report.too_large++;
-        } else if (bytes.size() <= ETH_HLEN) {
-            report.too_short++;
-        } else {
-            report.completed += (*frame)->completed ? 1 : 0;
-            if (auto done = send_frame(fd->get(), bytes); !done) {
-                return done.error();
-            }
-            sent++;
+        } else if (auto done = judge_frame(**frame, ETH_HLEN + 1, mtu + ETH_HLEN, report,
+                                           send_piece);
+                   !done) {
+            return done.error();
         }
     }
 }
@@ -199,7 +203,11 @@ Result<uint64_t> send_capture(const std::string& path, const Orientation& orient
 Result<ReplayReport> replay_live(const Config& config, const std::string& path,
                                  const Stated& stated, const Progress& progress)
 {
-    auto surveyed = survey(path, stated);
+    auto file = CaptureFile::open(path);
+    if (!file) {
+        return file.error();
+    }
+    auto surveyed = survey(*file, stated);
     if (!surveyed) {
         return surveyed.error();
     }
@@ -230,12 +238,12 @@ Result<ReplayReport> replay_live(const Config& config, const std::string& path,
     if (auto done = attach_receiver(**object); !done) {
         return done.error();
     }
-    ReplayReport report;
-    report.file = path;
+    ReplayReport report = begin_report(*file, *surveyed, stated);
     report.live = true;
-    report.protects = surveyed->orientation.describe();
+    report.services.clear(); // no sockets are there
+    report.assumed.clear();
     const auto begin = std::chrono::steady_clock::now();
-    auto sent = send_capture(path, surveyed->orientation, progress, report);
+    auto sent = send_capture(*file, surveyed->orientation, progress, report);
     if (!sent) {
         return sent.error();
     }

@@ -34,9 +34,9 @@ Result<> stay_on_one_cpu()
                : system_failure(errno, "staying on one CPU");
 }
 
-template <typename Visit> Result<> for_each_frame(const std::string& path, Visit visit)
+template <typename Visit> Result<> for_each_frame(const CaptureFile& file, Visit visit)
 {
-    auto capture = Capture::open(path);
+    auto capture = Capture::open(file);
     if (!capture) {
         return capture.error();
     }
@@ -45,42 +45,53 @@ template <typename Visit> Result<> for_each_frame(const std::string& path, Visit
         if (!frame) {
             return frame.error();
         }
-        if (!*frame) {
-            return Done{};
-        }
-        if (auto done = visit(**frame, *capture); !done) {
+        // At the end the reader is asked why it came.
+        if (auto done = visit(*frame ? &**frame : nullptr, *capture); !done || !*frame) {
             return done;
         }
     }
 }
 
+// Of one address, or of none where a group hears it.
+bool is_served(const Survey& survey, const FrameInfo& info)
+{
+    return survey.listeners.contains({info.protocol, info.dst, info.dport, {}, 0});
+}
+
 } // namespace
 
-Result<Survey> survey(const std::string& path, const Stated& stated)
+Result<Survey> survey(const CaptureFile& file, const Stated& stated)
 {
     Survey found;
     found.orientation = {stated.protect, false};
-    if (stated.protect.empty()) {
-        OrientationGuess guess;
-        auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
-            if (const auto info = read_frame(frame.bytes)) {
+    OrientationGuess guess;
+    StampSurvey stamps;
+    auto done = for_each_frame(file, [&](const CapturedFrame* frame, const Capture&) {
+        if (frame != nullptr) {
+            stamps.see(frame->time_ns);
+            const auto info =
+                stated.protect.empty() ? read_frame(frame->bytes) : std::optional<FrameInfo>();
+            if (info) {
                 guess.see(*info);
             }
-            return Result<>(Done{});
-        });
-        if (!done) {
-            return done.error();
         }
+        return Result<>(Done{});
+    });
+    if (!done) {
+        return done.error();
+    }
+    found.clock = stamps.plan();
+    if (stated.protect.empty()) {
         found.orientation = guess.result();
     }
     ServiceFinder services(stated.services);
-    auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture&) {
-        if (const auto info = read_frame(frame.bytes)) {
-            if (found.orientation.is_outgoing(*info)) {
-                services.from_protected(*info);
-            } else if (found.orientation.is_incoming(*info)) {
-                services.to_protected(*info);
-            }
+    done = for_each_frame(file, [&](const CapturedFrame* frame, const Capture&) {
+        const auto info = frame != nullptr ? read_frame(frame->bytes) : std::nullopt;
+        if (info && found.orientation.is_outgoing(*info)) {
+            services.from_protected(*info);
+            found.evidence.from_protected(*info);
+        } else if (info && found.orientation.is_incoming(*info)) {
+            services.to_protected(*info);
         }
         return Result<>(Done{});
     });
@@ -99,6 +110,29 @@ Result<Survey> survey(const std::string& path, const Stated& stated)
     }
     found.older_connections = services.older_connections();
     return found;
+}
+
+ReplayReport begin_report(const CaptureFile& file, const Survey& survey, const Stated& stated)
+{
+    ReplayReport report;
+    report.file = file.name();
+    report.protects = survey.orientation.describe();
+    report.side_unknown = survey.orientation.protect.empty();
+    report.one_way = !report.side_unknown && survey.evidence.is_one_way();
+    report.absence_stated = stated.states_absence();
+    for (const SocketKey& listener : survey.listeners) {
+        report.services.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
+    }
+    for (const SocketKey& listener : survey.assumed) {
+        report.assumed.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
+    }
+    return report;
+}
+
+void finish_report(ReplayReport& report, const Capture& capture)
+{
+    report.cut = capture.cut();
+    report.other_links = capture.left_out();
 }
 
 Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
@@ -206,95 +240,114 @@ Result<> Replayer::tick_until(uint64_t now_ns, ReplayReport& report)
     return Done{};
 }
 
-Result<> Replayer::judge(const CapturedFrame& frame, ReplayReport& report)
+Result<> Replayer::judge(const Bytes& frame, const FrameInfo* info, const Survey& survey,
+                         ReplayReport& report)
 {
-    if (frame.bytes.size() > test_run_frame_max) {
-        report.too_large++;
-        return Done{};
-    }
-    if (frame.bytes.size() < test_run_frame_min) {
-        report.too_short++;
-        return Done{};
-    }
-    auto verdict = plane_->run(frame.bytes);
+    auto verdict = plane_->run(frame);
     if (!verdict) {
         return verdict.error();
     }
-    report.completed += frame.completed ? 1 : 0;
+    const auto reason = static_cast<xdpctl_reason>(verdict->judgement.reason);
     report.judged++;
-    report.packets[verdict->judgement.reason]++;
+    report.packets[reason]++;
     report.answered += verdict->action == XDP_TX ? 1 : 0;
-    if (verdict->action == XDP_DROP) {
-        report.dropped++;
-        report.drops[verdict->judgement.reason]++;
-        report.dropped_in_session +=
-            verdict->judgement.session == XDPCTL_SESSION_ESTABLISHED ? 1 : 0;
+    if (verdict->action != XDP_DROP) {
+        return Done{};
+    }
+    report.dropped++;
+    report.drops[reason]++;
+    report.dropped_in_session +=
+        verdict->judgement.session == XDPCTL_SESSION_ESTABLISHED ? 1 : 0;
+    if (!report.absence_stated && info != nullptr && rests_on_absence(reason) &&
+        !survey.evidence.shows_answers(info->dst, info->protocol) &&
+        !(reason == XDPCTL_REFLECTION && is_served(survey, *info))) {
+        report.unproven[reason]++;
     }
     return Done{};
+}
+
+// One frame of the capture: what the protected side sends tells, what goes to it is judged.
+Result<> Replayer::take(const CapturedFrame& frame, const Survey& survey,
+                        SessionTracker& sessions, ReplayReport& report)
+{
+    const auto info = read_frame(frame.bytes);
+    if (info && survey.orientation.is_outgoing(*info)) {
+        report.outgoing++;
+        return sessions.from_protected(*info);
+    }
+    if (info && !survey.orientation.is_incoming(*info)) {
+        report.elsewhere++;
+        return Done{};
+    }
+    const FrameInfo* read = info ? &*info : nullptr;
+    auto judged = judge_frame(frame, test_run_frame_min, test_run_frame_max, report,
+                              [&](const Bytes& bytes) { return judge(bytes, read, survey, report); });
+    if (!judged) {
+        return judged;
+    }
+    return info ? sessions.to_protected(*info) : Result<>(Done{});
+}
+
+Result<> Replayer::open_sockets(const Survey& survey, SessionTracker& sessions)
+{
+    for (const SocketKey& listener : survey.listeners) {
+        if (auto done = sessions.listen(listener); !done) {
+            return done;
+        }
+    }
+    for (const SocketKey& connection : survey.older_connections) {
+        if (auto done = sessions.resume(connection); !done) {
+            return done;
+        }
+    }
+    return Done{};
+}
+
+Result<> Replayer::replay(const CaptureFile& file, const Survey& survey, SessionTracker& sessions,
+                          const Progress& progress, ReplayReport& report)
+{
+    clock_.begin_file(survey.clock);
+    const uint64_t begin_ns = clock_.now_ns();
+    auto done = for_each_frame(file, [&](const CapturedFrame* frame, const Capture& capture) {
+        if (frame == nullptr) {
+            finish_report(report, capture);
+            return Result<>(Done{});
+        }
+        if (++report.frames % progress_every == 0 && progress) {
+            progress(static_cast<double>(capture.read_bytes()) /
+                     static_cast<double>(capture.file_bytes()));
+        }
+        if (auto ticked = tick_until(clock_.advance(frame->time_ns), report); !ticked) {
+            return ticked;
+        }
+        return take(*frame, survey, sessions, report);
+    });
+    report.seconds = static_cast<double>(clock_.now_ns() - begin_ns) / 1e9;
+    report.clock = clock_.adjusted();
+    return done;
 }
 
 Result<ReplayReport> Replayer::run(const std::string& path, const Stated& stated,
                                    const Progress& progress)
 {
-    auto surveyed = survey(path, stated);
+    auto file = CaptureFile::open(path);
+    if (!file) {
+        return file.error();
+    }
+    auto surveyed = survey(*file, stated);
     if (!surveyed) {
         return surveyed.error();
     }
-    const Orientation& orientation = surveyed->orientation;
     if (auto done = prepare(*surveyed); !done) {
-        return done.error();
-    }
-    ReplayReport report;
-    report.file = path;
-    report.protects = orientation.describe();
-    for (const SocketKey& listener : surveyed->listeners) {
-        report.services.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
-    }
-    for (const SocketKey& listener : surveyed->assumed) {
-        report.assumed.insert(to_string(ServicePort{listener.protocol, listener.local_port}));
+        return done.error().in(path);
     }
     SessionTracker sessions(*plane_);
-    for (const SocketKey& listener : surveyed->listeners) {
-        if (auto done = sessions.listen(listener); !done) {
-            return done.error();
-        }
+    if (auto done = open_sockets(*surveyed, sessions); !done) {
+        return done.error().in(path);
     }
-    for (const SocketKey& connection : surveyed->older_connections) {
-        if (auto done = sessions.resume(connection); !done) {
-            return done.error();
-        }
-    }
-    clock_.begin_file();
-    const uint64_t begin_ns = clock_.now_ns();
-    const uint64_t adjusted = clock_.adjusted();
-    auto done = for_each_frame(path, [&](const CapturedFrame& frame, const Capture& capture) {
-        if (++report.frames % progress_every == 0 && progress && capture.file_bytes() > 0) {
-            progress(static_cast<double>(capture.read_bytes()) /
-                     static_cast<double>(capture.file_bytes()));
-        }
-        if (auto ticked = tick_until(clock_.advance(frame.time_ns), report); !ticked) {
-            return ticked;
-        }
-        const auto info = read_frame(frame.bytes);
-        if (info && orientation.is_outgoing(*info)) {
-            report.outgoing++;
-            return sessions.from_protected(*info);
-        }
-        if (info && !orientation.is_incoming(*info)) {
-            report.elsewhere++;
-            return Result<>(Done{});
-        }
-        if (auto judged = judge(frame, report); !judged) {
-            return judged;
-        }
-        return info ? sessions.to_protected(*info) : Result<>(Done{});
-    });
-    if (!done) {
-        return done.error();
-    }
-    report.seconds = static_cast<double>(clock_.now_ns() - begin_ns) / 1e9;
-    report.clock_adjusted = clock_.adjusted() - adjusted;
-    return report;
+    ReplayReport report = begin_report(*file, *surveyed, stated);
+    auto done = replay(*file, *surveyed, sessions, progress, report);
+    return done ? Result(std::move(report)) : done.error();
 }
 
 } // namespace xdpctl

@@ -10,6 +10,8 @@
 #include "dataplane/bpf_dataplane.h"
 #include "replay/capture.h"
 #include "replay/clock.h"
+#include "replay/evidence.h"
+#include "replay/offload.h"
 #include "replay/orientation.h"
 #include "replay/report.h"
 
@@ -23,16 +25,58 @@ using Progress = std::function<void(double)>;
 struct Stated {
     std::vector<Prefix> protect; // empty: inferred
     std::vector<ServicePort> services;
+    // Nothing but the services has a socket, although the capture does not show it.
+    bool closed = false;
+
+    bool states_absence() const { return closed || !services.empty(); }
 };
 
-// The first pass: whom to protect and what it serves.
+// The first passes: whom to protect and what it serves, and which stamps to believe.
 struct Survey {
     Orientation orientation;
+    ClockPlan clock;
+    Evidence evidence;
     std::set<SocketKey> listeners;
     std::set<SocketKey> assumed; // of those, what the capture itself does not show
     std::set<SocketKey> older_connections;
 };
-Result<Survey> survey(const std::string& path, const Stated& stated);
+Result<Survey> survey(const CaptureFile& file, const Stated& stated);
+
+// What a report says before the first packet.
+ReplayReport begin_report(const CaptureFile& file, const Survey& survey, const Stated& stated);
+// And what the reader of a file says at its end.
+void finish_report(ReplayReport& report, const Capture& capture);
+
+// Judges a frame that goes to the protected side, in the pieces that a buffer takes, and
+// counts what had to be done for that.
+template <typename Judge>
+Result<> judge_frame(const CapturedFrame& frame, size_t bytes_min, size_t bytes_max,
+                     ReplayReport& report, Judge judge)
+{
+    if (frame.impossible_length) {
+        report.too_large++;
+        return Done{};
+    }
+    if (frame.bytes.size() < bytes_min) {
+        report.too_short++;
+        return Done{};
+    }
+    report.completed += frame.completed ? 1 : 0;
+    report.lengths_completed += frame.length_completed ? 1 : 0;
+    if (frame.bytes.size() <= bytes_max) {
+        return judge(frame.bytes);
+    }
+    const WireFrames wire = fit_buffer(frame.bytes, bytes_max);
+    report.by_headers += wire.segmented ? 0 : 1;
+    report.segmented += wire.segmented ? 1 : 0;
+    report.segments += wire.segmented ? wire.frames.size() : 0;
+    for (const Bytes& piece : wire.frames) {
+        if (auto done = judge(piece); !done) {
+            return done;
+        }
+    }
+    return Done{};
+}
 
 // What the configuration says of countries and AS numbers.
 Result<> add_geo(const Config& config, PolicySpec& spec, Dataplane& plane);
@@ -45,7 +89,7 @@ class Replayer
     static Result<std::unique_ptr<Replayer>> create(const Config& config);
 
     // Files run one after the other on one clock and in one state, so that a ban
-    // earned in the first meets the second.
+    // earned in the first meets the second. "-" is standard input.
     Result<ReplayReport> run(const std::string& path, const Stated& stated,
                              const Progress& progress);
 
@@ -56,7 +100,13 @@ class Replayer
     }
 
     Result<> prepare(const Survey& survey);
-    Result<> judge(const CapturedFrame& frame, ReplayReport& report);
+    Result<> open_sockets(const Survey& survey, SessionTracker& sessions);
+    Result<> replay(const CaptureFile& file, const Survey& survey, SessionTracker& sessions,
+                    const Progress& progress, ReplayReport& report);
+    Result<> take(const CapturedFrame& frame, const Survey& survey, SessionTracker& sessions,
+                  ReplayReport& report);
+    Result<> judge(const Bytes& frame, const FrameInfo* info, const Survey& survey,
+                   ReplayReport& report);
     Result<> tick_until(uint64_t now_ns, ReplayReport& report);
 
     Config config_;

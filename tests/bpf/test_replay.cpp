@@ -20,14 +20,14 @@ using namespace xdpctl::testing;
 namespace
 {
 
-class CaptureFile
+class CaptureWriter
 {
   public:
-    CaptureFile()
+    CaptureWriter()
         : handle_(pcap_open_dead(DLT_EN10MB, 65535)), dumper_(pcap_dump_open(handle_, path.c_str()))
     {
     }
-    ~CaptureFile()
+    ~CaptureWriter()
     {
         close();
         std::filesystem::remove(path);
@@ -56,12 +56,13 @@ class CaptureFile
 };
 
 ReplayReport replay(const std::string& path, const Config& config = {},
-                    std::vector<Prefix> protect = {}, std::vector<ServicePort> services = {})
+                    std::vector<Prefix> protect = {}, std::vector<ServicePort> services = {},
+                    bool closed = false)
 {
     auto replayer = Replayer::create(config);
     INFO((replayer ? "" : replayer.error().message));
     REQUIRE(replayer);
-    auto report = (*replayer)->run(path, {protect, services}, {});
+    auto report = (*replayer)->run(path, {protect, services, closed}, {});
     INFO((report ? "" : report.error().message));
     REQUIRE(report);
     return *report;
@@ -78,7 +79,7 @@ Address the_server(bool ipv6)
 }
 
 // A client that shakes hands and then sends `packets` in ten seconds.
-void add_busy_client(CaptureFile& file, bool ipv6, uint64_t packets)
+void add_busy_client(CaptureWriter& file, bool ipv6, uint64_t packets)
 {
     const Address client = real_client(ipv6);
     const Address server = the_server(ipv6);
@@ -98,7 +99,7 @@ TEST_CASE("the heuristic bans in replay as it does on a host, in both families")
     config.heuristics.enabled = true;
     config.heuristics.client_packets_per_second = 1000;
     for (const bool ipv6 : {false, true}) {
-        CaptureFile busy;
+        CaptureWriter busy;
         add_busy_client(busy, ipv6, 30000);
         busy.close();
         const ReplayReport report = replay(busy.path, config);
@@ -108,7 +109,7 @@ TEST_CASE("the heuristic bans in replay as it does on a host, in both families")
         CHECK(report.packets[XDPCTL_BANNED] > 20000);
         CHECK(report.dropped_in_session == report.dropped);
 
-        CaptureFile calm;
+        CaptureWriter calm;
         add_busy_client(calm, ipv6, 5000);
         calm.close();
         CHECK(replay(calm.path, config).dropped == 0);
@@ -120,7 +121,7 @@ TEST_CASE("somebody who only uses a client's address does not get it banned")
     Config config;
     config.heuristics.enabled = true;
     config.heuristics.client_packets_per_second = 1000;
-    CaptureFile file;
+    CaptureWriter file;
     add_busy_client(file, false, 100);
     for (uint64_t i = 0; i < 30000; i++) {
         file.add(12'000'000 + i * 100,
@@ -139,7 +140,7 @@ TEST_CASE("replay is deterministic")
     Config config;
     config.heuristics.enabled = true;
     config.heuristics.client_packets_per_second = 1000;
-    CaptureFile file;
+    CaptureWriter file;
     add_busy_client(file, false, 20000);
     file.close();
     const std::string first = to_json(replay(file.path, config)).dump();
@@ -148,23 +149,112 @@ TEST_CASE("replay is deterministic")
     }
 }
 
-TEST_CASE("large and short frames are skipped and counted; nothing is left out")
+TEST_CASE("large frames are judged in pieces, short ones skipped and counted; nothing is left out")
 {
-    CaptureFile file;
+    CaptureWriter file;
     file.add(1, FrameBuilder("198.51.100.7"_ip, "192.0.2.80"_ip).udp(1, 2).payload(9000).build());
     file.add(2, Bytes(9));
     file.add(3, FrameBuilder("198.51.100.7"_ip, "192.0.2.80"_ip).udp(1, 2).build());
     file.add(4, FrameBuilder("192.0.2.80"_ip, "198.51.100.7"_ip).udp(2, 1).build());
+    file.add(5, FrameBuilder("198.51.100.7"_ip, "192.0.2.80"_ip).icmp(8, 0).payload(9000).build());
     file.close();
     const ReplayReport report = replay(file.path, {}, {"192.0.2.0/24"_net});
-    CHECK(report.frames == 4);
-    CHECK(report.too_large == 1);
+    CHECK(report.frames == 5);
+    CHECK(report.segmented == 1);
+    CHECK(report.segments == 7);
+    CHECK(report.by_headers == 1);
     CHECK(report.too_short == 1);
     CHECK(report.outgoing == 1);
-    CHECK(report.judged == 1);
+    CHECK(report.judged == 9);
+    CHECK(report.dropped == 0);
     const ReplayReport other = replay(file.path, {}, {"203.0.113.0/24"_net});
     CHECK(other.judged == 0);
-    CHECK(other.elsewhere == 3);
+    CHECK(other.elsewhere == 4);
+}
+
+TEST_CASE("a segment that its sender's card would have finished is judged by its ports")
+{
+    for (const bool ipv6 : {false, true}) {
+        CaptureWriter file;
+        add_busy_client(file, ipv6, 10);
+        Bytes large = FrameBuilder(real_client(ipv6), the_server(ipv6))
+                          .tcp(4000, 80, tcp_ack)
+                          .payload(30000)
+                          .build();
+        large[ipv6 ? 18 : 16] = large[ipv6 ? 19 : 17] = 0;
+        file.add(20'000'000, large);
+        file.close();
+        const ReplayReport report = replay(file.path);
+        CHECK(report.lengths_completed == 1);
+        CHECK(report.segmented == 1);
+        CHECK(report.dropped == 0);
+    }
+}
+
+TEST_CASE("stamps that go back change nothing")
+{
+    Config config;
+    REQUIRE(parse_limit("source 1000pps", XDPCTL_LIMIT_UDP, config.limits));
+    std::vector<uint64_t> dropped;
+    std::vector<double> seconds;
+    for (const int variant : {0, 1, 2}) {
+        CaptureWriter file;
+        for (uint64_t i = 0; i < 20000; i++) {
+            uint64_t time_us = 1'700'000'000'000'000 + i * 10;
+            time_us -= variant == 1 && i % 2 == 1 ? 1000 : 0;
+            time_us += variant == 2 && i % 3000 == 7 ? 7200'000'000 : 0;
+            file.add(time_us,
+                     FrameBuilder(real_client(false), the_server(false)).udp(4000, 53).build());
+        }
+        file.close();
+        const ReplayReport report =
+            replay(file.path, config, {"192.0.2.80"_net}, {{IPPROTO_UDP, 53}});
+        dropped.push_back(report.dropped);
+        CHECK(report.seconds == Approx(0.2).margin(0.01));
+    }
+    CHECK(dropped[0] > 19000);
+    CHECK(dropped[1] == Approx(dropped[0]).margin(100));
+    CHECK(dropped[2] == Approx(dropped[0]).margin(100));
+}
+
+TEST_CASE("a capture of one direction proves no closed port")
+{
+    const Expectation held = *parse_expectation("held>=90%");
+    for (const bool ipv6 : {false, true}) {
+        const auto make = [ipv6](CaptureWriter& file, bool answers) {
+            for (uint64_t i = 0; i < 2000; i++) {
+                file.add(1'000'000 + i * 100,
+                         FrameBuilder(real_client(ipv6), the_server(ipv6))
+                             .udp(static_cast<uint16_t>(2000 + i), 9999)
+                             .payload(30)
+                             .build());
+                if (answers && i % 100 == 0) {
+                    file.add(1'000'000 + i * 100,
+                             FrameBuilder(the_server(ipv6), real_client(ipv6))
+                                 .icmp(ipv6 ? 1 : 3, ipv6 ? 4 : 3)
+                                 .payload(40)
+                                 .build());
+                }
+            }
+            file.close();
+        };
+        CaptureWriter one_way;
+        make(one_way, false);
+        const ReplayReport report = replay(one_way.path);
+        CHECK(report.one_way);
+        CHECK(report.unproven[XDPCTL_UDP_NO_SOCKET] == report.drops[XDPCTL_UDP_NO_SOCKET]);
+        const Check unproven = check(report, held);
+        CHECK_FALSE(unproven.holds);
+        CHECK_THAT(unproven.why, Catch::Contains("--assume closed"));
+        CHECK(check(replay(one_way.path, {}, {}, {}, true), held).holds);
+        CHECK(check(replay(one_way.path, {}, {}, {{IPPROTO_UDP, 53}}), held).holds);
+
+        CaptureWriter both_ways;
+        make(both_ways, true);
+        const ReplayReport answered = replay(both_ways.path);
+        CHECK_FALSE(answered.one_way);
+        CHECK(check(answered, held).holds);
+    }
 }
 
 TEST_CASE("every capture replays; legitimate ones lose only what no kernel would take")
@@ -188,8 +278,9 @@ TEST_CASE("every capture replays; legitimate ones lose only what no kernel would
         const auto services = stated == one_way.end() ? std::vector<ServicePort>{} : stated->second;
         const ReplayReport report = replay(CAPTURES "/" + name, {}, {}, services);
         files++;
-        CHECK(report.frames == report.judged + report.outgoing + report.elsewhere +
-                                   report.too_large + report.too_short);
+        CHECK(report.frames + report.segments - report.segmented ==
+              report.judged + report.outgoing + report.elsewhere + report.too_large +
+                  report.too_short);
         if (name.starts_with("legit_")) {
             // Anonymised and loopback addresses, which ip_route_input refuses too.
             const auto unroutable = [](const ReplayReport& r) {

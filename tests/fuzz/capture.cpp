@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// pcap, pcapng and gzip.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,7 +13,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != static_cast<ssize_t>(size)) {
         return 0;
     }
-    auto capture = xdpctl::Capture::open(path);
+    const auto file = xdpctl::CaptureFile::open(path, 1 << 20);
+    if (!file) {
+        return 0;
+    }
+    auto capture = xdpctl::Capture::open(*file);
     xdpctl::OrientationGuess guess;
     while (capture) {
         const auto frame = capture->next();

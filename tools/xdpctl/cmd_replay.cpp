@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/wait.h>
-#include <unistd.h>
+#include <algorithm>
 
 #include "api/codec.h"
 #include "base/file.h"
@@ -23,6 +22,7 @@ struct Options {
     std::vector<std::string> services;
     std::vector<std::string> expect;
     std::vector<std::string> expect_benign;
+    std::string assume;
     std::string config;
     std::string junit;
     bool live = false;
@@ -76,6 +76,10 @@ Result<Plan> make_plan(const Options& options)
         }
         plan.stated.services.push_back(*service);
     }
+    plan.stated.closed = options.assume == "closed";
+    if (!options.assume.empty() && !plan.stated.closed) {
+        return failure(ErrorKind::usage, "--assume {}: can only be closed", options.assume);
+    }
     auto expect = parse_expectations(options.expect);
     auto expect_benign = parse_expectations(options.expect_benign);
     if (!expect || !expect_benign) {
@@ -87,6 +91,12 @@ Result<Plan> make_plan(const Options& options)
     }
     if (!expect_benign->empty() && options.benign.empty()) {
         return failure(ErrorKind::usage, "--expect-benign needs --benign FILE");
+    }
+    const auto is_input = [](const std::string& file) { return file == "-"; };
+    if (std::count_if(options.files.begin(), options.files.end(), is_input) +
+            std::count_if(options.benign.begin(), options.benign.end(), is_input) >
+        1) {
+        return failure(ErrorKind::usage, "-: standard input can be read once only");
     }
     plan.expect = *expect;
     plan.expect_benign = *expect_benign;
@@ -131,12 +141,8 @@ void print_report(const ReplayReport& report, bool benign)
                report.protects, report.frames, report.seconds, report.judged, report.outgoing,
                report.elsewhere, report.too_large + report.too_short);
     print_services(report);
-    if (report.too_large + report.too_short + report.completed + report.clock_adjusted > 0) {
-        fmt::print("  {} larger than one buffer and {} shorter than a header were skipped; {} cut "
-                   "by the snap length were filled with zeros; {} without a usable time followed "
-                   "at {} packets/s\n",
-                   report.too_large, report.too_short, report.completed, report.clock_adjusted,
-                   CaptureClock::fallback_packets_per_second);
+    for (const std::string& note : report.notes()) {
+        fmt::print("  {}\n", note);
     }
     Table table({"  REASON", ">PACKETS", ">SHARE", "VERDICT", "MEANING"});
     for (const ReasonInfo& reason : reasons) {
@@ -155,28 +161,43 @@ void print_report(const ReplayReport& report, bool benign)
                    std::string(reason.text)},
                   drops > 0 ? Color::red : Color::none);
     }
-    table.print();
+    if (!table.empty()) {
+        table.print();
+    }
     for (const BanOrder& order : report.bans) {
         fmt::print("  banned {} at {} packets/s\n", to_string(order.source),
                    format_count(order.packets_per_second));
+    }
+    if (report.judged == 0) {
+        fmt::print("  {}\n\n", report.nothing_judged());
+        return;
     }
     const uint64_t held = report.dropped + report.answered;
     fmt::print("  held {} of {} ({:.3f}%): dropped {}, {} of them from an established session; "
                "answered {} with a cookie\n\n",
                held, report.judged,
-               report.judged > 0
-                   ? static_cast<double>(held) * 100 / static_cast<double>(report.judged)
-                   : 0.0,
+               static_cast<double>(held) * 100 / static_cast<double>(report.judged),
                report.dropped, report.dropped_in_session, report.answered);
 }
 
 struct Run {
     std::vector<ReplayReport> attacks;
     std::vector<ReplayReport> benign;
+    std::vector<ReplayFailure> failures;
     std::vector<Check> checks;
 };
 
-Result<Run> replay_all(const Options& options, const Plan& plan)
+void print_failure(const Context& context, const Error& error)
+{
+    if (context.json) {
+        fmt::print(stderr, "{}\n", to_text(to_json(error)));
+    } else {
+        fmt::print(stderr, "xdpctl: {}\n", error.message);
+    }
+}
+
+// A file that cannot be replayed does not end the others.
+Result<Run> replay_all(const Context& context, const Options& options, const Plan& plan)
 {
     std::unique_ptr<Replayer> replayer;
     if (!options.live) {
@@ -188,25 +209,22 @@ Result<Run> replay_all(const Options& options, const Plan& plan)
     }
     Run run;
     const auto replay = [&](const std::vector<std::string>& files, auto& reports,
-                            const std::vector<Expectation>& expectations) -> Result<> {
+                            const std::vector<Expectation>& expectations) {
         for (const std::string& file : files) {
             auto report = replay_one(replayer.get(), plan, file);
             if (!report) {
-                return report.error();
+                print_failure(context, report.error());
+                run.failures.push_back({file, report.error()});
+                continue;
             }
             for (const Expectation& expectation : expectations) {
                 run.checks.push_back(check(*report, expectation));
             }
             reports.push_back(std::move(*report));
         }
-        return Done{};
     };
-    if (auto done = replay(options.files, run.attacks, plan.expect); !done) {
-        return done.error();
-    }
-    if (auto done = replay(options.benign, run.benign, plan.expect_benign); !done) {
-        return done.error();
-    }
+    replay(options.files, run.attacks, plan.expect);
+    replay(options.benign, run.benign, plan.expect_benign);
     return run;
 }
 
@@ -222,6 +240,9 @@ void print_run(const Run& run)
         fmt::print("{}  {}  {}  ({} packets, {:.3f}%)\n",
                    check.holds ? paint(Color::green, "holds") : paint(Color::red, "FAILS"),
                    check.expectation.text, check.file, check.count, check.percent);
+        if (!check.why.empty()) {
+            fmt::print("       {}\n", check.why);
+        }
     }
 }
 
@@ -229,6 +250,7 @@ json run_json(const Run& run)
 {
     json out = {{"files", json::array()},
                 {"benign", json::array()},
+                {"failures", json::array()},
                 {"checks", json::array()},
                 {"schema_version", schema_version}};
     for (const ReplayReport& report : run.attacks) {
@@ -237,33 +259,64 @@ json run_json(const Run& run)
     for (const ReplayReport& report : run.benign) {
         out["benign"].push_back(to_json(report));
     }
+    for (const ReplayFailure& failed : run.failures) {
+        out["failures"].push_back(to_json(failed));
+    }
     for (const Check& check : run.checks) {
         out["checks"].push_back(to_json(check));
     }
     return out;
 }
 
+// The highest, so that one bad file is not hidden by what comes after it.
+int exit_code(const Run& run)
+{
+    int code = 0;
+    for (const ReplayFailure& failed : run.failures) {
+        code = std::max(code, static_cast<int>(failed.error.kind));
+    }
+    const bool all_hold = std::all_of(run.checks.begin(), run.checks.end(),
+                                      [](const Check& check) { return check.holds; });
+    return std::max(code, all_hold ? 0 : static_cast<int>(ErrorKind::failed));
+}
+
+Result<> write_junit(const Options& options, const Run& run)
+{
+    if (options.junit.empty()) {
+        return Done{};
+    }
+    std::vector<ReplayReport> all = run.attacks;
+    all.insert(all.end(), run.benign.begin(), run.benign.end());
+    auto done = write_file_atomic(options.junit, to_junit(all, run.failures, run.checks));
+    return done ? done : done.error().in("--junit");
+}
+
+// What fails before the first file is in the JUnit file too: CI servers show only that.
+Outcome fail_before(const Context& context, const Options& options, const Error& error)
+{
+    Run run;
+    run.failures.push_back({"xdpctl replay", error});
+    if (auto done = write_junit(options, run); !done) {
+        print_failure(context, done.error());
+    }
+    return error;
+}
+
 Outcome run(const Context& context, const Options& options)
 {
     auto plan = make_plan(options);
     if (!plan) {
-        return plan.error();
+        return fail_before(context, options, plan.error());
     }
-    auto run = replay_all(options, *plan);
+    auto run = replay_all(context, options, *plan);
     if (!run) {
-        return run.error();
+        return fail_before(context, options, run.error());
     }
     context.json ? print_json(run_json(*run)) : print_run(*run);
-    if (!options.junit.empty()) {
-        std::vector<ReplayReport> all = run->attacks;
-        all.insert(all.end(), run->benign.begin(), run->benign.end());
-        if (auto done = write_file_atomic(options.junit, to_junit(all, run->checks)); !done) {
-            return done.error();
-        }
+    if (auto done = write_junit(options, *run); !done) {
+        return done.error();
     }
-    const bool good = std::all_of(run->checks.begin(), run->checks.end(),
-                                  [](const Check& check) { return check.holds; });
-    return good ? 0 : static_cast<int>(ErrorKind::failed);
+    return exit_code(*run);
 }
 
 } // namespace
@@ -271,7 +324,9 @@ Outcome run(const Context& context, const Options& options)
 Action setup_replay(CLI::App& app)
 {
     const auto options = std::make_shared<Options>();
-    app.add_option("FILE", options->files, "pcap or pcapng; Ethernet, raw IP or Linux cooked")
+    app.add_option("FILE", options->files,
+                   "pcap or pcapng, also gzipped; - is standard input; Ethernet, raw IP, Linux "
+                   "cooked or BSD loopback")
         ->required();
     app.add_option("--benign", options->benign,
                    "legitimate traffic, replayed after the files "
@@ -281,8 +336,12 @@ Action setup_replay(CLI::App& app)
     app.add_option("--service", options->services,
                    "a port that the protected side serves, such as 443 or udp/53 (default: what "
                    "it is seen to answer on)");
+    app.add_option("--assume", options->assume,
+                   "closed: nothing but the services has a socket, although the capture does not "
+                   "show it");
     app.add_option("--expect", options->expect,
-                   "for each file, such as 'held>=98%' or 'tcp_null>=10'; else exit code 1");
+                   "for each file, such as 'held>=98%' or 'tcp_null>=10 packets'; else exit code "
+                   "1");
     app.add_option("--expect-benign", options->expect_benign,
                    "for each benign file, such as 'drop<=0.1%'");
     app.add_option("--policy", options->config,
@@ -291,7 +350,11 @@ Action setup_replay(CLI::App& app)
     app.add_option("--junit", options->junit, "write the results as JUnit XML");
     app.add_flag("--live", options->live,
                  "real frames through a veth pair in a namespace of its own");
-    app.footer("Always judges as in enforce mode. Needs root, no daemon and no interface.");
+    app.footer("Always judges as in enforce mode. Needs root, no daemon and no interface. An "
+               "expectation does not hold where nothing was judged, nor where it rests on sockets "
+               "that a capture of one direction cannot show. Exit codes: 1 an expectation does not "
+               "hold, 4 no such file, 8 a file that cannot be read; the others are still "
+               "replayed, and the highest code counts.");
     return [options](const Context& context) { return run(context, *options); };
 }
 
