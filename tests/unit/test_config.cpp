@@ -153,7 +153,7 @@ cgroup = "/sys/fs/cgroup"
           Rate{0, 1000000000});
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
     CHECK(config->feeds == std::vector<FeedConfig>{{"drop", "https://www.example/drop.txt",
-                                                    7200 * ns_per_s, 5, 6, 7, 8, 9}});
+                                                    7200 * ns_per_s, 5, 6, 7, 8, 9, 3}});
     CHECK(config->crowdsec == CrowdSecConfig{"http://127.0.0.1:1", "/key", 20 * ns_per_s});
     const GeoRule narrow{{"CN", "AS4134"}, {"US"}};
     CHECK(config->geo == GeoConfig{{"/var/lib/GeoIP/a.mmdb"}, {{80, narrow}, {443, narrow}}});
