@@ -347,6 +347,12 @@ class FeedReader
         if (columns_) {
             return read_row(line);
         }
+        if (line.find_first_of(" \t,;#") == std::string_view::npos) { // as most lines are
+            const auto range = parse_range(line);
+            if (range || feed_.entries > 0) {
+                return take(range);
+            }
+        }
         const auto words = words_of(line);
         if (IpsetReader::is_for(words[0])) {
             auto entry = ipset_.read(words);

@@ -140,7 +140,10 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         if (config == nullptr || !(*config == job.config)) {
             return; // configured away meanwhile
         }
-        const std::vector<Prefix>& before = feed_prefixes_[name];
+        static const std::vector<Prefix> nothing;
+        const auto in_force = feed_prefixes_.find(name);
+        const std::vector<Prefix>& before =
+            in_force == feed_prefixes_.end() ? nothing : in_force->second;
         auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
         if (done && !job.force) {
             done = accept_change(before, taken->prefixes, *config);
