@@ -131,6 +131,7 @@ class Controller final : public Control
                                                std::optional<T> value, const std::string& what);
     void refresh_host();
     void follow_services();
+    void remember_refusal(const Attachment& attachment, AttachMode mode);
     void follow_links();
     bool can_answer(const LinkFacts& link);
     void watch_guards();

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <net/if.h>
+
 #include <algorithm>
 #include <map>
 
@@ -16,6 +18,8 @@
 #include "dataplane/attachment.h"
 #include "dataplane/bpf_dataplane.h"
 #include "exporter/exporter.h"
+#include "host/netlink.h"
+#include "host/network.h"
 #include "host/sysctl.h"
 
 namespace xdpctl
@@ -23,22 +27,76 @@ namespace xdpctl
 namespace
 {
 
+Result<LinkFacts> read_link(const std::string& name)
+{
+    const auto links = links_here();
+    if (!links) {
+        return links.error().in("interfaces");
+    }
+    const uint32_t ifindex = if_nametoindex(name.c_str()); // knows alternative names too
+    const auto found =
+        std::find_if(links->begin(), links->end(),
+                     [ifindex](const LinkInfo& link) { return link.ifindex == ifindex; });
+    return found == links->end() ? Result<LinkFacts>(no_interface(name))
+                                 : facts_of_link(*found, *links);
+}
+
+// The program, of this build or an earlier one, that runs on the interface; -1: none.
+int program_of_ours_on(uint32_t ifindex, const BpfObject& object)
+{
+    for (const int program : {object.program(), object.previous_program()}) {
+        for (const Attachment& attachment : attachments(program_id_of(program))) {
+            if (attachment.ifindex == ifindex) {
+                return program;
+            }
+        }
+    }
+    return -1;
+}
+
+// An interface on which the data path can filter. One that is not fit for it, but was
+// attached before it became so, goes on being filtered where that does no harm.
+Result<LinkFacts> attachable_link(const std::string& name, const BpfObject& object)
+{
+    auto link = read_link(name);
+    if (!link || link->refusal.empty()) {
+        return link;
+    }
+    const int program = program_of_ours_on(link->ifindex, object);
+    if (program >= 0 && link->has_ethernet) {
+        log::warning("{}", link->refusal);
+        return link;
+    }
+    if (program >= 0) {
+        if (auto done = xdpctl::detach(program, link->name); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+    return failure(ErrorKind::refused, "{}", link->refusal);
+}
+
 class RealInterfaces final : public Interfaces
 {
   public:
-    explicit RealInterfaces(BpfObject& object) : object_(object) {}
-    void set_dataplane(BpfDataplane* plane) { plane_ = plane; }
+    RealInterfaces(BpfObject& object, BpfDataplane& plane) : object_(object), plane_(&plane) {}
 
+    // The data path must know how the frames begin before it meets the first.
     Result<Attachment> attach(const std::string& name, AttachMode mode) override
     {
+        const auto link = attachable_link(name, object_);
+        if (!link) {
+            return link.error();
+        }
+        auto is_new = plane_->register_device(link->ifindex, link->has_ethernet);
+        if (!is_new) {
+            return is_new.error().in(name);
+        }
         auto attachment = xdpctl::attach(object_, name, mode);
         if (!attachment) {
-            return attachment;
-        }
-        if (plane_ != nullptr) {
-            if (auto done = plane_->register_device(attachment->ifindex); !done) {
-                return done.error();
+            if (*is_new) {
+                plane_->forget_device(link->ifindex);
             }
+            return attachment;
         }
         if (attachment->shared) {
             shared_[name] = {*attachment, program_on(attachment->ifindex)};
@@ -73,7 +131,7 @@ class RealInterfaces final : public Interfaces
         uint32_t dispatcher; // program id
     };
 
-    BpfDataplane* plane_ = nullptr;
+    BpfDataplane* plane_;
     std::map<std::string, Behind> shared_;
 };
 
@@ -105,7 +163,9 @@ Result<> bring_into_kernel(BpfObject& object, const Config& config)
     }
     std::optional<Error> problem;
     for (const std::string& name : config.interfaces) {
-        auto attached = attach(object, name, config.attach);
+        const auto link = attachable_link(name, object);
+        const auto attached =
+            link ? attach(object, name, config.attach) : Result<Attachment>(link.error());
         if (attached) {
             return Done{};
         }
@@ -205,8 +265,7 @@ Result<> run(const Options& options)
     }
     setup.fresh_maps =
         (*object)->origin() == Origin::loaded || (*object)->origin() == Origin::replaced;
-    RealInterfaces interfaces(**object);
-    interfaces.set_dataplane(plane->get());
+    RealInterfaces interfaces(**object, **plane);
     Controller controller(**plane, interfaces, std::move(setup));
     if (auto done = controller.start(); !done) {
         return done;

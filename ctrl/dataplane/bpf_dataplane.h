@@ -55,8 +55,10 @@ class BpfDataplane final : public Dataplane, public SocketTable
     uint32_t max_bans() const override { return BanStore::capacity(ban_tags_.size()); }
     uint32_t max_clients() const override { return max_entries("clients"); }
 
-    // Counters of this interface get a slot of their own.
-    Result<> register_device(uint32_t ifindex);
+    // Counters of this interface get a slot of their own, and its frames are read as
+    // they come there. To be told before the program runs on it. True where it is new.
+    Result<bool> register_device(uint32_t ifindex, bool has_ethernet = true);
+    void forget_device(uint32_t ifindex);
     int events_epoll_fd() const;
 
     // Replay only. The attached program itself, with all its side effects.
