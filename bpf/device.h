@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which counters a packet's device has. */
+/* What is known of the device that a packet came in by, and its counters. */
 #ifndef XDPCTL_BPF_DEVICE_H
 #define XDPCTL_BPF_DEVICE_H
 
@@ -27,6 +27,11 @@ static __always_inline __u32 device_slot(const struct xdp_md *ctx,
 
 	/* Most hosts have one interface to protect. */
 	return words->devices[1].ifindex == ifindex ? 1 : xdpctl_find_device(ifindex);
+}
+
+static __always_inline const struct xdpctl_device *device_of(const struct packet *pkt)
+{
+	return &pkt->control->devices[pkt->device & (XDPCTL_DEVICE_SLOTS - 1)];
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
+#include "device.h"
 #include "maps.h"
 
 #define VLAN_TAGS_MAX 2
@@ -280,33 +281,59 @@ static __always_inline enum xdpctl_reason parse_ipv6(struct xdp_md *ctx, struct 
 	return parse_transport(hdr, cur, &l4);
 }
 
-static __always_inline enum xdpctl_reason parse_frame(struct xdp_md *ctx, struct headers *hdr)
+/* Without a link header, which would name the protocol, the version tells it. */
+static __always_inline __be16 protocol_of_version(const struct cursor *cur)
+{
+	const __u8 *first = cur->pos;
+
+	if ((void *)(first + 1) > cur->data_end)
+		return 0;
+	if (*first >> 4 == 4)
+		return bpf_htons(ETH_P_IP);
+	return *first >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
+}
+
+/* Steps over the Ethernet header and VLAN tags: XDPCTL_NEXT, or a reason. */
+static __always_inline enum xdpctl_reason parse_ethernet(struct cursor *cur, __be16 *proto)
+{
+	struct ethhdr *eth = cur->data;
+	int i;
+
+	cur->pos = eth + 1;
+	if (cur->pos > cur->data_end)
+		return XDPCTL_FRAME_TRUNCATED;
+	*proto = eth->h_proto;
+#pragma unroll
+	for (i = 0; i < VLAN_TAGS_MAX; i++) {
+		struct vlan_tag *tag = cur->pos;
+
+		if (!is_vlan(*proto))
+			break;
+		cur->pos = tag + 1;
+		if (cur->pos > cur->data_end)
+			return XDPCTL_FRAME_TRUNCATED;
+		*proto = tag->encapsulated_proto;
+	}
+	return is_vlan(*proto) ? XDPCTL_VLAN_DEPTH : XDPCTL_NEXT;
+}
+
+static __always_inline enum xdpctl_reason parse_frame(struct xdp_md *ctx, struct headers *hdr,
+						      bool without_ethernet)
 {
 	struct cursor cur = {
 		.data = (void *)(long)ctx->data,
 		.data_end = (void *)(long)ctx->data_end,
+		.pos = (void *)(long)ctx->data,
 	};
-	struct ethhdr *eth = cur.data;
-	__be16 proto;
-	int i;
+	enum xdpctl_reason r = XDPCTL_NEXT;
+	__be16 proto = 0;
 
-	cur.pos = eth + 1;
-	if (cur.pos > cur.data_end)
-		return XDPCTL_FRAME_TRUNCATED;
-	proto = eth->h_proto;
-#pragma unroll
-	for (i = 0; i < VLAN_TAGS_MAX; i++) {
-		struct vlan_tag *tag = cur.pos;
-
-		if (!is_vlan(proto))
-			break;
-		cur.pos = tag + 1;
-		if (cur.pos > cur.data_end)
-			return XDPCTL_FRAME_TRUNCATED;
-		proto = tag->encapsulated_proto;
-	}
-	if (is_vlan(proto))
-		return XDPCTL_VLAN_DEPTH;
+	if (without_ethernet)
+		proto = protocol_of_version(&cur);
+	else
+		r = parse_ethernet(&cur, &proto);
+	if (r != XDPCTL_NEXT)
+		return r;
 	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(hdr, &cur);
 	if (proto == bpf_htons(ETH_P_IPV6))
@@ -316,7 +343,7 @@ static __always_inline enum xdpctl_reason parse_frame(struct xdp_md *ctx, struct
 
 static __always_inline enum xdpctl_reason stage_parse(struct packet *pkt)
 {
-	return parse_frame(pkt->ctx, &pkt->hdr);
+	return parse_frame(pkt->ctx, &pkt->hdr, device_of(pkt)->without_ethernet);
 }
 
 #endif

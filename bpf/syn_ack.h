@@ -199,7 +199,10 @@ __noinline int xdpctl_send_syn_ack(struct xdp_md *ctx, const struct headers *hdr
 		return XDP_DROP; /* the client will try again */
 	data = (void *)(long)ctx->data;
 	data_end = (void *)(long)ctx->data_end;
-	if (network > sizeof(struct ethhdr) + VLAN_TAGS_MAX * sizeof(struct vlan_tag))
+	/* Without an Ethernet header generic XDP cannot send (bpf_prog_run_generic_xdp takes
+	 * bytes 12 and 13 for an EtherType that changed), and no cookie is made. */
+	if (network < sizeof(struct ethhdr) ||
+	    network > sizeof(struct ethhdr) + VLAN_TAGS_MAX * sizeof(struct vlan_tag))
 		return XDP_DROP;
 	barrier_var(network);
 	if (data + sizeof(struct ethhdr) > data_end)

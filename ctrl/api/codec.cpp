@@ -145,10 +145,14 @@ json to_json(const Error& error)
 
 json to_json(const Attachment& attachment)
 {
-    return {{"name", attachment.interface},
-            {"ifindex", attachment.ifindex},
-            {"xdp", attachment.native ? "native" : "generic"},
-            {"shared", attachment.shared}};
+    json out = {{"name", attachment.interface},
+                {"ifindex", attachment.ifindex},
+                {"xdp", attachment.native ? "native" : "generic"},
+                {"shared", attachment.shared}};
+    if (!attachment.native_refusal.empty()) {
+        out["native_refusal"] = attachment.native_refusal;
+    }
+    return out;
 }
 
 namespace

@@ -276,13 +276,35 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
         return attachment.error();
     }
     attach_problems_.erase(interface);
-    note("interface",
-         fmt::format("{}: {} XDP, {}", interface, attachment->native ? "native" : "generic",
-                     attachment->shared ? "shared through libxdp's dispatcher"
-                                        : "alone (no dispatcher on this kernel)"));
+    std::string text =
+        fmt::format("{}: {} XDP, {}", interface, attachment->native ? "native" : "generic",
+                    attachment->shared ? "shared through libxdp's dispatcher"
+                                       : "alone (no dispatcher on this kernel)");
+    if (!attachment->native_refusal.empty()) {
+        text += fmt::format("; not native, because the kernel says: {}", attachment->native_refusal);
+    }
+    note("interface", std::move(text));
+    remember_refusal(*attachment, mode);
     refresh_attachments();
     follow_links();
     return Done{};
+}
+
+// For status, also after a restart, when the interface is found attached.
+void Controller::remember_refusal(const Attachment& attachment, AttachMode mode)
+{
+    std::map<std::string, std::string> refusals = hand_.native_refusals;
+    if (!attachment.native_refusal.empty()) {
+        refusals[attachment.interface] = attachment.native_refusal;
+    } else if (attachment.native || mode == AttachMode::generic) {
+        refusals.erase(attachment.interface);
+    }
+    if (refusals != hand_.native_refusals) {
+        hand_.native_refusals = std::move(refusals);
+        if (auto saved = state_file_.save(hand_); !saved) {
+            log::error("{}", saved.error().message);
+        }
+    }
 }
 
 const Attachment* Controller::attachment_of(const std::string& interface) const
@@ -296,8 +318,12 @@ const Attachment* Controller::attachment_of(const std::string& interface) const
 void Controller::refresh_attachments()
 {
     attachments_ = interfaces_.list();
-    for (const Attachment& attachment : attachments_) {
+    for (Attachment& attachment : attachments_) {
         device_names_[attachment.ifindex] = attachment.interface;
+        const auto refusal = hand_.native_refusals.find(attachment.interface);
+        if (!attachment.native && refusal != hand_.native_refusals.end()) {
+            attachment.native_refusal = refusal->second;
+        }
     }
 }
 
@@ -442,7 +468,9 @@ bool Controller::can_answer(const LinkFacts& link)
     const AnswerProof before = proof;
     uint64_t answered = 0;
     for (const DeviceSnapshot& device : snapshot_->devices) {
-        if (device.counters.ifindex == link.ifindex) {
+        // What the ports of a bond answer is counted under slot 0.
+        if (device.counters.ifindex == link.ifindex ||
+            (!link.ports.empty() && device.counters.ifindex == 0)) {
             for (const auto& family : device.counters.cells) {
                 answered += family[XDPCTL_EFFECTIVE][XDPCTL_SYN_ANSWERED].packets;
             }
@@ -459,7 +487,9 @@ bool Controller::can_answer(const LinkFacts& link)
     }
     proof.known = true;
     std::string why;
-    if (link.loses_vlan_tags()) {
+    if (!link.no_answers.empty()) {
+        why = link.no_answers;
+    } else if (link.loses_vlan_tags()) {
         why = fmt::format("receive VLAN offload strips the tag that an answer needs; `ethtool -K "
                           "{} rxvlan off`",
                           link.name);

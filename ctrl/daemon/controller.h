@@ -162,6 +162,7 @@ class Controller final : public Control
                                                std::optional<T> value, const std::string& what);
     void refresh_host();
     void follow_services();
+    void remember_refusal(const Attachment& attachment, AttachMode mode);
     void follow_links();
     void follow_routes();
     bool sockets_unseen(const Config& config) const;

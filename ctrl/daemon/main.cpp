@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <net/if.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -21,6 +23,8 @@
 #include "dataplane/bpf_dataplane.h"
 #include "dataplane/panic.h"
 #include "exporter/exporter.h"
+#include "host/netlink.h"
+#include "host/network.h"
 #include "host/sysctl.h"
 
 namespace xdpctl
@@ -28,35 +32,88 @@ namespace xdpctl
 namespace
 {
 
+Result<LinkFacts> read_link(const std::string& name)
+{
+    const auto links = links_here();
+    if (!links) {
+        return links.error().in("interfaces");
+    }
+    const uint32_t ifindex = if_nametoindex(name.c_str()); // knows alternative names too
+    const auto found =
+        std::find_if(links->begin(), links->end(),
+                     [ifindex](const LinkInfo& link) { return link.ifindex == ifindex; });
+    return found == links->end() ? Result<LinkFacts>(no_interface(name))
+                                 : facts_of_link(*found, *links);
+}
+
+// The program, of this build or an earlier one, that runs on the interface; -1: none.
+int program_of_ours_on(uint32_t ifindex, const BpfObject& object)
+{
+    for (const int program : {object.program(), object.previous_program()}) {
+        for (const Attachment& attachment : attachments(program_id_of(program))) {
+            if (attachment.ifindex == ifindex) {
+                return program;
+            }
+        }
+    }
+    return -1;
+}
+
+// An interface on which the data path can filter. One that is not fit for it, but was
+// attached before it became so, goes on being filtered where that does no harm.
+Result<LinkFacts> attachable_link(const std::string& name, const BpfObject& object)
+{
+    auto link = read_link(name);
+    if (!link || link->refusal.empty()) {
+        return link;
+    }
+    const int program = program_of_ours_on(link->ifindex, object);
+    if (program >= 0 && link->has_ethernet) {
+        log::warning("{}", link->refusal);
+        return link;
+    }
+    if (program >= 0) {
+        if (auto done = xdpctl::detach(program, link->name); !done) {
+            log::error("{}", done.error().message);
+        }
+    }
+    return failure(ErrorKind::refused, "{}", link->refusal);
+}
+
 class RealInterfaces final : public Interfaces
 {
   public:
-    RealInterfaces(BpfObject& object, std::string pin_directory)
-        : object_(object), pin_directory_(std::move(pin_directory))
+    RealInterfaces(BpfObject& object, BpfDataplane& plane, std::string pin_directory)
+        : object_(object), plane_(&plane), pin_directory_(std::move(pin_directory))
     {
     }
-    void set_dataplane(BpfDataplane* plane) { plane_ = plane; }
     std::vector<std::string> freed_by_panic() override
     {
         return xdpctl::freed_by_panic(pin_directory_);
     }
     void forget_freed() override { xdpctl::forget_freed(pin_directory_); }
 
+    // The data path must know how the frames begin before it meets the first.
     Result<Attachment> attach(const std::string& name, AttachMode mode) override
     {
+        const auto link = attachable_link(name, object_);
+        if (!link) {
+            return link.error();
+        }
+        std::set<uint32_t> attached;
+        for (const Attachment& other : list()) {
+            attached.insert(other.ifindex);
+        }
+        auto is_new = plane_->register_device(link->ifindex, link->has_ethernet, attached);
+        if (!is_new) {
+            return is_new.error().in(name);
+        }
         auto attachment = xdpctl::attach(object_, name, mode);
         if (!attachment) {
+            if (*is_new) {
+                plane_->forget_device(link->ifindex);
+            }
             return attachment;
-        }
-        if (plane_ != nullptr) {
-            std::set<uint32_t> attached;
-            for (const Attachment& other : list()) {
-                attached.insert(other.ifindex);
-            }
-            if (auto done = plane_->register_device(attachment->ifindex, attached); !done) {
-                (void)detach(name); // all of it or nothing
-                return done.error().in(name);
-            }
         }
         if (attachment->shared) {
             shared_[name] = {*attachment, program_on(attachment->ifindex)};
@@ -92,7 +149,7 @@ class RealInterfaces final : public Interfaces
         uint32_t dispatcher; // program id
     };
 
-    BpfDataplane* plane_ = nullptr;
+    BpfDataplane* plane_;
     std::map<std::string, Behind> shared_;
 };
 
@@ -127,7 +184,9 @@ Result<> bring_into_kernel(BpfObject& object, const Config& config, bool panic)
     }
     std::optional<Error> problem;
     for (const std::string& name : config.interfaces) {
-        auto attached = attach(object, name, config.attach);
+        const auto link = attachable_link(name, object);
+        const auto attached =
+            link ? attach(object, name, config.attach) : Result<Attachment>(link.error());
         if (attached) {
             return Done{};
         }
@@ -270,8 +329,7 @@ Result<> run(const Options& options)
     }
     setup.fresh_maps =
         (*object)->origin() == Origin::loaded || (*object)->origin() == Origin::replaced;
-    RealInterfaces interfaces(**object, config->pin_directory);
-    interfaces.set_dataplane(plane->get());
+    RealInterfaces interfaces(**object, **plane, config->pin_directory);
     Controller controller(**plane, interfaces, std::move(setup));
     if (auto done = controller.start(); !done) {
         return done;

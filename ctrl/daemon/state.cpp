@@ -115,6 +115,21 @@ Result<> decode_peaks(const json& in, HandState& state)
     return Done{};
 }
 
+Result<> decode_native_refusals(const json& in, HandState& state)
+{
+    const json refusals = in.value("native_refusals", json::object());
+    if (!refusals.is_object()) {
+        return failure("native_refusals must be an object");
+    }
+    for (const auto& [name, words] : refusals.items()) {
+        if (!words.is_string()) {
+            return failure("native_refusals: {} must have a text", name);
+        }
+        state.native_refusals[name] = words.get<std::string>();
+    }
+    return Done{};
+}
+
 Result<> decode_lists(const json& in, HandState& state)
 {
     const json lists = in.value("lists", json::object());
@@ -256,6 +271,7 @@ std::string encode_state(const HandState& state, const std::string& boot)
         out["sysctls"][name] = {{"before", changed.before}, {"ours", changed.ours}};
     }
     out["lists"] = state.lists;
+    out["native_refusals"] = state.native_refusals;
     for (size_t c = 0; c < state.peaks.size(); c++) {
         out["peaks"][std::string(limit_class_name(c))] = {
             {"packets_per_second", state.peaks[c].packets_per_second},
@@ -309,6 +325,9 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         return done.error();
     }
     if (auto done = decode_peaks(in, state); !done) {
+        return done.error();
+    }
+    if (auto done = decode_native_refusals(in, state); !done) {
         return done.error();
     }
     if (auto done = decode_lists(in, state); !done) {

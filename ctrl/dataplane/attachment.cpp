@@ -12,11 +12,13 @@
 #include <xdp/libxdp.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <sstream>
 
 #include "base/log.h"
+#include "dataplane/kernel_words.h"
 
 namespace xdpctl
 {
@@ -82,10 +84,10 @@ std::optional<Attachment> find(const std::string& interface, uint32_t ifindex, u
         return std::nullopt;
     }
     if (attached.id == program_id) {
-        return Attachment{interface, ifindex, attached.native, false};
+        return Attachment{interface, ifindex, attached.native, false, ""};
     }
     if (behind_dispatcher(dispatcher_on(ifindex), program_id) != nullptr) {
-        return Attachment{interface, ifindex, attached.native, true};
+        return Attachment{interface, ifindex, attached.native, true, ""};
     }
     return std::nullopt;
 }
@@ -94,7 +96,7 @@ Result<uint32_t> index_of(const std::string& interface)
 {
     const uint32_t ifindex = if_nametoindex(interface.c_str());
     if (ifindex == 0) {
-        return failure(ErrorKind::not_found, "no interface named {} (see `ip link`)", interface);
+        return no_interface(interface);
     }
     return ifindex;
 }
@@ -151,8 +153,41 @@ bool is_loaded_alone(const BpfObject& object)
            info.type == BPF_PROG_TYPE_XDP;
 }
 
-Result<> attach_new(BpfObject& object, const std::string& interface, uint32_t ifindex,
-                    AttachMode mode)
+// Drivers return EBUSY for other reasons too, and the kernel EEXIST where a device above
+// has a program.
+bool is_occupied(int code, uint32_t ifindex)
+{
+    return (code == -EBUSY || code == -EEXIST) && query(ifindex).id != 0;
+}
+
+// An attempt to attach, and how it failed.
+struct Attempt {
+    int code = 0; // errno, negative
+    std::string words;
+
+    // What was said, or else what the code means.
+    std::string reason() const { return !words.empty() ? words : std::strerror(-code); }
+};
+
+Error attach_failure(const std::string& interface, uint32_t ifindex, const Attempt& last,
+                     const std::string& native_refusal)
+{
+    if (is_occupied(last.code, ifindex)) {
+        return occupied(interface, ifindex);
+    }
+    Error error = system_failure(last.code, fmt::format("attaching to {}", interface));
+    if (!last.words.empty()) {
+        error.message += fmt::format(" (the kernel says: {})", last.words);
+    }
+    if (!native_refusal.empty() && native_refusal != last.words) {
+        error.message += fmt::format(" (and of native XDP: {})", native_refusal);
+    }
+    return error;
+}
+
+// Returns what was said of native XDP, where generic XDP took its place.
+Result<std::string> attach_new(BpfObject& object, const std::string& interface, uint32_t ifindex,
+                               AttachMode mode)
 {
     xdp_program* program = nullptr;
     if (!is_loaded_alone(object)) {
@@ -167,25 +202,27 @@ Result<> attach_new(BpfObject& object, const std::string& interface, uint32_t if
         }
     }
     const auto try_to = [&](bool native) {
-        return program != nullptr ? attach_with_libxdp(program, ifindex, native)
-                                  : attach_alone(object.program(), ifindex, native);
+        const KernelWords words;
+        const int code = program != nullptr ? attach_with_libxdp(program, ifindex, native)
+                                            : attach_alone(object.program(), ifindex, native);
+        return Attempt{code, words.text()};
     };
-    int code = -EOPNOTSUPP;
+    Attempt last;
+    std::string native_refusal;
     if (mode != AttachMode::generic) {
-        code = try_to(true);
+        last = try_to(true);
     }
-    const bool busy = code == -EBUSY || code == -EEXIST;
-    if (code != 0 && !busy && mode != AttachMode::native) {
-        log::debug("{}: native attach: {}", interface, code);
-        code = try_to(false);
+    const bool fall_back = last.code != 0 && mode == AttachMode::automatic &&
+                           !is_occupied(last.code, ifindex);
+    if (mode == AttachMode::generic || fall_back) {
+        native_refusal = last.code != 0 ? last.reason() : "";
+        last = try_to(false);
     }
-    if (code == -EBUSY || code == -EEXIST) {
-        return occupied(interface, ifindex);
+    if (last.code != 0) {
+        return attach_failure(interface, ifindex, last, native_refusal);
     }
-    if (code != 0) {
-        return system_failure(code, fmt::format("attaching to {}", interface));
-    }
-    return object.finish();
+    auto done = object.finish();
+    return done ? Result<std::string>(native_refusal) : done.error();
 }
 
 std::string find_cgroup2()
@@ -205,6 +242,11 @@ std::string find_cgroup2()
 }
 
 } // namespace
+
+Error no_interface(const std::string& name)
+{
+    return failure(ErrorKind::not_found, "no interface named {} (see `ip link`)", name);
+}
 
 uint32_t program_on(uint32_t ifindex)
 {
@@ -228,6 +270,7 @@ Result<Attachment> attach(BpfObject& object, const std::string& interface, Attac
     if (auto present = find(interface, *ifindex, object.program_id())) {
         return *present;
     }
+    std::string native_refusal;
     const auto previous = find(interface, *ifindex, object.previous_program_id());
     if (previous && !previous->shared) {
         if (auto done = object.load(); !done) {
@@ -240,9 +283,11 @@ Result<Attachment> attach(BpfObject& object, const std::string& interface, Attac
         if (!previous && query(*ifindex).id != 0 && !dispatcher_on(*ifindex)) {
             return occupied(interface, *ifindex);
         }
-        if (auto done = attach_new(object, interface, *ifindex, mode); !done) {
+        auto done = attach_new(object, interface, *ifindex, mode);
+        if (!done) {
             return done.error();
         }
+        native_refusal = *done;
         if (previous) {
             // The dispatcher now runs both: counted twice for a moment, open never.
             auto gone = detach(object.previous_program(), interface);
@@ -252,6 +297,7 @@ Result<Attachment> attach(BpfObject& object, const std::string& interface, Attac
         }
     }
     if (auto attached = find(interface, *ifindex, object.program_id())) {
+        attached->native_refusal = native_refusal;
         return *attached;
     }
     return failure("{}: the kernel took the program but does not show it", interface);

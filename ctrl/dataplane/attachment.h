@@ -18,7 +18,12 @@ struct Attachment {
     uint32_t ifindex = 0;
     bool native = false; // else generic: after the kernel made an skb
     bool shared = false; // one of several programs behind libxdp's dispatcher
+    // Of one that was attached just now: what the kernel said of native XDP, where
+    // that was tried and generic XDP came of it.
+    std::string native_refusal;
 };
+
+Error no_interface(const std::string& name);
 
 // Attaches with libxdp; where the kernel refuses its dispatcher, alone. An
 // interface that already runs this program is left as it is; one that runs the

@@ -529,15 +529,17 @@ int BpfDataplane::events_epoll_fd() const
     return ring_buffer__epoll_fd(ring_);
 }
 
-Result<> BpfDataplane::register_device(uint32_t ifindex, const std::set<uint32_t>& attached)
+Result<bool> BpfDataplane::register_device(uint32_t ifindex, bool has_ethernet,
+                                           const std::set<uint32_t>& attached)
 {
     const auto devices = std::span(control_->devices).subspan(1); // 0: unregistered ones
     const auto find = [devices](auto matches) {
         return std::find_if(devices.begin(), devices.end(), matches);
     };
     const auto same = [ifindex](const xdpctl_device& d) { return d.ifindex == ifindex; };
-    if (find(same) != devices.end()) {
-        return Done{};
+    if (const auto known = find(same); known != devices.end()) {
+        known->without_ethernet = has_ethernet ? 0 : 1;
+        return false;
     }
     auto slot = find([](const xdpctl_device& d) { return d.ifindex == 0; });
     if (slot == devices.end()) {
@@ -550,9 +552,19 @@ Result<> BpfDataplane::register_device(uint32_t ifindex, const std::set<uint32_t
         return failure("there is room for {} interfaces", devices.size());
     }
     slot->mss[0] = slot->mss[1] = 0; // no answers until it is told
+    slot->without_ethernet = has_ethernet ? 0 : 1;
     __atomic_store_n(&slot->ifindex, ifindex, __ATOMIC_SEQ_CST);
     answer_routes_.reset(); // they name slots
-    return Done{};
+    return true;
+}
+
+void BpfDataplane::forget_device(uint32_t ifindex)
+{
+    for (xdpctl_device& device : std::span(control_->devices).subspan(1)) {
+        if (device.ifindex == ifindex) {
+            __atomic_store_n(&device.ifindex, 0, __ATOMIC_SEQ_CST);
+        }
+    }
 }
 
 void BpfDataplane::set_answer_mss(uint32_t ifindex, uint16_t ipv4, uint16_t ipv6)

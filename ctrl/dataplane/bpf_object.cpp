@@ -27,6 +27,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "dataplane/ban_store.h"
+#include "dataplane/kernel_words.h"
 #include "dataplane/layout.h"
 
 // bpftool writes the word of C, which clang++ does not know.
@@ -62,7 +63,8 @@ int print_libbpf(enum libbpf_print_level, const char* format, va_list args)
     std::string line(static_cast<size_t>(std::max(length, 0)) + 1, '\0');
     vsnprintf(line.data(), line.size(), format, args);
     line.erase(line.find_last_not_of(std::string_view("\n\0", 2)) + 1);
-    // What matters comes back to us as an error; this is for the curious.
+    KernelWords::hear(line);
+    // What else matters comes back to us as an error; this is for the curious.
     log::write(log::Level::debug, line);
     return length;
 }

@@ -159,7 +159,11 @@ Finding check_mode(const HostReport& report, const LinkFacts& link, const Config
                           : report.daemon_problem ? "systemctl start xdpctld"
                                                   : fmt::format("xdpctl attach {}", link.name);
     }
-    if (finding.found == "generic") {
+    if (!link.refusal.empty()) {
+        finding.health = Health::bad;
+        finding.why = link.refusal;
+        finding.command = "editor /etc/xdpctl/xdpctl.toml # interfaces = [...]";
+    } else if (finding.found == "generic" && link.has_ethernet) { // else there is no other
         finding.health = Health::warning;
         finding.why = "generic XDP runs after the kernel made a buffer for each packet: several "
                       "times slower than in the driver";
@@ -198,6 +202,16 @@ Finding check_vlan(const LinkFacts& link)
     return finding;
 }
 
+Finding check_answers(const LinkFacts& link)
+{
+    Finding finding = good(link.name + ": cookies", link.no_answers.empty() ? "possible" : "none");
+    if (!link.no_answers.empty()) {
+        finding.health = Health::warning;
+        finding.why = link.no_answers + ": while a guard is active, SYNs are limited instead";
+    }
+    return finding;
+}
+
 Finding check_lro(const LinkFacts& link)
 {
     Finding finding = good(link.name + ": LRO", link.merges_packets ? "on" : "off");
@@ -229,7 +243,7 @@ bool is_looked_at(const LinkFacts& link, const Config& config)
         return std::find(config.interfaces.begin(), config.interfaces.end(), link.name) !=
                config.interfaces.end();
     }
-    return link.name != "lo";
+    return link.name != "lo" && link.refusal.empty();
 }
 
 void check_links(const HostReport& report, const Config& config, std::vector<Finding>& findings)
@@ -238,7 +252,7 @@ void check_links(const HostReport& report, const Config& config, std::vector<Fin
         if (is_looked_at(link, config)) {
             for (const Finding& finding :
                  {check_mode(report, link, config), check_queues(report, link), check_vlan(link),
-                  check_lro(link), check_mtu(link)}) {
+                  check_answers(link), check_lro(link), check_mtu(link)}) {
                 findings.push_back(finding);
             }
         }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if_link.h>
+#include <linux/if_tunnel.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
@@ -296,6 +297,24 @@ void visit_nested(const rtattr& attribute, const std::function<void(const rtattr
                        static_cast<int>(RTA_PAYLOAD(&attribute)), visit);
 }
 
+// What a driver says of its own: the numbers of the attributes depend on the kind.
+void read_link_kind(const rtattr& attribute, LinkInfo& link)
+{
+    const uint16_t type = attribute.rta_type & NLA_TYPE_MASK;
+    const auto* bytes = static_cast<const uint8_t*>(RTA_DATA(&attribute));
+    if (link.kind == "gre" || link.kind == "ip6gre") {
+        const bool is_set = std::any_of(bytes, bytes + RTA_PAYLOAD(&attribute),
+                                        [](uint8_t byte) { return byte != 0; });
+        const bool multicast = link.kind == "gre" ? bytes[0] >> 4 == 0xe : bytes[0] == 0xff;
+        link.has_one_peer |= type == IFLA_GRE_COLLECT_METADATA ||
+                             (type == IFLA_GRE_REMOTE && is_set && !multicast);
+    } else if (link.kind == "ipvlan" && type == IFLA_IPVLAN_MODE) {
+        uint16_t mode = 0;
+        std::memcpy(&mode, bytes, std::min(sizeof(mode), RTA_PAYLOAD(&attribute)));
+        link.is_ipvlan_l3s = mode == IPVLAN_MODE_L3S;
+    }
+}
+
 void read_link_attribute(const rtattr& attribute, LinkInfo& link)
 {
     switch (attribute.rta_type) {
@@ -318,6 +337,8 @@ void read_link_attribute(const rtattr& attribute, LinkInfo& link)
         visit_nested(attribute, [&link](const rtattr& nested) {
             if (nested.rta_type == IFLA_INFO_KIND) {
                 link.kind = static_cast<const char*>(RTA_DATA(&nested));
+            } else if (nested.rta_type == IFLA_INFO_DATA) { // follows the kind
+                visit_nested(nested, [&link](const rtattr& a) { read_link_kind(a, link); });
             }
         });
         break;
@@ -431,6 +452,7 @@ void read_link(const nlmsghdr& message, std::vector<LinkInfo>& found)
     }
     LinkInfo& link = found.emplace_back();
     link.ifindex = static_cast<uint32_t>(info->ifi_index);
+    link.type = info->ifi_type;
     for_each_attribute(IFLA_RTA(info), static_cast<int>(IFLA_PAYLOAD(&message)),
                        [&link](const rtattr& a) { read_link_attribute(a, link); });
 }

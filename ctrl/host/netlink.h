@@ -42,11 +42,14 @@ struct SocketInfo {
 struct LinkInfo {
     uint32_t ifindex = 0;
     std::string name;
-    std::string kind; // "vlan", "veth", ...; empty for hardware
+    std::string kind;  // "vlan", "veth", ...; empty for hardware
+    uint16_t type = 0; // ARPHRD_ETHER, ...
     uint32_t mtu = 0;
     uint32_t link = 0;             // ifindex of what it is stacked on, or 0
     uint32_t master = 0;           // ifindex of the bridge or bond it is part of, or 0
     bool in_this_namespace = true; // so is `link`
+    bool has_one_peer = false;     // of a GRE tunnel: one remote address, or one per packet
+    bool is_ipvlan_l3s = false;
 };
 
 struct RouteMetrics {

@@ -15,6 +15,7 @@
 #include <xdpctl/abi/policy.h>
 
 #include "base/fd.h"
+#include "host/link_kind.h"
 #include "host/netlink.h"
 #include "host/sysctl.h"
 
@@ -60,7 +61,8 @@ void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
     for (bool grew = true; grew;) {
         grew = false;
         for (const LinkInfo& other : all) {
-            const bool stacked = other.in_this_namespace && stack.contains(other.link);
+            const bool stacked = passes_frames_up(other) && other.in_this_namespace &&
+                                 stack.contains(other.link);
             const bool over = std::any_of(all.begin(), all.end(), [&](const LinkInfo& part) {
                 return part.master == other.ifindex && stack.contains(part.ifindex);
             });
@@ -152,10 +154,17 @@ uint64_t answer_errors(const std::string& name)
 
 void read_driver_facts(LinkFacts& link)
 {
-    ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
-    if (ask_ethtool(link.name, flags)) {
-        link.strips_vlan_tags = (flags.data & ETH_FLAG_RXVLAN) != 0;
-        link.merges_packets = (flags.data & ETH_FLAG_LRO) != 0;
+    std::vector<std::string> receivers = link.ports;
+    receivers.push_back(link.name);
+    link.strips_vlan_tags = link.merges_packets = false;
+    link.answer_errors = 0;
+    for (const std::string& name : receivers) {
+        ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
+        if (ask_ethtool(name, flags)) {
+            link.strips_vlan_tags |= (flags.data & ETH_FLAG_RXVLAN) != 0;
+            link.merges_packets |= (flags.data & ETH_FLAG_LRO) != 0;
+        }
+        link.answer_errors += answer_errors(name);
     }
     ethtool_channels channels{};
     channels.cmd = ETHTOOL_GCHANNELS;
@@ -164,7 +173,21 @@ void read_driver_facts(LinkFacts& link)
         link.receive_queues_most = channels.max_rx + channels.max_combined;
         link.queues_are_combined = channels.max_combined > 0;
     }
-    link.answer_errors = answer_errors(link.name);
+}
+
+LinkFacts facts_of_link(const LinkInfo& info, const std::vector<LinkInfo>& all)
+{
+    LinkFacts link;
+    link.ifindex = info.ifindex;
+    link.name = info.name;
+    link.mtu = info.mtu;
+    LinkSuitability suitability = suitability_of(info, all);
+    link.has_ethernet = suitability.has_ethernet;
+    link.refusal = std::move(suitability.refusal);
+    link.no_answers = std::move(suitability.no_answers);
+    link.ports = ports_of(info, all);
+    follow_stack(all, link);
+    return link;
 }
 
 Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes)
@@ -175,11 +198,7 @@ Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes)
         return links.error().in("interfaces");
     }
     for (const LinkInfo& info : *links) {
-        LinkFacts& link = facts.links.emplace_back();
-        link.ifindex = info.ifindex;
-        link.name = info.name;
-        link.mtu = info.mtu;
-        follow_stack(*links, link);
+        LinkFacts& link = facts.links.emplace_back(facts_of_link(info, *links));
         link.ipv6_mtu =
             std::min(link.mtu, static_cast<uint32_t>(number(
                                    "net.ipv6.conf." + sysctl_word(info.name) + ".mtu", link.mtu)));

@@ -20,6 +20,10 @@ struct LinkFacts {
     uint32_t ipv6_mtu = 0;    // as router advertisements may have lowered it
     uint32_t advmss_ipv4 = 0; // bytes, what its routes let a SYN-ACK advertise
     uint32_t advmss_ipv6 = 0;
+    bool has_ethernet = true;         // else its frames begin with the IP header
+    std::string refusal;              // why nothing can be filtered on it; else empty
+    std::string no_answers;           // why no XDP_TX leaves it, whatever the driver; else empty
+    std::vector<std::string> ports;   // of a bond or team: its driver is theirs
     bool is_stacked = false;          // interfaces are stacked on it, or it is part of one
     bool has_vlans = false;           // of those, VLAN interfaces
     bool has_ports = false;           // it is a bond or team, whose ports run the program
@@ -47,6 +51,10 @@ struct NetworkFacts {
 };
 
 Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes);
+
+// What links_here() says of one of its links. Pure; the MTU is that of the stack.
+struct LinkInfo;
+LinkFacts facts_of_link(const LinkInfo& info, const std::vector<LinkInfo>& all);
 
 // What only the driver knows: from strips_vlan_tags on. Dear with many links, so it is
 // asked where it matters. What cannot be read is left as it is.

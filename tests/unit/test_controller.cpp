@@ -870,6 +870,15 @@ TEST_CASE("a new listener gets its guard, and the guard its sysctls while it ans
         REQUIRE(house.controller->set_guard(443, std::nullopt));
         CHECK(house.plane.policy.policy.services[slot].guard == XDPCTL_GUARD_AUTO);
     }
+    SECTION("a link without an Ethernet header forbids answers, and says so")
+    {
+        house.host.network.links[0].no_answers = "its packets have no Ethernet header";
+        house.plane.now += 2 * ns_per_s;
+        house.controller->tick();
+        CHECK(house.plane.mss.at(1) == std::pair<uint16_t, uint16_t>{0, 0});
+        CHECK_THAT(house.controller->events(0).back().text,
+                   Catch::Contains("NO COOKIES") && Catch::Contains("no Ethernet header"));
+    }
     SECTION("a tag that is stripped forbids answers")
     {
         house.host.network.links[0].has_vlans = true;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The data path on the kernel of Debian 12, in QEMU without KVM: its verifier takes
-# it, nf_conntrack is a module there, and a handshake by cookie succeeds. The
-# kernel's package is fetched once and kept below the build directory.
+# it, nf_conntrack is a module there, a handshake by cookie succeeds, and interfaces of
+# all kinds are attached or refused (links.sh). The packages of the kernel and of the
+# peers are fetched once and kept below the build directory.
 set -euo pipefail
 BUILD=${BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 cache=$BUILD/vm
@@ -9,7 +10,7 @@ skip() {
     echo "SKIPPED: $*" >&2
     exit 77
 }
-for tool in curl qemu-system-x86_64 busybox cpio dpkg apt-get ip timeout; do
+for tool in curl strip qemu-system-x86_64 busybox cpio dpkg apt-get ip timeout; do
     command -v $tool > /dev/null || skip "needs $tool"
 done
 mkdir -p "$cache"
@@ -18,12 +19,14 @@ mkdir -p "$cache"
 package=$(apt-cache depends linux-image-amd64 2> /dev/null |
     sed -n 's/.*Depends: \(linux-image-6\.1[^ ]*amd64\)$/\1/p' | head -n 1)
 [ -n "$package" ] || skip "no Debian 6.1 kernel in the package lists (apt-get update)"
-if [ ! -e "$cache/$package/boot" ]; then
-    (cd "$cache" && apt-get download -qq "$package" 2> /dev/null) || skip "cannot fetch $package"
-    mkdir -p "$cache/$package"
-    dpkg -x "$cache/$package"_*.deb "$cache/$package"
-    rm -f "$cache/$package"_*.deb
-fi
+fetch_package() { # NAME FILE: unpacked below the cache, of which it has FILE
+    [ -e "$cache/$1/$2" ] && return
+    (cd "$cache" && apt-get download -qq "$1" 2> /dev/null) || return 1
+    mkdir -p "$cache/$1"
+    dpkg -x "$cache/$1"_*.deb "$cache/$1"
+    rm -f "$cache/$1"_*.deb
+}
+fetch_package "$package" boot || skip "cannot fetch $package"
 kernel=$(echo "$cache/$package"/boot/vmlinuz-*)
 modules=$(echo "$cache/$package"/lib/modules/*)
 
@@ -33,8 +36,13 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,run,modules,www,usr/lib/x86_64-linux-gnu/bpf}
 cp "$(command -v busybox)" "$root/bin/busybox"
 programs=("$BUILD/bin/xdpctl" "$BUILD/bin/xdpctld" "$(command -v ip)" "$(command -v curl)")
+# Peers that make WireGuard, PPP and tun interfaces; without them the guest skips these.
+fetch_package wireguard-tools usr/bin/wg && programs+=("$cache/wireguard-tools/usr/bin/wg")
+fetch_package ppp usr/sbin/pppd && programs+=("$cache/ppp/usr/sbin/pppd")
+command -v socat > /dev/null && programs+=("$(command -v socat)")
 for program in "${programs[@]}"; do
-    cp "$program" "$root/bin/$(basename "$program").real"
+    # Without what debuggers need: the guest unpacks all of it.
+    strip --strip-debug -o "$root/bin/$(basename "$program").real" "$program"
     ldd "$program" | grep -o '/[^ ]*' | sort -u | while read -r library; do
         mkdir -p "$root$(dirname "$library")"
         cp -Ln "$library" "$root$library"
@@ -42,16 +50,33 @@ for program in "${programs[@]}"; do
 done
 cp /usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o "$root/usr/lib/x86_64-linux-gnu/bpf/" 2> /dev/null || true
 # In the order of what each depends on.
-for module in crc32c_generic libcrc32c nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack veth inet_diag \
-    tcp_diag udp_diag; do
-    find "$modules" -name "$module.ko" -exec cp {} "$root/modules/" \;
-    echo "$module" >> "$root/modules/order"
+declare -A files placed
+while read -r file; do
+    name=${file##*/} name=${name%.ko}
+    files[${name//-/_}]=$file
+done < <(find "$modules" -name '*.ko')
+place_module() { # NAME
+    local name=${1//-/_} needed
+    [ -n "${files[$name]:-}" ] && [ -z "${placed[$name]:-}" ] || return 0
+    placed[$name]=yes
+    for needed in $(grep -aoz '^depends=.*' "${files[$name]}" | tr -d '\0' | cut -d= -f2 | tr , ' '); do
+        place_module "$needed"
+    done
+    cp "${files[$name]}" "$root/modules/$name.ko"
+    echo "$name" >> "$root/modules/order"
+}
+for module in crc32c_generic nf_conntrack veth tcp_diag udp_diag tun wireguard ppp_async 8021q \
+    bonding bridge vrf macvlan ipvlan dummy ip_gre ip6_gre ipip ip6_tunnel sit xfrm_interface; do
+    place_module $module
 done
+cp "$(dirname "$0")/links.sh" "$root/"
 echo "It works" > "$root/www/index.html"
 cat > "$root/tmp/xdpctl.toml" << END
 mode = "enforce"
 interfaces = ["v0"]
 attach = "generic"
+[lists]
+block = ["198.51.100.66", "2001:db8:5::66"]
 [guard]
 on = [80]
 [paths]
@@ -68,6 +93,8 @@ export PATH=/bin LD_LIBRARY_PATH=/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
+mkdir -p /dev/pts /dev/net /var/run
+mount -t devpts none /dev/pts
 mount -t bpf none /sys/fs/bpf
 mount -t cgroup2 none /sys/fs/cgroup
 while read -r module; do
@@ -111,6 +138,8 @@ xdpctl guard
 by_cookie || end "FAILED: not by cookie"
 xdpctl stats
 grep -q 'adopt\|loaded' /tmp/log || end "FAILED: $(cat /tmp/log)"
+. /links.sh
+test_links || end "FAILED"
 # Panic and its end without the daemon, behind libxdp's dispatcher.
 kill -9 $daemon
 runs() { ip link show v0 | grep -q prog/xdp; }
@@ -127,8 +156,8 @@ chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc --quiet) | gzip -1 > "$cache/initrd.gz"
 
 # --- the run
-timeout 280 qemu-system-x86_64 -machine accel=tcg -cpu max -m 1024 -smp 2 -nographic -no-reboot \
+timeout 400 qemu-system-x86_64 -machine "${QEMU_MACHINE:-accel=tcg}" -cpu "${QEMU_CPU:-max}" -m 1024 -smp 2 -nographic -no-reboot \
     -nic none -kernel "$kernel" -initrd "$cache/initrd.gz" \
-    -append "console=ttyS0 panic=-1 quiet" < /dev/null > "$cache/console" 2>&1 || true
+    -append "console=ttyS0 panic=-1 quiet no_timer_check" < /dev/null > "$cache/console" 2>&1 || true
 tr -d '\r' < "$cache/console" | sed -n '/^VM: kernel/,$p'
 grep -q "^VM: PASSED" "$cache/console"

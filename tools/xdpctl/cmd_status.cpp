@@ -29,9 +29,11 @@ std::string interfaces_line(const json& status)
 {
     std::string text;
     for (const json& interface : status["interfaces"]) {
+        const std::string refusal = interface.value("native_refusal", "");
         text += fmt::format(
-            "{}{} ({} XDP{})", text.empty() ? "" : ", ", interface["name"].get<std::string>(),
-            interface["xdp"].get<std::string>(), interface["shared"].get<bool>() ? ", shared" : "");
+            "{}{} ({} XDP{}{})", text.empty() ? "" : ", ", interface["name"].get<std::string>(),
+            interface["xdp"].get<std::string>(), interface["shared"].get<bool>() ? ", shared" : "",
+            refusal.empty() ? "" : ", because the kernel says: " + refusal);
     }
     for (const json& name : status["missing_interfaces"]) {
         text += (text.empty() ? "" : ", ") +

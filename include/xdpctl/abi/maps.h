@@ -17,10 +17,12 @@
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
-/* What the data path must know of an interface to answer on it. */
+/* What the data path must know of an interface to read its frames and to answer on it.
+ * Slot 0 stands for the ports of bonds, which have Ethernet headers. */
 struct xdpctl_device {
 	__u32 ifindex;
-	__u16 mss[2]; /* by family: advmss of its routes, bytes; 0: no answers here */
+	__u16 mss[2];		/* by family: advmss of its routes, bytes; 0: no answers here */
+	__u32 without_ethernet; /* 1: its frames begin with the IP header */
 };
 
 /* The few words that are changed in place, each by one atomic store. */
