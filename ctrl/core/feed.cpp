@@ -348,8 +348,7 @@ class FeedReader
             return read_row(line);
         }
         if (line.find_first_of(" \t,;#") == std::string_view::npos) { // as most lines are
-            const auto range = parse_range(line);
-            if (range || feed_.entries > 0) {
+            if (const auto range = parse_range(line)) {
                 return take(range);
             }
         }

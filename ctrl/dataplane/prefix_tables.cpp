@@ -28,6 +28,7 @@ constexpr size_t own_leaves_most = (XDPCTL_LEAVES - XDPCTL_LIST_SLOTS) / 2 - com
 template <typename... Calls> struct Overloaded : Calls... {
     using Calls::operator()...;
 };
+template <typename... Calls> Overloaded(Calls...) -> Overloaded<Calls...>; // clang before 17
 
 template <typename Bits> constexpr bool is_ipv4 = sizeof(Bits) == 4;
 

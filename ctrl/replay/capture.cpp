@@ -201,14 +201,17 @@ Result<std::optional<CapturedFrame>> Capture::next()
         }
         CapturedFrame frame;
         frame.time_ns = (*record)->time_ns;
-        Bytes& whole = (*record)->bytes;
-        frame.impossible_length = (*record)->wire_bytes > frame_bytes_max;
-        frame.completed = whole.size() < (*record)->wire_bytes;
-        if (frame.completed && !frame.impossible_length) {
-            whole.resize((*record)->wire_bytes);
-        }
-        auto bytes = to_ethernet((*record)->link, whole);
+        const uint64_t missing =
+            (*record)->wire_bytes - std::min<uint64_t>((*record)->wire_bytes,
+                                                       (*record)->bytes.size());
+        auto bytes = to_ethernet((*record)->link, (*record)->bytes);
         frame.bytes = bytes ? std::move(*bytes) : Bytes{};
+        frame.impossible_length = (*record)->wire_bytes > frame_bytes_max;
+        if (missing > 0 && !frame.impossible_length) {
+            frame.headers_cut = !has_headers(frame.bytes);
+            frame.completed = !frame.headers_cut;
+            frame.bytes.resize(frame.bytes.size() + (frame.completed ? missing : 0));
+        }
         frame.length_completed = complete_ip_length(frame.bytes);
         return std::optional(std::move(frame));
     }

@@ -18,6 +18,7 @@ struct CapturedFrame {
     uint64_t time_ns = 0;           // since 1970, as captured; 0: the file has none
     Bytes bytes;                    // from the Ethernet header on, as long as on the wire
     bool completed = false;         // cut by the snap length; zeros were added
+    bool headers_cut = false;       // cut inside its headers: `bytes` is what was captured
     bool length_completed = false;  // its IP length was left to the sender's NIC
     bool impossible_length = false; // longer than any frame: `bytes` is what was captured
 };

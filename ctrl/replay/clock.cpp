@@ -176,6 +176,7 @@ uint64_t CaptureClock::advance(uint64_t captured_ns)
     const auto pause = plan_.pauses_ns.find(place.line);
     if (place.begins && pause != plan_.pauses_ns.end()) {
         paused_ns_ += pause->second;
+        adjusted_.shortened += pause->second == StampSurvey::pause_ns_max ? 1 : 0;
     } else if (place.begins && place.line > 0) {
         adjusted_.off_line++;
     }

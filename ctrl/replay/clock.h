@@ -110,6 +110,7 @@ class CaptureClock
         uint64_t early = 0;     // earlier than one before: time stood still
         uint64_t off_line = 0;  // more than a second off, back or without a pause
         uint64_t no_stamp = 0;  // or all are equal
+        uint64_t shortened = 0; // pauses, not packets: taken for StampSurvey::pause_ns_max
         uint64_t total() const { return early + off_line + no_stamp; }
     };
     const Adjusted& adjusted() const { return adjusted_; }

@@ -58,15 +58,19 @@ size_t end_of(const Layout& at, size_t frame_bytes)
     return at.network + (at.ipv4 ? 0 : ipv6_bytes) + at.ip_length;
 }
 
-std::optional<size_t> network_offset(std::span<const uint8_t> frame, bool& ipv4)
+struct EtherType {
+    uint16_t value;
+    size_t network; // offset of what follows
+};
+
+// Behind the VLAN tags; nothing where the frame ends before.
+std::optional<EtherType> ether_type(std::span<const uint8_t> frame)
 {
     for (size_t at = 12; at + 2 <= frame.size(); at += 4) {
         const uint16_t type = get16(frame, at);
-        if (type == ETH_P_8021Q || type == ETH_P_8021AD) {
-            continue;
+        if (type != ETH_P_8021Q && type != ETH_P_8021AD) {
+            return EtherType{type, at + 2};
         }
-        ipv4 = type == ETH_P_IP;
-        return ipv4 || type == ETH_P_IPV6 ? std::optional(at + 2) : std::nullopt;
     }
     return std::nullopt;
 }
@@ -84,6 +88,13 @@ bool read_ipv4(std::span<const uint8_t> frame, Layout& at)
     return header >= ipv4_bytes && at.transport <= frame.size();
 }
 
+// That is stepped over; a fragment header is where reading ends.
+bool is_extension(uint8_t protocol)
+{
+    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+           protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_AH;
+}
+
 bool read_ipv6(std::span<const uint8_t> frame, Layout& at)
 {
     if (frame.size() < at.network + ipv6_bytes || frame[at.network] >> 4 != 6) {
@@ -94,10 +105,11 @@ bool read_ipv6(std::span<const uint8_t> frame, Layout& at)
     at.transport = at.network + ipv6_bytes;
     for (int i = 0; i < 8 && at.transport + 8 <= frame.size(); i++) {
         const bool hop_by_hop = at.protocol == IPPROTO_HOPOPTS;
-        if (!hop_by_hop && at.protocol != IPPROTO_ROUTING && at.protocol != IPPROTO_DSTOPTS) {
+        if (!is_extension(at.protocol)) {
             break;
         }
-        const size_t bytes = (frame[at.transport + 1] + 1U) * 8;
+        const size_t units = frame[at.transport + 1];
+        const size_t bytes = at.protocol == IPPROTO_AH ? (units + 2) * 4 : (units + 1) * 8;
         if (hop_by_hop && i == 0 && bytes == 8 && frame[at.transport + 2] == option_jumbo) {
             at.jumbo = at.transport;
         }
@@ -112,11 +124,12 @@ bool read_ipv6(std::span<const uint8_t> frame, Layout& at)
 std::optional<Layout> read_layout(std::span<const uint8_t> frame)
 {
     Layout at;
-    const auto network = network_offset(frame, at.ipv4);
-    if (!network) {
+    const auto type = ether_type(frame);
+    if (!type || (type->value != ETH_P_IP && type->value != ETH_P_IPV6)) {
         return std::nullopt;
     }
-    at.network = *network;
+    at.ipv4 = type->value == ETH_P_IP;
+    at.network = type->network;
     if (!(at.ipv4 ? read_ipv4(frame, at) : read_ipv6(frame, at))) {
         return std::nullopt;
     }
@@ -206,6 +219,33 @@ WireFrames segments_of(const Bytes& frame, Layout at)
     return wire;
 }
 
+bool is_icmp_error(const Layout& at, std::span<const uint8_t> frame)
+{
+    const uint8_t type = frame[at.transport];
+    return at.ipv4 ? type == 3 || type == 11 || type == 12 : type >= 1 && type <= 4;
+}
+
+// From the transport header on.
+size_t header_bytes_needed(const Layout& at, std::span<const uint8_t> frame)
+{
+    constexpr size_t icmp = 8;
+    constexpr size_t quoted_ports = 8; // RFC 792: that much at least follows the IP header
+    switch (at.protocol) {
+    case IPPROTO_TCP:
+        return 20;
+    case IPPROTO_UDP:
+        return 8;
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+        if (at.transport < frame.size() && is_icmp_error(at, frame)) {
+            return icmp + (at.ipv4 ? ipv4_bytes : ipv6_bytes) + quoted_ports;
+        }
+        return icmp;
+    default:
+        return is_extension(at.protocol) ? 8 : 0; // reading ended inside the chain
+    }
+}
+
 bool lengths_agree(const Bytes& frame, const Layout& at)
 {
     const size_t end = end_of(at, frame.size());
@@ -233,6 +273,17 @@ bool complete_ip_length(Bytes& frame)
     }
     set_ip_length(frame, *at, frame.size());
     return true;
+}
+
+bool has_headers(std::span<const uint8_t> captured)
+{
+    const auto type = ether_type(captured);
+    if (!type || (type->value != ETH_P_IP && type->value != ETH_P_IPV6)) {
+        return type.has_value(); // of other protocols nothing is judged
+    }
+    const auto at = read_layout(captured);
+    return at && (at->fragment ||
+                  at->transport + header_bytes_needed(*at, captured) <= captured.size());
 }
 
 WireFrames fit_buffer(const Bytes& frame, size_t frame_max)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Undoes what network cards do for a sender or receiver (TSO, GSO, GRO): captures of
-// such hosts hold frames that were never on the wire.
+// Frames as they were on the wire. Undoes what network cards do for a sender or receiver
+// (TSO, GSO, GRO): captures of such hosts hold frames that never were there.
 #pragma once
 
 #include <vector>
@@ -14,6 +14,10 @@ namespace xdpctl
 // because it is larger than the field: BIG TCP), gets the frame's own. Only what such
 // a sender makes: TCP with data in a connection, UDP with data. True if it was so.
 bool complete_ip_length(Bytes& frame);
+
+// Does what was captured of a frame hold all headers that a verdict rests on? Those are,
+// of an ICMP error, also the ones that it quotes.
+bool has_headers(std::span<const uint8_t> captured);
 
 // What to judge in place of a frame that is larger than one buffer.
 struct WireFrames {

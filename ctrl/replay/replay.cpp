@@ -52,6 +52,14 @@ template <typename Visit> Result<> for_each_frame(const CaptureFile& file, Visit
     }
 }
 
+// A frame that a card has put together from segments counts as several; as many as
+// ServiceFinder wants to see of a connection are enough.
+size_t segments_in(const Bytes& frame)
+{
+    constexpr size_t segment_bytes = 1514;
+    return std::clamp<size_t>(frame.size() / segment_bytes, 1, 4);
+}
+
 // Of one address, or of none where a group hears it.
 bool is_served(const Survey& survey, const FrameInfo& info)
 {
@@ -91,7 +99,9 @@ Result<Survey> survey(const CaptureFile& file, const Stated& stated)
             services.from_protected(*info);
             found.evidence.from_protected(*info);
         } else if (info && found.orientation.is_incoming(*info)) {
-            services.to_protected(*info);
+            for (size_t i = 0; i < segments_in(frame->bytes); i++) {
+                services.to_protected(*info);
+            }
         }
         return Result<>(Done{});
     });

@@ -61,6 +61,10 @@ Result<> judge_frame(const CapturedFrame& frame, size_t bytes_min, size_t bytes_
         report.too_short++;
         return Done{};
     }
+    if (frame.headers_cut) {
+        report.headers_cut++;
+        return Done{};
+    }
     report.completed += frame.completed ? 1 : 0;
     report.lengths_completed += frame.length_completed ? 1 : 0;
     if (frame.bytes.size() <= bytes_max) {

@@ -110,7 +110,7 @@ std::string ReplayReport::nothing_judged() const
     const std::string counts =
         fmt::format("of {} packets {} come from the protected side ({}), {} go elsewhere, {} "
                     "cannot be read",
-                    frames, outgoing, protects, elsewhere, too_large + too_short);
+                    frames, outgoing, protects, elsewhere, skipped());
     return "nothing was judged: " + counts + "; --protect states another side";
 }
 
@@ -151,6 +151,7 @@ std::vector<std::string> ReplayReport::notes() const
              fmt::format("larger than one buffer were judged as {} segments", segments));
     add_note(notes, by_headers, "larger than one buffer were judged by their headers");
     add_note(notes, too_large, "of an impossible length were skipped");
+    add_note(notes, headers_cut, "whose headers the snap length cut were skipped");
     add_note(notes, too_short, "shorter than a header were skipped");
     for (const auto& [link, count] : other_links) {
         add_note(notes, count, fmt::format("of link type {} were not read", link));
@@ -158,6 +159,7 @@ std::vector<std::string> ReplayReport::notes() const
     add_note(notes, clock.early, "stamped earlier than one before them: time stood still");
     add_note(notes, clock.off_line, "stamped more than a second off without a pause: time went on");
     add_note(notes, clock.no_stamp, "without a usable time");
+    add_note(notes, clock.shortened, "pauses of more than a day took a day");
     return notes;
 }
 
@@ -226,12 +228,14 @@ json to_json(const ReplayReport& report)
             {"skipped",
              {{"too_large", report.too_large},
               {"too_short", report.too_short},
+              {"headers_cut", report.headers_cut},
               {"other_links", report.other_links}}},
             {"clock_adjusted", report.clock.total()},
             {"clock",
              {{"early", report.clock.early},
               {"off_line", report.clock.off_line},
-              {"no_stamp", report.clock.no_stamp}}},
+              {"no_stamp", report.clock.no_stamp},
+              {"shortened_pauses", report.clock.shortened}}},
             {"notes", report.notes()},
             {"seconds", report.seconds},
             {"by_reason", by_reason},

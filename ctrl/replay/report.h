@@ -42,6 +42,7 @@ struct ReplayReport {
     uint64_t by_headers = 0;         // frames larger than one buffer, judged by their begin
     uint64_t too_large = 0;          // skipped: of an impossible length
     uint64_t too_short = 0;          // skipped: shorter than an Ethernet header
+    uint64_t headers_cut = 0;        // skipped: the snap length cut their headers
     std::map<std::string, uint64_t> other_links; // not read: frames by link type
     CaptureClock::Adjusted clock;
     double seconds = 0; // of the capture's clock
@@ -52,6 +53,7 @@ struct ReplayReport {
     std::array<uint64_t, XDPCTL_REASON_SLOTS> unproven{};
     std::vector<BanOrder> bans;
 
+    uint64_t skipped() const { return too_large + too_short + headers_cut; }
     uint64_t passed() const { return judged - dropped - answered; }
     uint64_t unproven_total() const;
     double dropped_percent() const;

@@ -9,6 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     if (size < 14) {
         return 0;
     }
+    (void)xdpctl::has_headers({data, size});
     xdpctl::Bytes frame(data, data + size);
     if (xdpctl::complete_ip_length(frame) && xdpctl::complete_ip_length(frame)) {
         std::abort();

@@ -220,6 +220,35 @@ TEST_CASE("a frame that was cut is completed with zeros and says so")
     CHECK((*read)->bytes.size() == frame.size());
 }
 
+TEST_CASE("a frame whose headers were cut is not completed: zeros would be a verdict")
+{
+    const TemporaryFile file;
+    for (const bool ipv6 : {false, true}) {
+        const Address src = ipv6 ? "2001:db8::1"_ip : "192.0.2.1"_ip;
+        const Address dst = ipv6 ? "2001:db8::2"_ip : "192.0.2.2"_ip;
+        const uint32_t l4 = ipv6 ? 54 : 34;
+        const uint32_t quote = 8 + (ipv6 ? 48 : 28);
+        const std::vector<std::pair<Bytes, uint32_t>> needed = {
+            {FrameBuilder(src, dst).tcp(1, 2, tcp_syn).payload(100).build(), l4 + 20},
+            {FrameBuilder(src, dst).udp(1, 2).payload(100).build(), l4 + 8},
+            {FrameBuilder(src, dst).icmp(ipv6 ? 128 : 8, 0).payload(100).build(), l4 + 8},
+            {FrameBuilder(src, dst).icmp(ipv6 ? 1 : 3, 3).payload(100).build(), l4 + quote},
+            {FrameBuilder(src, dst).protocol(47).payload(100).build(), l4}};
+        for (const auto& [frame, bytes] : needed) {
+            for (const uint32_t captured : {bytes, bytes - 1, 20U, 13U}) {
+                INFO("ipv6 " << ipv6 << ", " << captured << " of " << bytes);
+                write_pcap(file.path, DLT_EN10MB, frame, captured);
+                const Read read = read_all(file.path);
+                REQUIRE(read.frames.size() == 1);
+                CHECK(read.frames[0].headers_cut == (captured < bytes));
+                CHECK(read.frames[0].completed == (captured >= bytes));
+                CHECK(read.frames[0].bytes.size() ==
+                      (captured < bytes ? captured : frame.size()));
+            }
+        }
+    }
+}
+
 TEST_CASE("what is no capture says why")
 {
     CHECK(Capture::open("/nonexistent.pcap").error().kind == ErrorKind::not_found);

@@ -139,7 +139,7 @@ void print_report(const ReplayReport& report, bool benign)
     fmt::print("  protects {}; {} frames over {:.1f} s: {} judged, {} outgoing, {} elsewhere, "
                "{} skipped\n",
                report.protects, report.frames, report.seconds, report.judged, report.outgoing,
-               report.elsewhere, report.too_large + report.too_short);
+               report.elsewhere, report.skipped());
     print_services(report);
     for (const std::string& note : report.notes()) {
         fmt::print("  {}\n", note);
