@@ -105,7 +105,15 @@ class RealInterfaces final : public Interfaces
     }
     Result<> detach(const std::string& name) override
     {
-        return xdpctl::detach(object_.program(), name);
+        auto done = xdpctl::detach(object_.program(), name);
+        if (!done && done.error().kind == ErrorKind::not_found && shared_.contains(name)) {
+            return failure(ErrorKind::permission,
+                           "detaching from {} behind libxdp's dispatcher needs CAP_SYS_ADMIN, "
+                           "which xdpctld gives up after its start: take it out of interfaces = "
+                           "[...], then `xdpctl panic` as root and restart xdpctld",
+                           name);
+        }
+        return done;
     }
     // Once the capabilities are gone nobody can look behind a dispatcher; but
     // one that is still the same still runs us.
