@@ -122,7 +122,15 @@ class RealInterfaces final : public Interfaces
     }
     Result<> detach(const std::string& name) override
     {
-        return xdpctl::detach(object_.program(), name);
+        auto done = xdpctl::detach(object_.program(), name);
+        if (!done && done.error().kind == ErrorKind::not_found && shared_.contains(name)) {
+            return failure(ErrorKind::permission,
+                           "detaching from {} behind libxdp's dispatcher needs CAP_SYS_ADMIN, "
+                           "which xdpctld gives up after its start: take it out of interfaces = "
+                           "[...], then `xdpctl panic` as root and restart xdpctld",
+                           name);
+        }
+        return done;
     }
     // Once the capabilities are gone nobody can look behind a dispatcher; but
     // one that is still the same still runs us.
@@ -142,14 +150,14 @@ class RealInterfaces final : public Interfaces
     }
 
   private:
-    BpfObject& object_;
-    std::string pin_directory_;
     struct Behind {
         Attachment attachment;
         uint32_t dispatcher; // program id
     };
 
+    BpfObject& object_;
     BpfDataplane* plane_;
+    std::string pin_directory_;
     std::map<std::string, Behind> shared_;
 };
 

@@ -169,9 +169,23 @@ struct Attempt {
     std::string reason() const { return !words.empty() ? words : std::strerror(-code); }
 };
 
-Error attach_failure(const std::string& interface, uint32_t ifindex, const Attempt& last,
-                     const std::string& native_refusal)
+// BPF objects are found by their id, as libxdp does with its dispatcher.
+bool may_look_up_ids()
 {
+    uint32_t id = 0;
+    return bpf_prog_get_next_id(0, &id) != -EPERM;
+}
+
+Error attach_failure(const BpfObject& object, const std::string& interface, uint32_t ifindex,
+                     const Attempt& last, const std::string& native_refusal)
+{
+    if (object.in_kernel() && !is_loaded_alone(object) && !may_look_up_ids()) {
+        return failure(ErrorKind::permission,
+                       "attaching to {} behind libxdp's dispatcher needs CAP_SYS_ADMIN, which "
+                       "xdpctld gives up after its start: name it in interfaces = [...] and "
+                       "restart xdpctld",
+                       interface);
+    }
     if (is_occupied(last.code, ifindex)) {
         return occupied(interface, ifindex);
     }
@@ -219,7 +233,7 @@ Result<std::string> attach_new(BpfObject& object, const std::string& interface, 
         last = try_to(false);
     }
     if (last.code != 0) {
-        return attach_failure(interface, ifindex, last, native_refusal);
+        return attach_failure(object, interface, ifindex, last, native_refusal);
     }
     auto done = object.finish();
     return done ? Result<std::string>(native_refusal) : done.error();

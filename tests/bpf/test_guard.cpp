@@ -812,6 +812,24 @@ TEST_CASE("where no cookie can be made, SYNs are limited; who is known passes")
     }
 }
 
+TEST_CASE("no answer leaves an interface without an Ethernet header")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    constexpr uint32_t lo = 1; // where test runs come from
+    REQUIRE(guarded.plane->register_device(lo, false));
+    for (const bool ipv6 : {false, true}) {
+        const Bytes syn = syn_of({"", linux_options}, ipv6).build();
+        const std::span<const uint8_t> packet = std::span(syn).subspan(14);
+        guarded.plane->set_answer_mss(lo, 0, 0);
+        CHECK(guarded.plane->run(packet)->action == XDP_PASS); // within the limit
+        // Even where somebody would allow it.
+        guarded.plane->set_answer_mss(lo, 1460, 1440);
+        CHECK(guarded.plane->run(packet)->action == XDP_DROP);
+    }
+}
+
 TEST_CASE("cookies go off where accepted ones do not become connections")
 {
     const Wire wire;

@@ -117,14 +117,17 @@ inside ip.real addr add 192.0.2.2/24 dev v1
 inside ip.real addr add 2001:db8::2/64 dev v1 nodad
 inside ip.real link set v1 up
 httpd -p '[::]:80' -h /www
-xdpctld -c /tmp/xdpctl.toml > /tmp/log 2>&1 &
-daemon=$!
-for try in $(seq 60); do
-    grep -q "^error" /tmp/log && break
-    xdpctl status > /dev/null 2>&1 && break
-    sleep 1
-done
-xdpctl status || { cat /tmp/log; end "FAILED: no daemon"; }
+start_daemon() {
+    xdpctld -c /tmp/xdpctl.toml > /tmp/log 2>&1 &
+    daemon=$!
+    for try in $(seq 60); do
+        grep -q "^error" /tmp/log && break
+        xdpctl status > /dev/null 2>&1 && break
+        sleep 1
+    done
+    xdpctl status || { cat /tmp/log; end "FAILED: no daemon"; }
+}
+start_daemon
 sleep 2
 for url in http://192.0.2.1/ 'http://[2001:db8::1]/'; do
     inside curl.real -sg --max-time 5 $url || { xdpctl guard; xdpctl stats; cat /tmp/log; end "FAILED: $url"; }
@@ -138,8 +141,6 @@ xdpctl guard
 by_cookie || end "FAILED: not by cookie"
 xdpctl stats
 grep -q 'adopt\|loaded' /tmp/log || end "FAILED: $(cat /tmp/log)"
-. /links.sh
-test_links || end "FAILED"
 # Panic and its end without the daemon, behind libxdp's dispatcher.
 kill -9 $daemon
 runs() { ip link show v0 | grep -q prog/xdp; }
@@ -150,6 +151,13 @@ xdpctl panic --end || end "FAILED: the end of the panic"
 runs || end "FAILED: the end of the panic attaches nothing"
 inside curl.real -sg --max-time 5 http://192.0.2.1/ || end "FAILED: no connection after the panic"
 xdpctl panic --end && end "FAILED: a second end"
+# From here on without libxdp's dispatcher, behind which only a start can attach.
+xdpctl panic > /dev/null
+rm -rf /sys/fs/bpf/xdpctl /usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o
+sed -i 's/^attach = .*/attach = "auto"/' /tmp/xdpctl.toml
+start_daemon
+. /links.sh
+test_links || end "FAILED"
 end "PASSED"
 END
 chmod +x "$root/init"
