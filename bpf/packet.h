@@ -62,6 +62,7 @@ struct packet {
 	bool dry_run;	   /* judge only: leave no trace in any table */
 	bool suspect;	   /* sent from a reflector's port; it is limited first */
 	bool inside;	   /* the headers are those of a packet in a tunnel */
+	bool is_unvouched; /* a fragment that nobody here asked for, of a stranger */
 	__u32 limit_class; /* enum xdpctl_limit_class */
 
 	bool known_client;  /* evidence: the source is in `clients` */

@@ -343,7 +343,7 @@ static __always_inline enum xdpctl_reason parse_frame(struct xdp_md *ctx, struct
 
 static __always_inline enum xdpctl_reason stage_parse(struct packet *pkt)
 {
-	return parse_frame(pkt->ctx, &pkt->hdr, device_of(pkt)->without_ethernet);
+	return parse_frame(pkt->ctx, &pkt->hdr, device_of(pkt)->flags & XDPCTL_DEVICE_NO_ETHERNET);
 }
 
 #endif

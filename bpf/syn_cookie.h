@@ -448,15 +448,19 @@ __noinline int xdpctl_listener_queue(struct xdp_md *ctx, const struct headers *h
 
 #define SEGMENT_BYTES_MAX 64 /* a TCP header with all its options, and a little */
 
-struct segment_words {
+union segment_copy {
 	__be32 word[SEGMENT_BYTES_MAX / 4];
+	struct {
+		__be16 before[8];
+		__be16 checksum; /* RFC 9293, 3.1 */
+	};
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct segment_words);
+	__type(value, union segment_copy);
 } segments SEC(".maps");
 
 /* The sum of so many bytes of the frame, which must be 1 to SEGMENT_BYTES_MAX; 0 where
@@ -464,7 +468,7 @@ struct {
 static __always_inline __u64 sum_bytes(struct xdp_md *ctx, __u32 offset, __u32 bytes)
 {
 	const __u32 zero = 0;
-	struct segment_words *copy = bpf_map_lookup_elem(&segments, &zero);
+	union segment_copy *copy = bpf_map_lookup_elem(&segments, &zero);
 	__u64 sum = 0;
 	int i;
 
@@ -499,6 +503,20 @@ static __always_inline __u32 segment_bytes(const struct xdp_md *ctx, const struc
 	       header;
 }
 
+/* The checksum that was left to a card: of the pseudo-header alone. */
+static __always_inline bool is_partial(struct xdp_md *ctx, __u16 checksum, __u64 pseudo_header)
+{
+	const __u32 zero = 0;
+	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
+	__u32 slot;
+
+	if (!words || checksum != (__u16)~fold(pseudo_header))
+		return false;
+	slot = device_slot(ctx, words);
+	return words->devices[slot & (XDPCTL_DEVICE_SLOTS - 1)].flags &
+	       XDPCTL_DEVICE_PARTIAL_CHECKSUMS;
+}
+
 /*
  * 1 where the kernel will take this segment: it is whole and its checksums are right.
  * Only such is evidence: a right cookie can be sent in a segment that never arrives.
@@ -506,10 +524,12 @@ static __always_inline __u32 segment_bytes(const struct xdp_md *ctx, const struc
  */
 __noinline int xdpctl_segment_is_sound(struct xdp_md *ctx, const struct headers *hdr)
 {
+	const __u32 zero = 0;
+	const union segment_copy *copy = bpf_map_lookup_elem(&segments, &zero);
+	__u64 sum, pseudo_header;
 	__u32 bytes, header;
-	__u64 sum;
 
-	if (!hdr || hdr->fragment_bytes)
+	if (!hdr || !copy || hdr->fragment_bytes)
 		return 0;
 	if (xdpctl_replay) /* captures are cut short */
 		return 1;
@@ -520,8 +540,9 @@ __noinline int xdpctl_segment_is_sound(struct xdp_md *ctx, const struct headers 
 	sum = sum_bytes(ctx, hdr->transport, bytes);
 	if (!sum)
 		return 0;
-	sum += sum_address(hdr, &hdr->src) + sum_address(hdr, &hdr->dst);
-	return !fold(sum + bpf_htonl(IPPROTO_TCP << 16 | bytes));
+	pseudo_header = sum_address(hdr, &hdr->src) + sum_address(hdr, &hdr->dst) +
+			bpf_htonl(IPPROTO_TCP << 16 | bytes);
+	return !fold(sum + pseudo_header) || is_partial(ctx, copy->checksum, pseudo_header);
 }
 
 #endif

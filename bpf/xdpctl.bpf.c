@@ -49,6 +49,8 @@ static __always_inline enum xdpctl_reason run_pipeline(struct packet *pkt)
 		r = stage_protocol(pkt);
 	if (r == XDPCTL_NEXT)
 		r = stage_limit(pkt);
+	if (r == XDPCTL_NEXT)
+		r = stage_reassembly(pkt);
 	r = forget(pkt, r);
 	if (r == XDPCTL_NEXT || r == XDPCTL_PASSED)
 		r = stage_tunnel(pkt);
@@ -78,8 +80,7 @@ static __always_inline void note_passed(const struct packet *pkt)
 {
 	if (pkt->inside)
 		return;
-	if (is_first_fragment(&pkt->hdr))
-		remember_first_fragment(pkt);
+	note_fragment(pkt);
 	note_passed_syn(pkt);
 }
 

@@ -69,6 +69,7 @@ void compile_volumetric(const PolicySpec& spec, xdpctl_policy& policy)
         }
     }
     policy.ephemeral_least = spec.host.ephemeral_least;
+    std::ranges::copy(spec.host.reassembly_room, policy.reassembly_room);
     policy.stray_interval_ns = interval_of(spec.strays_per_second);
     policy.stray_prefix_interval_ns = interval_of(spec.strays_prefix_per_second);
     for (const uint16_t port : spec.reflectors) {

@@ -2,6 +2,7 @@
 // From what the operator and the daemon want to what the data path reads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -47,6 +48,9 @@ struct HostSpec {
     std::set<uint16_t> tcp_ports; // served without a socket here, as the host shows
     std::set<uint16_t> udp_ports;
     uint32_t ephemeral_least = 0; // sockets at ports from here on ask, they do not serve
+    // By family: that unfinished datagrams of strangers may hold, bytes; 0: no limit. Half of
+    // what Linux has for reassembly (ip-sysctl.rst: ipfrag_high_thresh).
+    std::array<uint32_t, 2> reassembly_room{2U << 20U, 2U << 20U};
     uint32_t mss_most = 0;        // that netfilter lets a SYN-ACK advertise, bytes; 0: no limit
     Limits limits{};
 

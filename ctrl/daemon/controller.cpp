@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -77,6 +78,10 @@ HostSpec Controller::host_spec(const Config& config, const HandState& hand) cons
     spec.tcp_ports = host_.receivers.tcp_ports;
     spec.udp_ports = host_.receivers.udp_ports;
     spec.mss_most = host_.receivers.mss_most;
+    for (size_t family = 0; family < spec.reassembly_room.size(); family++) {
+        spec.reassembly_room[family] = static_cast<uint32_t>(std::min<uint64_t>(
+            host_.network.reassembly_bytes[family] / 2, std::numeric_limits<int32_t>::max()));
+    }
     spec.ephemeral_least = host_.network.ephemeral_least;
     spec.limits = limits_of(config.limits, baseline_.peaks());
     return spec;

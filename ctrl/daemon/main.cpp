@@ -80,6 +80,12 @@ Result<LinkFacts> attachable_link(const std::string& name, const BpfObject& obje
     return failure(ErrorKind::refused, "{}", link->refusal);
 }
 
+uint32_t device_flags(const LinkFacts& link)
+{
+    return (link.has_ethernet ? 0U : XDPCTL_DEVICE_NO_ETHERNET) |
+           (link.partial_checksums ? XDPCTL_DEVICE_PARTIAL_CHECKSUMS : 0U);
+}
+
 class RealInterfaces final : public Interfaces
 {
   public:
@@ -104,7 +110,7 @@ class RealInterfaces final : public Interfaces
         for (const Attachment& other : list()) {
             attached.insert(other.ifindex);
         }
-        auto is_new = plane_->register_device(link->ifindex, link->has_ethernet, attached);
+        auto is_new = plane_->register_device(link->ifindex, device_flags(*link), attached);
         if (!is_new) {
             return is_new.error().in(name);
         }

@@ -529,7 +529,7 @@ int BpfDataplane::events_epoll_fd() const
     return ring_buffer__epoll_fd(ring_);
 }
 
-Result<bool> BpfDataplane::register_device(uint32_t ifindex, bool has_ethernet,
+Result<bool> BpfDataplane::register_device(uint32_t ifindex, uint32_t flags,
                                            const std::set<uint32_t>& attached)
 {
     const auto devices = std::span(control_->devices).subspan(1); // 0: unregistered ones
@@ -538,7 +538,7 @@ Result<bool> BpfDataplane::register_device(uint32_t ifindex, bool has_ethernet,
     };
     const auto same = [ifindex](const xdpctl_device& d) { return d.ifindex == ifindex; };
     if (const auto known = find(same); known != devices.end()) {
-        known->without_ethernet = has_ethernet ? 0 : 1;
+        known->flags = flags;
         return false;
     }
     auto slot = find([](const xdpctl_device& d) { return d.ifindex == 0; });
@@ -552,7 +552,7 @@ Result<bool> BpfDataplane::register_device(uint32_t ifindex, bool has_ethernet,
         return failure("there is room for {} interfaces", devices.size());
     }
     slot->mss[0] = slot->mss[1] = 0; // no answers until it is told
-    slot->without_ethernet = has_ethernet ? 0 : 1;
+    slot->flags = flags;
     __atomic_store_n(&slot->ifindex, ifindex, __ATOMIC_SEQ_CST);
     answer_routes_.reset(); // they name slots
     return true;

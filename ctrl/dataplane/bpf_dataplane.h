@@ -60,9 +60,9 @@ class BpfDataplane final : public Dataplane, public SocketTable
     uint32_t max_clients() const override { return max_entries("clients"); }
 
     // Counters of this interface get a slot of their own, and its frames are read as
-    // they come there. To be told before the program runs on it. Where no slot is free, one
+    // they come there: XDPCTL_DEVICE_*. To be told before the program runs on it. Where no slot is free, one
     // of an interface that is not attached any more is taken. True where it is new.
-    Result<bool> register_device(uint32_t ifindex, bool has_ethernet = true,
+    Result<bool> register_device(uint32_t ifindex, uint32_t flags = 0,
                                  const std::set<uint32_t>& attached = {});
     void forget_device(uint32_t ifindex);
     int events_epoll_fd() const;

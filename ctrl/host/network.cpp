@@ -183,6 +183,7 @@ LinkFacts facts_of_link(const LinkInfo& info, const std::vector<LinkInfo>& all)
     link.mtu = info.mtu;
     LinkSuitability suitability = suitability_of(info, all);
     link.has_ethernet = suitability.has_ethernet;
+    link.partial_checksums = info.kind == "veth";
     link.refusal = std::move(suitability.refusal);
     link.no_answers = std::move(suitability.no_answers);
     link.ports = ports_of(info, all);
@@ -210,6 +211,12 @@ Result<NetworkFacts> read_network_facts(const std::vector<RouteMetrics>& routes)
     facts.ephemeral_least =
         static_cast<uint32_t>(number("net.ipv4.ip_local_port_range", XDPCTL_PORTS));
     facts.rmem_max = static_cast<uint32_t>(number("net.core.rmem_max", 212992));
+    constexpr uint64_t room = 4 << 20; // where Linux says nothing else
+    facts.reassembly_bytes = {
+        number("net.ipv4.ipfrag_high_thresh", room),
+        std::min(number("net.ipv6.ip6frag_high_thresh", room),
+                 facts.conntrack ? number("net.netfilter.nf_conntrack_frag6_high_thresh", room)
+                                 : room)};
     facts.tcp_syncookies = static_cast<int>(number("net.ipv4.tcp_syncookies", 0));
     return facts;
 }

@@ -2,6 +2,7 @@
 // What the guard must know of the host's network.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -21,6 +22,7 @@ struct LinkFacts {
     uint32_t advmss_ipv4 = 0; // bytes, what its routes let a SYN-ACK advertise
     uint32_t advmss_ipv6 = 0;
     bool has_ethernet = true;         // else its frames begin with the IP header
+    bool partial_checksums = false;   // its other end is here, and leaves them unfinished
     std::string refusal;              // why nothing can be filtered on it; else empty
     std::string no_answers;           // why no XDP_TX leaves it, whatever the driver; else empty
     std::vector<std::string> ports;   // of a bond or team: its driver is theirs
@@ -47,6 +49,7 @@ struct NetworkFacts {
     uint64_t conntrack_max_entries = 0; // 0: not known
     uint32_t rmem_max = 0;  // bytes
     uint32_t ephemeral_least = 0; // first port of ip_local_port_range (ip(7))
+    std::array<uint64_t, 2> reassembly_bytes{}; // by family: memory for datagrams not yet whole
     int tcp_syncookies = 0;
 };
 

@@ -818,7 +818,7 @@ TEST_CASE("no answer leaves an interface without an Ethernet header")
     Guarded guarded;
     const Listener listener({});
     constexpr uint32_t lo = 1; // where test runs come from
-    REQUIRE(guarded.plane->register_device(lo, false));
+    REQUIRE(guarded.plane->register_device(lo, XDPCTL_DEVICE_NO_ETHERNET));
     for (const bool ipv6 : {false, true}) {
         const Bytes syn = syn_of({"", linux_options}, ipv6).build();
         const std::span<const uint8_t> packet = std::span(syn).subspan(14);
@@ -890,6 +890,44 @@ TEST_CASE("one connection that came by a cookie refutes that they fail; a wrong 
     CHECK(guarded.reading().state.proof_accepted == 0);
     handshake(5100, 0);
     CHECK(guarded.reading().state.proof_accepted == 1);
+}
+
+TEST_CASE("a checksum that the other end of a veth left unfinished is sound there, and nowhere else")
+{
+    const Wire wire;
+    Guarded guarded;
+    const Listener listener({});
+    const bool ipv6 = GENERATE(false, true);
+    constexpr uint32_t lo = 1; // where test runs come from
+    uint16_t from = 5000;
+    const auto accepted = [&](uint16_t checksum_error) {
+        const uint64_t before = guarded.reading().state.proof_accepted;
+        from++;
+        const auto answer = guarded.run(
+            Wire::from_client(ipv6).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
+        REQUIRE(answer.reason == "syn_answered");
+        FrameBuilder builder = Wire::from_client(ipv6);
+        Bytes ack = builder.tcp(from, port, tcp_ack)
+                        .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
+                        .build();
+        const size_t tcp = builder.transport_offset();
+        const size_t addresses = network + (ipv6 ? 8 : 12);
+        Bytes pseudo_header(ack.begin() + static_cast<std::ptrdiff_t>(addresses),
+                            ack.begin() + static_cast<std::ptrdiff_t>(addresses + (ipv6 ? 32 : 8)));
+        pseudo_header = pseudo_header + Bytes{0, 6, 0, 20};
+        const auto partial =
+            static_cast<uint16_t>(~internet_checksum(pseudo_header) ^ checksum_error);
+        ack[tcp + 16] = static_cast<uint8_t>(partial >> 8);
+        ack[tcp + 17] = static_cast<uint8_t>(partial);
+        CHECK(guarded.run(ack).reason == "cookie_accepted");
+        return guarded.reading().state.proof_accepted > before;
+    };
+    REQUIRE(guarded.plane->register_device(lo));
+    guarded.plane->set_answer_mss(lo, 1460, 1440);
+    CHECK_FALSE(accepted(0));
+    REQUIRE(guarded.plane->register_device(lo, XDPCTL_DEVICE_PARTIAL_CHECKSUMS));
+    CHECK_FALSE(accepted(1));
+    CHECK(accepted(0));
 }
 
 TEST_CASE("an answer goes to the next hop of its route, and where no route leaves by the interface none goes")

@@ -73,9 +73,9 @@ TEST_CASE("a frame without an Ethernet header is judged as one with it")
         for (const size_t cut : {size_t{0}, size_t{1}, whole.size() - 28}) {
             const Bytes frame(whole.begin(), whole.end() - cut);
             INFO("frame of " << frame.size() << " bytes");
-            REQUIRE(loaded.plane->register_device(lo, true));
+            REQUIRE(loaded.plane->register_device(lo));
             const std::string with = judged(loaded, frame);
-            REQUIRE(loaded.plane->register_device(lo, false));
+            REQUIRE(loaded.plane->register_device(lo, XDPCTL_DEVICE_NO_ETHERNET));
             CHECK(judged(loaded, without_ethernet(frame)) == with);
         }
     }
@@ -84,7 +84,7 @@ TEST_CASE("a frame without an Ethernet header is judged as one with it")
 TEST_CASE("without a link header other protocols than IP pass")
 {
     Loaded loaded;
-    REQUIRE(loaded.plane->register_device(lo, false));
+    REQUIRE(loaded.plane->register_device(lo, XDPCTL_DEVICE_NO_ETHERNET));
     for (const uint8_t first : {0x00, 0x0f, 0x50, 0xff}) {
         Bytes frame(64, 0);
         frame[0] = first;
@@ -118,7 +118,8 @@ TEST_CASE("the program that is attached reads frames as their device has them")
         if (text == "forgotten") {
             loaded.plane->forget_device(lo);
         } else if (text != "nobody registered") {
-            const auto is_new = loaded.plane->register_device(lo, text == "Ethernet");
+            const auto is_new = loaded.plane->register_device(
+                lo, text == "Ethernet" ? 0 : XDPCTL_DEVICE_NO_ETHERNET);
             REQUIRE(is_new);
             CHECK(*is_new == (text == "Ethernet"));
         }

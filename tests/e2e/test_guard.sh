@@ -33,6 +33,9 @@ throughput() { # ADDRESS: Mbit/s of an upload, best of two
 lab_up
 answers_ready
 web_up
+# Else the kernel would queue none of the forged SYNs, and a flood of them would harm nobody.
+route_back 198.18.0.0/15
+route_back 2001:db8:f::/48
 nsenter --net=/run/netns/$HOST iperf3 -s > "$DIR/iperf.log" 2>&1 &
 EXTRA_PIDS=$!
 # The upload is more than a client may send by default.

@@ -236,7 +236,9 @@ target_mac() { in_host ip -br link show atk0 | awk '{print $3}'; }
 
 # For floods that shall reach the stack: forged sources have a way back.
 route_back() { # PREFIX
-    in_host ip route add "$1" via $ATTACKER4
+    local router=$ATTACKER4
+    [[ $1 != *:* ]] || router=$ATTACKER6
+    in_host ip route add "$1" via $router
     in_host sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.atk0.rp_filter=0
 }
 received() { in_host awk '/atk0:/ {print $3}' /proc/net/dev; } # packets from the attacker

@@ -13,7 +13,7 @@
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 6
+#define XDPCTL_ABI_VERSION 7
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
@@ -22,8 +22,13 @@
 struct xdpctl_device {
 	__u32 ifindex;
 	__u16 mss[2];		/* by family: advmss of its routes, bytes; 0: no answers here */
-	__u32 without_ethernet; /* 1: its frames begin with the IP header */
+	__u32 flags;		/* XDPCTL_DEVICE_* */
 };
+
+#define XDPCTL_DEVICE_NO_ETHERNET 1 /* its frames begin with the IP header */
+/* Its other end is in this kernel (veth), which leaves checksums to a card: that of TCP is
+ * the sum of the pseudo-header then (CHECKSUM_PARTIAL of <linux/skbuff.h>). */
+#define XDPCTL_DEVICE_PARTIAL_CHECKSUMS 2
 
 /* The few words that are changed in place, each by one atomic store. */
 struct xdpctl_control {
@@ -128,20 +133,40 @@ struct xdpctl_guard {
 };
 
 /*
- * A datagram whose first fragment passed. Four of them share a set; the oldest
+ * A datagram of which a fragment passed. Four of them share a set; the oldest
  * gives way, so that an entry outlives its datagram's journey however many come.
  */
 struct xdpctl_datagram {
 	__u64 tag;     /* hash of addresses, protocol and identification; 0: free */
-	__u64 time_ns; /* of the first fragment */
-	__u32 end;     /* bytes of the payload that came without a gap or overlap */
-	__u32 unused;
+	__u64 time_ns; /* of the fragment that came first */
+	__u32 begin;   /* offsets of the part of its payload that came without a gap or */
+	__u32 end;     /* overlap, bytes */
+	__u32 held;    /* bytes of it that are counted in `unfinished` */
+	__u32 has;     /* XDPCTL_DATAGRAM_* */
 };
+#define XDPCTL_DATAGRAM_FIRST 1	  /* its first fragment passed */
+#define XDPCTL_DATAGRAM_LAST 2	  /* the part above reaches its end */
+#define XDPCTL_DATAGRAM_VOUCHED 4 /* it was asked for, or its source is known */
 #define XDPCTL_DATAGRAM_WAYS 4
 struct xdpctl_datagrams {
 	struct xdpctl_datagram way[XDPCTL_DATAGRAM_WAYS];
 };
 #define XDPCTL_DATAGRAM_SETS 8192 /* a power of two */
+
+/*
+ * Memory that the kernel needs for datagrams of strangers which are not whole, by the
+ * time of their first fragment: it gives them up 30 s later.
+ */
+struct xdpctl_unfinished {
+	struct {
+		__u64 number; /* of the slice of time that it counts */
+		__s64 bytes;
+	} slice[8];
+};
+#define XDPCTL_UNFINISHED_SHIFT 33 /* a slice of time is 2^33 ns, 8.6 s */
+#define XDPCTL_UNFINISHED_SLICES 5 /* so many together last longer than 30 s */
+/* By family, then by hash of a /24 or /64. */
+#define XDPCTL_UNFINISHED_SLOTS (XDPCTL_FAMILY_IP + 4096)
 
 /*
  * Where a SYN-ACK to these addresses leaves the host. Answers are sent from the interface
@@ -303,6 +328,7 @@ struct xdpctl_socket_key {
 	X(strays, ARRAY, __u32, __u64, XDPCTL_STRAY_SLOTS, 0, FIXED)                              \
 	X(buckets, ARRAY, __u32, __u64, XDPCTL_BUCKETS, 0, FIXED)                                 \
 	X(datagrams, ARRAY, __u32, struct xdpctl_datagrams, XDPCTL_DATAGRAM_SETS, 0, FIXED)       \
+	X(unfinished, ARRAY, __u32, struct xdpctl_unfinished, XDPCTL_UNFINISHED_SLOTS, 0, FIXED)  \
 	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
 	X(answer_routes, ARRAY, __u32, struct xdpctl_routes, XDPCTL_ROUTE_SETS * XDPCTL_FAMILY_IP, \

@@ -111,6 +111,8 @@ struct xdpctl_policy {
 	__u32 tunnels;		       /* bit: enum xdpctl_tunnel; what is inside is judged */
 	__u32 mss_most;		       /* that a cookie's SYN-ACK may advertise, bytes */
 	__u32 ephemeral_least;	       /* sockets at ports from here on ask, they do not serve */
+	/* By family: bytes that unfinished datagrams of strangers may hold; 0: no limit. */
+	__u32 reassembly_room[2];
 	struct xdpctl_limit limits[XDPCTL_LIMIT_CLASS_SLOTS][XDPCTL_LIMIT_LEVEL_COUNT];
 	struct xdpctl_service services[XDPCTL_SERVICES];
 	__u8 service_of_port[XDPCTL_PORTS];  /* slot; ports in host byte order */

@@ -107,7 +107,9 @@
 	X(DESTINATION_LIMITED, "destination_limited", LIMIT, DROP,                              \
 	  "destination's /24 or /64 beyond its limit (carpet bombing)")                         \
 	X(GEO_REFUSED, "geo_refused", GEO, DROP,                                                \
-	  "service narrowed to other countries or AS numbers, or closed for the source's")
+	  "service narrowed to other countries or AS numbers, or closed for the source's")      \
+	X(FRAGMENT_UNFINISHED, "fragment_unfinished", FRAGMENT, DROP,                           \
+	  "fragment while unfinished datagrams hold half of the kernel's room for reassembly")
 
 enum xdpctl_stage {
 #define XDPCTL_STAGE_ENUM(id, name, text) XDPCTL_STAGE_##id,
