@@ -59,7 +59,7 @@ eventually '! blocked4 203.0.113.9 banned && ! blocked4 203.0.113.9'
 echo "ok: not of a router: neither the host's ban nor that of its network, nor a list"
 eventually '! blocked6 2001:db8:a::9 banned && ! blocked6 2001:db8:a::9'
 echo "ok: nor of a next hop object's"
-check "the rest of the banned network stays banned" blocked4 203.0.113.10 banned
+check "the rest of the banned network stays banned" blocked4 203.0.113.10
 check_equal "a router of any table" "$(source_of 203.0.113.9)" "gateway route, table 100"
 check "a next hop object" sh -c "echo '$(source_of 2001:db8:a::9)' | grep -q 'gateway next hop 7'"
 check "events say that it is protected" sh -c "grep -q 'protected: 203.0.113.9 is protected now' $DIR/daemon.log"

@@ -6,12 +6,12 @@ need jq tcpreplay gzip setpriv
 X=$BUILD/bin/xdpctl
 "$BUILD/bin/mkpcap" "$DIR/null.pcap" 3000 203.0.113.2 192.0.2.1 null
 "$BUILD/bin/mkpcap" "$DIR/null6.pcap" 3000 2001:db8:a::2 2001:db8::1 null
-"$BUILD/bin/mkpcap" "$DIR/good.pcap" 3000 198.51.100.2 192.0.2.1 ack
-check_code 0 "expectations that hold" $X replay "$DIR/null.pcap" "$DIR/null6.pcap" --service 80 --benign "$DIR/good.pcap" \
+"$BUILD/bin/mkpcap" "$DIR/good.pcap" 3000 198.51.100.2 192.0.2.1 udp
+check_code 0 "expectations that hold" $X replay "$DIR/null.pcap" "$DIR/null6.pcap" --service 80 --service udp/80 --benign "$DIR/good.pcap" \
     --expect 'drop>=98%' --expect 'tcp_null>=3000 packets' --expect-benign 'drop<=0.1%' --junit "$DIR/junit.xml"
 check "a table" grep -Eq "tcp_null +3000 +100.00%" "$DIR/out"
 check "JUnit" grep -q 'tests="8" failures="0"' "$DIR/junit.xml"
-check_code 1 "one that fails" $X replay "$DIR/good.pcap" --service 80 --expect 'drop>=98%'
+check_code 1 "one that fails" $X replay "$DIR/good.pcap" --service udp/80 --expect 'drop>=98%'
 check "is named" grep -q "FAILS  drop>=98%" "$DIR/out"
 check_code 0 "JSON" $X -j replay "$DIR/null.pcap"
 check_equal "counts" "$(jq '.files[0].dropped' "$DIR/out")" 3000
@@ -32,9 +32,9 @@ check_code 8 "standard input that is empty" $X replay - < /dev/null
 check_code 1 "a place for the copy that is not there" env TMPDIR=/nonexistent $X replay "$DIR/null.pcap.gz"
 check "is named" grep -q /nonexistent "$DIR/err"
 head -c 1000 "$DIR/good.pcap" > "$DIR/short.pcap"
-check_code 0 "a capture that is cut" $X -j replay "$DIR/short.pcap" --junit "$DIR/junit.xml" --service 80 --expect 'pass>=99%'
-check_equal "says where" "$(jq -r '.files[0].cut' "$DIR/out")" "the file ends inside a record, after frame 12"
-check "also in JUnit" grep -q "cut: the file ends inside a record, after frame 12" "$DIR/junit.xml"
+check_code 0 "a capture that is cut" $X -j replay "$DIR/short.pcap" --junit "$DIR/junit.xml" --service udp/80 --expect 'pass>=99%'
+check_equal "says where" "$(jq -r '.files[0].cut' "$DIR/out")" "the file ends inside a record, after frame 10"
+check "also in JUnit" grep -q "cut: the file ends inside a record, after frame 10" "$DIR/junit.xml"
 echo "no capture" > "$DIR/text"
 head -c 30 "$DIR/null.pcap.gz" > "$DIR/short.gz"
 check_code 8 "files that cannot be read do not end the others" $X -j replay "$DIR/text" "$DIR/nosuch.pcap" "$DIR/null.pcap" \
