@@ -13,9 +13,9 @@
 
 #include <xdpctl/abi/maps.h>
 
-#include "base/clock.h"
 #include "core/prefix.h"
 #include "core/protected.h"
+#include "core/units.h"
 
 namespace xdpctl
 {
