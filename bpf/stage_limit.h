@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Is there still room? Token buckets of constant memory: <xdpctl/abi/limits.h>.
- * Connections (TCP) are the guard's and the heuristics' matter.
+ * Connections (TCP) are the guard's matter.
  */
 #ifndef XDPCTL_BPF_STAGE_LIMIT_H
 #define XDPCTL_BPF_STAGE_LIMIT_H

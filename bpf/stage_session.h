@@ -26,9 +26,9 @@ static __always_inline bool is_sampled(struct xdpctl_counters *here)
 }
 
 /*
- * Judges nobody; counts for the detector. An attacker may forge the address of
- * a real client, but hits its sockets by chance only: so only packets that
- * belong to a socket are held against a source.
+ * Judges nobody; counts what clients send. An attacker may forge the address of
+ * a real client, but hits its sockets by chance only: so packets that belong to
+ * a socket are counted apart.
  */
 static __always_inline enum xdpctl_reason stage_session(struct packet *pkt)
 {

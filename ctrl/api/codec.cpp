@@ -53,21 +53,11 @@ json traffic_json(const Traffic& traffic)
 
 json totals_json(const Snapshot& snapshot)
 {
-    return {{"received", traffic_json(snapshot.received)},
-            {"passed", traffic_json(snapshot.passed)},
-            {"answered", traffic_json(snapshot.answered)},
-            {"dropped", traffic_json(snapshot.dropped)},
-            {"would_drop", traffic_json(snapshot.would_drop)}};
-}
-
-std::string_view disposition_name(size_t disposition, xdpctl_verdict verdict)
-{
-    if (disposition == XDPCTL_WOULD_DROP) {
-        return "would_drop";
+    json totals = {{"received", traffic_json(snapshot.received)}};
+    for (const OutcomeInfo& outcome : outcomes) {
+        totals[std::string(outcome.name)] = traffic_json(snapshot.of(outcome.id));
     }
-    return verdict == XDPCTL_VERDICT_DROP     ? "dropped"
-           : verdict == XDPCTL_VERDICT_ANSWER ? "answered"
-                                              : "passed";
+    return totals;
 }
 
 // enum xdp_action of <linux/bpf.h>
@@ -336,7 +326,7 @@ json stats_to_json(const Snapshot& snapshot)
                     }
                     rows.push_back({{"device", device.name},
                                     {"family", family_names[f]},
-                                    {"disposition", disposition_name(d, reason.verdict)},
+                                    {"disposition", outcome_of(d, reason.verdict).name},
                                     {"reason", reason.name},
                                     {"packets", cell.packets},
                                     {"bytes", cell.bytes}});
@@ -354,7 +344,7 @@ json stats_to_json(const Snapshot& snapshot)
             json row = traffic_json(traffic);
             row["reason"] = reason.name;
             row["stage"] = stages[reason.stage].name;
-            row["disposition"] = disposition_name(d, reason.verdict);
+            row["disposition"] = outcome_of(d, reason.verdict).name;
             row["text"] = reason.text;
             by_reason.push_back(row);
         }

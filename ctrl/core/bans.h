@@ -9,15 +9,13 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <map>
 #include <vector>
 
 #include <xdpctl/abi/maps.h>
 
-#include "core/config.h"
-#include "core/detector.h"
 #include "core/prefix.h"
 #include "core/protected.h"
+#include "core/units.h"
 
 namespace xdpctl
 {
@@ -57,48 +55,14 @@ class BanReasons
     std::vector<std::string> texts_; // number 1 first
 };
 
-// Which networks hold so many banned hosts that one ban of the network is due: of the
-// 256 addresses of a /24, or of a /64, which counts as 64: it is what one attacker is
-// given, but also what an office has.
-class CrowdedNetworks
-{
-  public:
-    // Only networks of these count.
-    void watch(const Address& source);
-    void add(const Address& source, uint64_t deadline_ns);
-    struct Network {
-        Prefix prefix;
-        size_t hosts = 0;
-        uint64_t deadline_ns = 0; // until then so many of its hosts are banned
-    };
-    // Of at least so many percent.
-    std::vector<Network> above(uint32_t percent) const;
-
-  private:
-    std::map<Prefix, std::vector<uint64_t>> networks_; // deadlines of hosts
-};
-
-struct BanOrder {
-    Address source;
-    xdpctl_ban ban;
-    double packets_per_second = 0; // the evidence
-};
-
 using BanTable = std::unordered_map<Address, xdpctl_ban, AddressHash>;
 
-// Offences that are still remembered: one is forgiven for every `decay_ns`
-// that passed since the ban ended.
-uint32_t strikes_left(const xdpctl_ban& ban, uint64_t now_ns, uint64_t decay_ns);
+// Offences that are still remembered: one is forgiven for every hour that passed since the
+// ban ended.
+inline constexpr uint64_t strike_decay_ns = 3600 * ns_per_s;
+uint32_t strikes_left(const xdpctl_ban& ban, uint64_t now_ns);
 
 // True once the ban is over and nothing of it is remembered.
-bool is_forgotten(const xdpctl_ban& ban, uint64_t now_ns, uint64_t decay_ns);
-
-// base * 2^strikes, at most `max`.
-uint64_t escalated_ttl(uint32_t strikes, uint64_t base_ns, uint64_t max_ns);
-
-// Bans for the offenders that are not protected and not banned now.
-std::vector<BanOrder> decide_bans(const std::vector<Offender>& offenders, const BanTable& bans,
-                                  const ProtectedSet& protected_set, const HeuristicsConfig& config,
-                                  uint64_t now_ns);
+bool is_forgotten(const xdpctl_ban& ban, uint64_t now_ns);
 
 } // namespace xdpctl

@@ -241,14 +241,6 @@ Key nested(std::string_view name, S Config::*group, T S::*field, bool fixed = fa
             [=](const Config& c) { return fmt::format("{}", c.*group.*field); }, fixed};
 }
 
-Key heuristics_duration(std::string_view name, uint64_t HeuristicsConfig::*field)
-{
-    return {
-        name,
-        [field](const toml::node& n, Config& c) { return read_duration(n, c.heuristics.*field); },
-        [field](const Config& c) { return format_duration(c.heuristics.*field); }};
-}
-
 template <typename T, size_t N> Key choice(std::string_view name,
                                            const std::array<Word<T>, N>& words, T Config::*field,
                                            bool fixed = false)
@@ -661,7 +653,6 @@ Key guard_ports(std::string_view name, xdpctl_guard_mode mode)
 const std::vector<Key>& keys()
 {
     using G = GuardConfig;
-    using H = HeuristicsConfig;
     using L = LimitsConfig;
     using M = MapsConfig;
     static const std::vector<Key> table = {
@@ -677,14 +668,6 @@ const std::vector<Key>& keys()
          [](const toml::node& n, Config& c) { return read_reason_mask(n, c.observed_reasons); },
          [](const Config& c) { return show_reasons(c.observed_reasons); }},
         plain("events.samples_per_second", &Config::samples_per_second),
-        nested("heuristics.enabled", &Config::heuristics, &H::enabled),
-        nested("heuristics.client_packets_per_second", &Config::heuristics,
-               &H::client_packets_per_second),
-        heuristics_duration("heuristics.window", &H::window_ns),
-        heuristics_duration("heuristics.ban_ttl", &H::ban_ttl_ns),
-        heuristics_duration("heuristics.ban_ttl_max", &H::ban_ttl_max_ns),
-        heuristics_duration("heuristics.strike_decay", &H::strike_decay_ns),
-        nested("heuristics.network_share", &Config::heuristics, &H::network_share),
         {"guard.mode",
          [](const toml::node& n, Config& c) { return read_word(n, guard_words, c.guard.mode); },
          [](const Config& c) { return std::string(to_string(c.guard.mode)); }},
@@ -764,11 +747,30 @@ bool is_section(std::string_view path)
     });
 }
 
+struct RetiredKey {
+    std::string_view name; // of a key, or of a whole section
+    std::string_view why;
+};
+constexpr std::array<RetiredKey, 1> retired_keys = {
+    {{"heuristics", "nobody is banned for a rate any more, which is no sign of an attack"}}};
+
+const RetiredKey* find_retired(std::string_view path)
+{
+    const auto* found =
+        std::find_if(retired_keys.begin(), retired_keys.end(),
+                     [path](const RetiredKey& key) { return key.name == path; });
+    return found == retired_keys.end() ? nullptr : found;
+}
+
 Result<> read_table(const toml::table& table, const std::string& section, std::string_view name,
                     Config& config)
 {
     for (const auto& [word, node] : table) {
         const std::string path = section + std::string(word.str());
+        if (find_retired(path) != nullptr) {
+            config.retired.insert(path);
+            continue;
+        }
         if (const toml::table* inner = node.as_table(); inner && is_section(path)) {
             auto done = read_table(*inner, path + ".", name, config);
             if (!done) {
@@ -796,19 +798,6 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
         return view ? at(name, *view.node(), path, why)
                     : failure(ErrorKind::invalid_config, "{}: {}: {}", name, path, why);
     };
-    const HeuristicsConfig& heuristics = config.heuristics;
-    if (heuristics.ban_ttl_max_ns < heuristics.ban_ttl_ns) {
-        return fault("heuristics.ban_ttl_max", "must not be shorter than heuristics.ban_ttl");
-    }
-    if (heuristics.client_packets_per_second == 0) {
-        return fault("heuristics.client_packets_per_second", "must be above 0");
-    }
-    if (heuristics.window_ns < ns_per_s) {
-        return fault("heuristics.window", "must be at least 1s");
-    }
-    if (heuristics.network_share > 100) {
-        return fault("heuristics.network_share", "must be a percentage, 0 for never");
-    }
     constexpr uint32_t entries_max = 1U << 22; // half a gigabyte of bans
     if (config.maps.bans > entries_max) {
         return fault("maps.bans", fmt::format("must be at most {}", entries_max));
@@ -868,6 +857,12 @@ Result<Config> parse_config(std::string_view text, std::string_view name)
         return done.error();
     }
     return config;
+}
+
+std::string_view why_retired(std::string_view key)
+{
+    const RetiredKey* found = find_retired(key);
+    return found == nullptr ? "" : found->why;
 }
 
 std::vector<std::string> diff_configs(const Config& before, const Config& after)

@@ -24,20 +24,6 @@ namespace xdpctl
 enum class AttachMode { automatic, native, generic };
 enum class OnStop { keep, detach };
 
-struct HeuristicsConfig {
-    bool enabled = false; // a rate alone is no sign of an attack: a backup sends as much
-    uint64_t client_packets_per_second = 100000; // of one proven TCP source
-    uint64_t window_ns = 2 * ns_per_s;           // over which the rate is taken
-    uint64_t ban_ttl_ns = 60 * ns_per_s;         // of the first offence; doubles
-    uint64_t ban_ttl_max_ns = 86400 * ns_per_s;
-    uint64_t strike_decay_ns = 3600 * ns_per_s; // good behaviour that forgives one offence
-    // Percent of a network's hosts that are banned, so that all of it is; 0: never. See
-    // CrowdedNetworks.
-    uint32_t network_share = 50;
-
-    bool operator==(const HeuristicsConfig&) const = default;
-};
-
 struct GuardConfig {
     xdpctl_guard_mode mode = XDPCTL_GUARD_AUTO;  // of every service that is not listed
     std::map<uint16_t, xdpctl_guard_mode> modes; // by port
@@ -113,7 +99,6 @@ struct Config {
     std::vector<Prefix> block;
     uint64_t observed_reasons = 0; // bit r: reason r is counted, not enforced
     uint32_t samples_per_second = 200;
-    HeuristicsConfig heuristics;
     GuardConfig guard;
     LimitsConfig limits;
     ReflectorsConfig reflectors;
@@ -133,6 +118,7 @@ struct Config {
     std::string state_directory = "/var/lib/xdpctl";
     std::string pin_directory = "/sys/fs/bpf/xdpctl";
     std::string cgroup; // "": the cgroup v2 mount that is found
+    std::set<std::string> retired; // keys or sections of earlier versions, which do nothing now
 
     bool operator==(const Config&) const = default;
 };
@@ -160,6 +146,9 @@ Result<std::vector<ListenAddress>> parse_listen(std::string_view text);
 // Why hardly anybody would be judged any more if this were allowed; none where the prefix
 // is narrow enough for an operator to mean it.
 std::optional<std::string> too_wide_to_allow(const Prefix& prefix);
+
+// Why a key of `Config::retired` does nothing any more.
+std::string_view why_retired(std::string_view key);
 
 // Every key, as "section.key".
 std::vector<std::string> config_keys();

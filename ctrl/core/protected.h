@@ -48,7 +48,7 @@ struct Protected {
 // Who wants to block. What is stated of the host holds against everybody; what is only
 // seen, private networks and logins hold against whom the operator did not order to.
 enum class Authority {
-    automatic,      // heuristics, fail2ban, CrowdSec, lists of others, generated rules
+    automatic,      // fail2ban, CrowdSec, lists of others, generated rules
     operator_hand,  // a command of the operator
     operator_force, // the same with --force
     configuration,  // lists.block of the configuration file

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <xdpctl/abi/event.h>
+#include <xdpctl/abi/maps.h>
 #include <xdpctl/abi/reasons.h>
 
 namespace xdpctl
@@ -51,6 +52,31 @@ inline constexpr std::array session_names = {
     XDPCTL_SESSIONS(XDPCTL_SESSION_ROW)
 #undef XDPCTL_SESSION_ROW
 };
+
+// What becomes of a packet: the verdict of its reason, and whether that is enforced.
+enum class Outcome { passed, answered, dropped, would_drop, would_answer };
+struct OutcomeInfo {
+    Outcome id;
+    std::string_view name;
+    std::string_view text;
+};
+inline constexpr std::array<OutcomeInfo, 5> outcomes = {
+    {{Outcome::passed, "passed", "that were passed to the kernel"},
+     {Outcome::answered, "answered", "that the data path answered itself"},
+     {Outcome::dropped, "dropped", "that were dropped"},
+     {Outcome::would_drop, "would_drop", "that were passed, but enforced would have been dropped"},
+     {Outcome::would_answer, "would_answer",
+      "that were passed, but enforced would have been answered by the data path"}}};
+
+constexpr const OutcomeInfo& outcome_of(size_t disposition, xdpctl_verdict verdict)
+{
+    const bool enforced = disposition == XDPCTL_EFFECTIVE;
+    const Outcome id = verdict == XDPCTL_VERDICT_DROP ? enforced ? Outcome::dropped : Outcome::would_drop
+                       : verdict == XDPCTL_VERDICT_ANSWER
+                           ? enforced ? Outcome::answered : Outcome::would_answer
+                           : Outcome::passed;
+    return outcomes[static_cast<size_t>(id)];
+}
 
 // `id` must be a reason, not XDPCTL_NEXT.
 constexpr const ReasonInfo& reason_info(uint32_t id)

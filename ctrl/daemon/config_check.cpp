@@ -43,6 +43,13 @@ class Findings
     std::vector<ConfigFinding> all_;
 };
 
+void check_retired(const Config& config, Findings& found)
+{
+    for (const std::string& key : config.retired) {
+        found.warn(key, fmt::format("does nothing: {}", why_retired(key)));
+    }
+}
+
 void check_interfaces(const Config& config, const HostLook& look, Findings& found)
 {
     if (config.interfaces.empty()) {
@@ -175,6 +182,7 @@ HostLook HostLook::real()
 std::vector<ConfigFinding> check_config(const Config& config, const HostLook& look)
 {
     Findings found;
+    check_retired(config, found);
     check_interfaces(config, look, found);
     check_lists(config, look, found);
     if (look.files) {

@@ -40,8 +40,7 @@ template <typename T> bool erase_value(std::vector<T>& values, const T& value)
 
 Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup)
     : plane_(plane), interfaces_(interfaces), setup_(std::move(setup)), config_(setup_.config),
-      state_file_(config_.state_directory), heuristics_(config_.heuristics),
-      kernel_(setup_.sysctls), feed_copies_(config_.state_directory), started_ns_(plane.now_ns())
+      state_file_(config_.state_directory), kernel_(setup_.sysctls), feed_copies_(config_.state_directory), started_ns_(plane.now_ns())
 {
 }
 
@@ -185,9 +184,6 @@ Result<> Controller::change(Config config, HandState hand)
     committed_host_ = spec.host;
     committed_blocks_ = std::move(blocks);
     keep_geo(std::move(*geo));
-    if (!(config.heuristics == config_.heuristics)) {
-        heuristics_ = Heuristics(config.heuristics);
-    }
     config_ = std::move(config);
     hand_ = std::move(hand);
     hand_.geo_bits = geo_.in_force().bits;
@@ -589,7 +585,6 @@ void Controller::tick_steps()
     }
     client_entries_ = clients->size();
     watch_guards();
-    run_heuristics(*clients);
     publish(*clients);
 }
 

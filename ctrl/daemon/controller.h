@@ -16,7 +16,6 @@
 #include "daemon/feeds.h"
 #include "daemon/geo_sets.h"
 #include "daemon/guards.h"
-#include "daemon/heuristics.h"
 #include "daemon/kernel_settings.h"
 #include "daemon/state.h"
 #include "dataplane/dataplane.h"
@@ -56,6 +55,8 @@ struct ControllerSetup {
     bool fresh_maps = false;     // nothing of an earlier run is in them
     HostLook look{};
 };
+
+inline constexpr uint64_t tick_ns = 250 * ns_per_ms; // between two ticks
 
 class Controller final : public Control
 {
@@ -149,7 +150,6 @@ class Controller final : public Control
     Result<BanResult> ban_locked(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
     Result<> ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin);
     bool add_network(HandState& hand, const BanWish& wish, xdpctl_ban_origin origin) const;
-    void ban_crowded_networks(const std::vector<BanOrder>& orders);
     std::map<std::string, uint32_t> number_reasons(const std::set<std::string>& texts);
     Result<> make_room(size_t wanted);
     void note(EventKind kind, std::string text, log::Level level = log::Level::info);
@@ -188,7 +188,6 @@ class Controller final : public Control
     void tell_limit(const std::string& limit, const std::string& problem);
     void refresh_attachments();
     void sweep_bans();
-    void run_heuristics(const std::vector<ClientSample>& clients);
     void publish(const std::vector<ClientSample>& clients);
     void drain_locked();
     void configure_bouncer();
@@ -241,7 +240,6 @@ class Controller final : public Control
     AskedServers asked_;
     std::vector<ListEntry> committed_blocks_;       // of lists.block and banned networks
     std::map<std::string, std::string> limits_hit_; // what does not fit, by what it is of
-    Heuristics heuristics_;
     Guards guards_;
     KernelSettings kernel_;
     Feeds feeds_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The controller's part for bans: by hand, by heuristics, and on disk.
+// The controller's part for bans: by whom ever, and on disk.
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -46,7 +46,7 @@ void Controller::load_bans()
         return;
     }
     std::erase_if(*bans, [&](const SavedBan& saved) {
-        return is_forgotten(saved.entry.ban, now, config_.heuristics.strike_decay_ns) ||
+        return is_forgotten(saved.entry.ban, now) ||
                protected_->refuses({saved.entry.source, 128}, authority_of(saved.entry.ban));
     });
     std::set<std::string> texts;
@@ -111,33 +111,6 @@ size_t Controller::save_bans()
     return text.size();
 }
 
-void Controller::run_heuristics(const std::vector<ClientSample>& clients)
-{
-    auto orders = heuristics_.tick(plane_, clients, *protected_,
-                                   mode_in_force() == XDPCTL_MODE_ENFORCE && !plane_.bypass());
-    if (!orders) {
-        tell_limit("bans", "bans by heuristic are not in force: " + orders.error().message);
-        (void)make_room(plane_.max_bans()); // forget offences that are over
-        return;
-    }
-    bans_changed_ = bans_changed_ || !orders->empty();
-    if (!orders->empty()) {
-        tell_limit("bans", "");
-        ban_crowded_networks(*orders);
-    }
-    for (const BanOrder& order : *orders) {
-        note("ban", fmt::format("{} for {}: {} packets/s on its own connections, {} allowed "
-                                "(offence {})",
-                                to_string(order.source),
-                                format_duration(order.ban.deadline_ns - order.ban.added_ns),
-                                format_count(order.packets_per_second),
-                                format_count(static_cast<double>(
-                                    config_.heuristics.client_packets_per_second)),
-                                order.ban.strikes));
-        next_sweep_ns_ = 0;
-    }
-}
-
 void Controller::sweep_bans()
 {
     const uint64_t now = plane_.now_ns();
@@ -150,7 +123,7 @@ void Controller::sweep_bans()
         if (now < ban.deadline_ns) {
             counts.active[std::min<uint32_t>(ban.origin, XDPCTL_BAN_ORIGIN_COUNT - 1)]
                          [source.is_ipv4() ? 0 : 1]++;
-        } else if (is_forgotten(ban, now, config_.heuristics.strike_decay_ns)) {
+        } else if (is_forgotten(ban, now)) {
             forgotten.push_back(source);
         } else {
             counts.remembered++;
@@ -174,50 +147,6 @@ void Controller::sweep_bans()
         if (auto done = change(config_, kept); !done) {
             log::error("{}", done.error().message);
         }
-    }
-}
-
-// Where so many neighbours of those who were banned now abuse us that the network is
-// theirs.
-void Controller::ban_crowded_networks(const std::vector<BanOrder>& orders)
-{
-    const uint64_t now = plane_.now_ns();
-    const uint32_t share = config_.heuristics.network_share;
-    if (share == 0 || mode_in_force() != XDPCTL_MODE_ENFORCE || plane_.bypass()) {
-        return;
-    }
-    CrowdedNetworks networks;
-    for (const BanOrder& order : orders) {
-        networks.watch(order.source);
-    }
-    plane_.visit_bans([&](const Address& source, const xdpctl_ban& ban) {
-        if (ban.origin == XDPCTL_BAN_HEURISTIC && now < ban.deadline_ns) {
-            networks.add(source, ban.deadline_ns);
-        }
-    });
-    const auto crowded = networks.above(share);
-    std::vector<BanWish> wishes;
-    for (const auto& network : crowded) {
-        const auto why = protected_->refuses(network.prefix, Authority::automatic);
-        if (why) {
-            note("ban", fmt::format("{} is not banned, though {} of its hosts are: {}",
-                                    to_string(network.prefix), network.hosts, *why));
-        } else {
-            wishes.push_back({network.prefix, network.deadline_ns - now,
-                              fmt::format("{} of its hosts are banned", network.hosts)});
-        }
-    }
-    if (wishes.empty()) {
-        return;
-    }
-    const auto banned = ban_locked(wishes, XDPCTL_BAN_HEURISTIC);
-    if (!banned) {
-        log::error("banning networks: {}", banned.error().message);
-        return;
-    }
-    for (const BanWish& wish : wishes) {
-        note("ban", fmt::format("{} for {}: {}", to_string(wish.prefix),
-                                format_duration(*wish.ttl_ns), wish.reason));
     }
 }
 
@@ -595,7 +524,7 @@ Result<size_t> Controller::lift(const BanFilter& filter)
             }
         }
         return failure(ErrorKind::not_found, "none of these is banned by {}{}{}",
-                       by.empty() ? "hand or heuristic" : by,
+                       by.empty() ? "anybody here" : by,
                        filter.reason ? fmt::format(" for '{}'", *filter.reason) : "", others);
     }
     const bool one = filter.prefixes && filter.prefixes->size() == 1;

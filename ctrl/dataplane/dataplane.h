@@ -15,7 +15,7 @@
 
 #include "base/result.h"
 #include "core/bans.h"
-#include "core/detector.h"
+#include "core/client_sample.h"
 #include "core/limits.h"
 #include "core/policy.h"
 

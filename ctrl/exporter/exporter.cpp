@@ -49,32 +49,26 @@ class Family
     MetricFamily family_;
 };
 
-// What a packet's counters add up to, and whether the reason is a label.
-struct Flow {
-    std::string_view name;
-    std::string_view what;
-};
-
 // The cells of one reason are always there once the reason was met, so that
 // rate() sees them begin; reasons never met cost no series.
-void add_flow(std::vector<MetricFamily>& out, const Snapshot& snapshot, const Flow& flow,
-              CellField field, std::string_view unit, xdpctl_disposition disposition,
-              xdpctl_verdict verdict, std::optional<xdpctl_verdict> or_verdict = std::nullopt)
+void add_outcome(std::vector<MetricFamily>& out, const Snapshot& snapshot,
+                 const OutcomeInfo& outcome, CellField field, std::string_view unit)
 {
     Family family(
-        fmt::format("xdpctl_{}_{}_total", flow.name, unit),
-        fmt::format("{} {}, by reason.", unit == "packets" ? "Packets" : "Bytes", flow.what),
+        fmt::format("xdpctl_{}_{}_total", outcome.name, unit),
+        fmt::format("{} {}, by reason.", unit == "packets" ? "Packets" : "Bytes", outcome.text),
         MetricType::Counter);
     for (const DeviceSnapshot& device : snapshot.devices) {
         for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
-            for (const ReasonInfo& reason : reasons) {
-                const xdpctl_cell& cell = device.counters.cells[f][disposition][reason.id];
-                const bool counts = reason.verdict == verdict || reason.verdict == or_verdict;
-                if (counts && cell.packets > 0) {
-                    family.add(static_cast<double>(cell.*field),
-                               {{"device", device.name},
-                                {"family", std::string(family_names[f])},
-                                {"reason", std::string(reason.name)}});
+            for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
+                for (const ReasonInfo& reason : reasons) {
+                    const xdpctl_cell& cell = device.counters.cells[f][d][reason.id];
+                    if (outcome_of(d, reason.verdict).id == outcome.id && cell.packets > 0) {
+                        family.add(static_cast<double>(cell.*field),
+                                   {{"device", device.name},
+                                    {"family", std::string(family_names[f])},
+                                    {"reason", std::string(reason.name)}});
+                    }
                 }
             }
         }
@@ -110,14 +104,9 @@ void add_traffic(std::vector<MetricFamily>& out, const Snapshot& snapshot)
         {{"packets", &xdpctl_cell::packets}, {"bytes", &xdpctl_cell::bytes}}};
     for (const auto& [unit, field] : units) {
         add_received(out, snapshot, field, unit);
-        add_flow(out, snapshot, {"passed", "that were passed to the kernel"}, field, unit,
-                 XDPCTL_EFFECTIVE, XDPCTL_VERDICT_PASS);
-        add_flow(out, snapshot, {"dropped", "that were dropped"}, field, unit, XDPCTL_EFFECTIVE,
-                 XDPCTL_VERDICT_DROP);
-        add_flow(out, snapshot, {"answered", "that the data path answered itself"}, field, unit,
-                 XDPCTL_EFFECTIVE, XDPCTL_VERDICT_ANSWER);
-        add_flow(out, snapshot, {"would_drop", "that enforce mode would have kept from the kernel"},
-                 field, unit, XDPCTL_WOULD_DROP, XDPCTL_VERDICT_DROP, XDPCTL_VERDICT_ANSWER);
+        for (const OutcomeInfo& outcome : outcomes) {
+            add_outcome(out, snapshot, outcome, field, unit);
+        }
     }
 }
 

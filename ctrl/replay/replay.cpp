@@ -10,7 +10,6 @@
 
 #include "daemon/geo_sets.h"
 #include "daemon/guards.h"
-#include "daemon/heuristics.h"
 #include "host/facts.h"
 #include "replay/capture.h"
 
@@ -206,14 +205,6 @@ Result<> Replayer::prepare(const Survey& survey)
             host.addresses.push_back(prefix.address);
         }
     }
-    std::vector<Protected> own;
-    for (const Address& address : host.addresses) {
-        own.push_back({{address, 128}, Protection::OWN_ADDRESS, "on the protected side"});
-    }
-    for (const Prefix& prefix : config_.allow) {
-        own.push_back({prefix, Protection::ALLOWED, "lists.allow"});
-    }
-    protected_ = protect(std::move(own));
     for (const SocketKey& listener : survey.listeners) {
         host.addresses.push_back(listener.local);
     }
@@ -225,29 +216,6 @@ Result<> Replayer::prepare(const Survey& survey)
     }
     auto committed = plane_->commit(compile_policy(spec, 1));
     return committed ? Result<>(Done{}) : committed.error();
-}
-
-Result<> Replayer::tick_until(uint64_t now_ns, ReplayReport& report)
-{
-    // After a long silence one tick says the same as a thousand.
-    if (now_ns > next_tick_ns_ + 8 * tick_ns) {
-        next_tick_ns_ = now_ns - 4 * tick_ns;
-    }
-    while (next_tick_ns_ <= now_ns) {
-        plane_->set_clock(next_tick_ns_);
-        auto clients = plane_->clients();
-        if (!clients) {
-            return clients.error();
-        }
-        auto orders = heuristics_.tick(*plane_, *clients, protected_, true);
-        if (!orders) {
-            return orders.error();
-        }
-        report.bans.insert(report.bans.end(), orders->begin(), orders->end());
-        next_tick_ns_ += tick_ns;
-    }
-    plane_->set_clock(now_ns);
-    return Done{};
 }
 
 Result<> Replayer::judge(const Bytes& frame, const FrameInfo* info, const Survey& survey,
@@ -327,9 +295,7 @@ Result<> Replayer::replay(const CaptureFile& file, const Survey& survey, Session
             progress(static_cast<double>(capture.read_bytes()) /
                      static_cast<double>(capture.file_bytes()));
         }
-        if (auto ticked = tick_until(clock_.advance(frame->time_ns), report); !ticked) {
-            return ticked;
-        }
+        plane_->set_clock(clock_.advance(frame->time_ns));
         return take(*frame, survey, sessions, report);
     });
     report.seconds = static_cast<double>(clock_.now_ns() - begin_ns) / 1e9;

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "core/config.h"
-#include "daemon/heuristics.h"
 #include "dataplane/bpf_dataplane.h"
 #include "replay/capture.h"
 #include "replay/clock.h"
@@ -92,16 +91,12 @@ class Replayer
     // Keeps the calling thread on one CPU from now on.
     static Result<std::unique_ptr<Replayer>> create(const Config& config);
 
-    // Files run one after the other on one clock and in one state, so that a ban
-    // earned in the first meets the second. "-" is standard input.
+    // Files run one after the other on one clock and in one state. "-" is standard input.
     Result<ReplayReport> run(const std::string& path, const Stated& stated,
                              const Progress& progress);
 
   private:
-    explicit Replayer(const Config& config)
-        : config_(config), heuristics_(config.heuristics), protected_()
-    {
-    }
+    explicit Replayer(const Config& config) : config_(config) {}
 
     Result<> prepare(const Survey& survey);
     Result<> open_sockets(const Survey& survey, SessionTracker& sessions);
@@ -111,15 +106,11 @@ class Replayer
                   ReplayReport& report);
     Result<> judge(const Bytes& frame, const FrameInfo* info, const Survey& survey,
                    ReplayReport& report);
-    Result<> tick_until(uint64_t now_ns, ReplayReport& report);
 
     Config config_;
     std::unique_ptr<BpfObject> object_;
     std::unique_ptr<BpfDataplane> plane_;
-    Heuristics heuristics_;
-    ProtectedSet protected_;
     CaptureClock clock_;
-    uint64_t next_tick_ns_ = CaptureClock::start_ns;
 };
 
 } // namespace xdpctl

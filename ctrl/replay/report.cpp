@@ -195,12 +195,6 @@ json to_json(const ReplayReport& report)
                                  {"unproven", report.unproven[reason.id]}});
         }
     }
-    json bans = json::array();
-    for (const BanOrder& order : report.bans) {
-        bans.push_back({{"source", to_string(order.source)},
-                        {"at_seconds", static_cast<double>(order.ban.added_ns) / 1e9},
-                        {"packets_per_second", order.packets_per_second}});
-    }
     return {{"file", report.file},
             {"live", report.live},
             {"protects", report.protects},
@@ -238,8 +232,7 @@ json to_json(const ReplayReport& report)
               {"shortened_pauses", report.clock.shortened}}},
             {"notes", report.notes()},
             {"seconds", report.seconds},
-            {"by_reason", by_reason},
-            {"bans", bans}};
+            {"by_reason", by_reason}};
 }
 
 json to_json(const Check& check)

@@ -10,7 +10,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/bans.h"
 #include "core/reasons.h"
 #include "replay/clock.h"
 #include "replay/expectation.h"
@@ -51,7 +50,6 @@ struct ReplayReport {
     // Of the drops, those that rest on a socket not being there, which the capture
     // neither shows nor is stated.
     std::array<uint64_t, XDPCTL_REASON_SLOTS> unproven{};
-    std::vector<BanOrder> bans;
 
     uint64_t skipped() const { return too_large + too_short + headers_cut; }
     uint64_t passed() const { return judged - dropped - answered; }

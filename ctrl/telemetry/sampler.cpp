@@ -46,11 +46,8 @@ void add_totals(Snapshot& snapshot, const DeviceCounters& device)
                 const xdpctl_cell& cell = family[d][reason.id];
                 add(snapshot.by_reason[d][reason.id], cell);
                 add(snapshot.received, cell);
-                add(d == XDPCTL_WOULD_DROP                    ? snapshot.would_drop
-                    : reason.verdict == XDPCTL_VERDICT_DROP   ? snapshot.dropped
-                    : reason.verdict == XDPCTL_VERDICT_ANSWER ? snapshot.answered
-                                                              : snapshot.passed,
-                    cell);
+                const auto outcome = static_cast<size_t>(outcome_of(d, reason.verdict).id);
+                add(snapshot.by_outcome[outcome], cell);
             }
         }
     }
@@ -122,10 +119,9 @@ void Sampler::add_rates(Snapshot& snapshot)
             }
         }
         set_rate(snapshot.received, then.received, seconds);
-        set_rate(snapshot.passed, then.passed, seconds);
-        set_rate(snapshot.answered, then.answered, seconds);
-        set_rate(snapshot.dropped, then.dropped, seconds);
-        set_rate(snapshot.would_drop, then.would_drop, seconds);
+        for (size_t i = 0; i < outcomes.size(); i++) {
+            set_rate(snapshot.by_outcome[i], then.by_outcome[i], seconds);
+        }
     }
     marks_.push_back({snapshot.time_ns, snapshot});
 }

@@ -93,10 +93,8 @@ struct Snapshot {
     // Over all devices and families, by disposition and reason.
     std::array<std::array<Traffic, XDPCTL_REASON_SLOTS>, XDPCTL_DISPOSITION_COUNT> by_reason{};
     Traffic received;
-    Traffic passed;   // without what only the mode kept from being dropped
-    Traffic answered; // by the data path itself
-    Traffic dropped;
-    Traffic would_drop;
+    std::array<Traffic, outcomes.size()> by_outcome{};
+    const Traffic& of(Outcome outcome) const { return by_outcome[static_cast<size_t>(outcome)]; }
     uint64_t events_lost = 0;
     BanCounts bans;
     std::vector<MapUsage> maps;

@@ -69,8 +69,7 @@ in_host ip link set atk0 xdpdrv pinned "$PINS-lab/transmit"
 measure "bare XDP_TX"
 in_host ip link set atk0 xdpdrv off
 
-write_config enforce '[heuristics]
-enabled = false'
+write_config enforce
 daemon_up
 measure "xdpctl"
 daemon_kill TERM

@@ -93,34 +93,20 @@ void add_busy_client(CaptureWriter& file, bool ipv6, uint64_t packets)
 
 } // namespace
 
-TEST_CASE("the heuristic bans in replay as it does on a host, in both families")
+TEST_CASE("who sends much on his own connections is no attacker, in both families")
 {
-    Config config;
-    config.heuristics.enabled = true;
-    config.heuristics.client_packets_per_second = 1000;
     for (const bool ipv6 : {false, true}) {
         CaptureWriter busy;
         add_busy_client(busy, ipv6, 30000);
         busy.close();
-        const ReplayReport report = replay(busy.path, config);
+        const ReplayReport report = replay(busy.path);
         CHECK(report.outgoing == 1);
-        REQUIRE(report.bans.size() == 1);
-        CHECK(report.bans[0].source == real_client(ipv6));
-        CHECK(report.packets[XDPCTL_BANNED] > 20000);
-        CHECK(report.dropped_in_session == report.dropped);
-
-        CaptureWriter calm;
-        add_busy_client(calm, ipv6, 5000);
-        calm.close();
-        CHECK(replay(calm.path, config).dropped == 0);
+        CHECK(report.dropped == 0);
     }
 }
 
-TEST_CASE("somebody who only uses a client's address does not get it banned")
+TEST_CASE("what comes under a client's address without a connection is not held against it")
 {
-    Config config;
-    config.heuristics.enabled = true;
-    config.heuristics.client_packets_per_second = 1000;
     CaptureWriter file;
     add_busy_client(file, false, 100);
     for (uint64_t i = 0; i < 30000; i++) {
@@ -130,22 +116,19 @@ TEST_CASE("somebody who only uses a client's address does not get it banned")
                      .build());
     }
     file.close();
-    const ReplayReport report = replay(file.path, config);
-    CHECK(report.bans.empty());
+    const ReplayReport report = replay(file.path);
+    CHECK(report.dropped > 20000);
     CHECK(report.drops[XDPCTL_NO_SESSION] == report.dropped); // what belongs to no connection
 }
 
 TEST_CASE("replay is deterministic")
 {
-    Config config;
-    config.heuristics.enabled = true;
-    config.heuristics.client_packets_per_second = 1000;
     CaptureWriter file;
     add_busy_client(file, false, 20000);
     file.close();
-    const std::string first = to_json(replay(file.path, config)).dump();
+    const std::string first = to_json(replay(file.path)).dump();
     for (int i = 0; i < 3; i++) {
-        CHECK(to_json(replay(file.path, config)).dump() == first);
+        CHECK(to_json(replay(file.path)).dump() == first);
     }
 }
 

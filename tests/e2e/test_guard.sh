@@ -38,9 +38,7 @@ route_back 198.18.0.0/15
 route_back 2001:db8:f::/48
 nsenter --net=/run/netns/$HOST iperf3 -s > "$DIR/iperf.log" 2>&1 &
 EXTRA_PIDS=$!
-# The upload is more than a client may send by default.
-write_config enforce '[heuristics]
-enabled = false'
+write_config enforce
 daemon_up
 eventually 'xdpctl -j guard | jq -e ".guards[] | select(.port == 5201)" > /dev/null'
 # Ports below the ephemeral ones, which two hundred clients take.

@@ -29,9 +29,7 @@ sed "s/listen-address=.*/listen-address=$TARGET4,$WEB4,$WEB6/; s/dnsmasq.pid/ser
 nsenter --net=/run/netns/$HOST dnsmasq --keep-in-foreground --conf-file="$DIR/served.conf" \
     --pid-file="$DIR/served.pid" --user=root 2> "$DIR/served.log" &
 EXTRA_PIDS="$EXTRA_PIDS $!"
-write_config enforce '[heuristics]
-enabled = false
-[limits]
+write_config enforce '[limits]
 udp = ["service 10kpps"]'
 daemon_up
 xdpctl -j status > /dev/null

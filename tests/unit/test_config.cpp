@@ -45,14 +45,6 @@ block = ["198.51.100.0/24"]
 monitor = ["port_zero"]
 [events]
 samples_per_second = 5
-[heuristics]
-enabled = true
-client_packets_per_second = 100
-window = "3s"
-ban_ttl = "2m"
-ban_ttl_max = "1h"
-strike_decay = "10m"
-network_share = 25
 [guard]
 mode = "armed"
 off = [22]
@@ -144,13 +136,6 @@ cgroup = "/sys/fs/cgroup"
     CHECK(config->strays.per_second == 9);
     CHECK(config->strays.prefix_per_second == 3);
     CHECK(config->guard.mss == 1300);
-    CHECK(config->heuristics.enabled);
-    CHECK(config->heuristics.client_packets_per_second == 100);
-    CHECK(config->heuristics.window_ns == 3 * ns_per_s);
-    CHECK(config->heuristics.ban_ttl_ns == 120 * ns_per_s);
-    CHECK(config->heuristics.ban_ttl_max_ns == 3600 * ns_per_s);
-    CHECK(config->heuristics.strike_decay_ns == 600 * ns_per_s);
-    CHECK(config->heuristics.network_share == 25);
     CHECK(config->guard == GuardConfig{XDPCTL_GUARD_ARMED,
                                        {{22, XDPCTL_GUARD_OFF},
                                         {80, XDPCTL_GUARD_ON},
@@ -199,10 +184,6 @@ TEST_CASE("errors name the line, the key and the cause")
     CHECK_THAT(error_of("mode = \n"), Catch::StartsWith("x.toml:1: "));
     CHECK_THAT(error_of("[lists]\nallow = [\n \"192.0.2.0/24\",\n \"192.0.2.1/24\"]"),
                Catch::Contains("line 4") && Catch::Contains("192.0.2.0/24"));
-    CHECK_THAT(error_of("[heuristics]\nwindow = 5"), Catch::Contains("x.toml:2: heuristics.window: "
-                                                                     "must be a duration"));
-    CHECK_THAT(error_of("[heuristics]\nban_ttl = \"2h\"\nban_ttl_max = \"1h\""),
-               Catch::Contains("x.toml:3: heuristics.ban_ttl_max: must not be shorter"));
     CHECK_THAT(error_of("[limits]\nudp = [\"source 5\"]"), Catch::Contains("'5' is not a rate"));
     CHECK_THAT(error_of("[limits]\nudp = [\n\"host 5pps\"]"),
                Catch::StartsWith("x.toml:2: limits.udp: line 3: 'host 5pps' does not begin with"));
@@ -323,4 +304,15 @@ TEST_CASE("how wide a prefix may be allowed")
         INFO(wide);
         CHECK(too_wide_to_allow(*parse_prefix(wide)));
     }
+}
+
+TEST_CASE("keys of earlier versions do nothing, and are no error")
+{
+    const auto config =
+        parse_config("[heuristics]\nenabled = true\nwindow = \"3s\"\n[guard]\nmode = \"on\"", "x.toml");
+    REQUIRE(config);
+    CHECK(config->retired == std::set<std::string>{"heuristics"});
+    CHECK_FALSE(why_retired("heuristics").empty());
+    CHECK(config->guard.mode == XDPCTL_GUARD_ON);
+    CHECK(diff_configs(Config{}, *config).size() == 1);
 }

@@ -21,6 +21,7 @@ Reading reading_at(uint64_t time_ns, uint64_t dropped)
     device.cells[XDPCTL_IPV4][XDPCTL_EFFECTIVE][XDPCTL_BANNED] = {dropped, dropped * 60};
     device.cells[XDPCTL_IPV6][XDPCTL_EFFECTIVE][XDPCTL_PASSED] = {5, 500};
     device.cells[XDPCTL_IPV6][XDPCTL_WOULD_DROP][XDPCTL_LAND] = {2, 200};
+    device.cells[XDPCTL_IPV4][XDPCTL_WOULD_DROP][XDPCTL_SYN_ANSWERED] = {7, 700};
     device.events_lost = 1;
     reading.devices = {device};
     reading.clients = {{"192.0.2.1"_ip, dropped, 0, 1}, {"2001:db8::1"_ip, 0, 0, 2}};
@@ -45,13 +46,14 @@ TEST_CASE("a snapshot adds up and has rates")
     (void)sampler.take(reading_at(ns_per_s, 0), names);
     const Snapshot snapshot = sampler.take(reading_at(2 * ns_per_s, 1000), names);
     CHECK(snapshot.devices.at(0).name == "eth0");
-    CHECK(snapshot.received.packets == 1007);
-    CHECK(snapshot.passed.packets == 5);
-    CHECK(snapshot.dropped.packets == 1000);
-    CHECK(snapshot.would_drop.packets == 2);
+    CHECK(snapshot.received.packets == 1014);
+    CHECK(snapshot.of(Outcome::passed).packets == 5);
+    CHECK(snapshot.of(Outcome::dropped).packets == 1000);
+    CHECK(snapshot.of(Outcome::would_drop).packets == 2);
+    CHECK(snapshot.of(Outcome::would_answer).packets == 7); // not "would drop": no client is lost
     CHECK(snapshot.events_lost == 1);
-    CHECK(snapshot.dropped.packets_per_second == Approx(1000));
-    CHECK(snapshot.dropped.bits_per_second == Approx(1000 * 60 * 8));
+    CHECK(snapshot.of(Outcome::dropped).packets_per_second == Approx(1000));
+    CHECK(snapshot.of(Outcome::dropped).bits_per_second == Approx(1000 * 60 * 8));
     REQUIRE(snapshot.clients.size() == 2);
     CHECK(snapshot.clients[0].source == "192.0.2.1"_ip);
     CHECK(snapshot.clients[0].packets_per_second == Approx(1000));
@@ -68,7 +70,7 @@ TEST_CASE("an interface that was made anew goes on under its name")
     CHECK(
         snapshot.devices[0].counters.cells[XDPCTL_IPV4][XDPCTL_EFFECTIVE][XDPCTL_BANNED].packets ==
         20);
-    CHECK(snapshot.dropped.packets == 20);
+    CHECK(snapshot.of(Outcome::dropped).packets == 20);
 }
 
 TEST_CASE("counters that begin anew give no negative rate")
@@ -76,7 +78,7 @@ TEST_CASE("counters that begin anew give no negative rate")
     Sampler sampler;
     (void)sampler.take(reading_at(ns_per_s, 1000), {});
     const Snapshot snapshot = sampler.take(reading_at(2 * ns_per_s, 10), {});
-    CHECK(snapshot.dropped.packets_per_second == 0);
+    CHECK(snapshot.of(Outcome::dropped).packets_per_second == 0);
 }
 
 TEST_CASE("the event log keeps the last ones in order")

@@ -164,10 +164,6 @@ void print_report(const ReplayReport& report, bool benign)
     if (!table.empty()) {
         table.print();
     }
-    for (const BanOrder& order : report.bans) {
-        fmt::print("  banned {} at {} packets/s\n", to_string(order.source),
-                   format_count(order.packets_per_second));
-    }
     if (report.judged == 0) {
         fmt::print("  {}\n\n", report.nothing_judged());
         return;
@@ -345,8 +341,7 @@ Action setup_replay(CLI::App& app)
     app.add_option("--expect-benign", options->expect_benign,
                    "for each benign file, such as 'drop<=0.1%'");
     app.add_option("--policy", options->config,
-                   "configuration file whose lists and heuristics "
-                   "judge (default: an empty one)");
+                   "configuration file whose lists and limits judge (default: an empty one)");
     app.add_option("--junit", options->junit, "write the results as JUnit XML");
     app.add_flag("--live", options->live,
                  "real frames through a veth pair in a namespace of its own");

@@ -157,6 +157,9 @@ void print_status(const json& status)
     if (traffic["would_drop"]["packets"].get<uint64_t>() > 0) {
         fmt::print("would drop  {}\n", traffic_line(traffic["would_drop"]));
     }
+    if (traffic["would_answer"]["packets"].get<uint64_t>() > 0) {
+        fmt::print("would answer {}\n", traffic_line(traffic["would_answer"]));
+    }
     fmt::print("bans        {} in force, {} remembered, room for {}\n",
                bans["active"].get<uint64_t>(), bans["remembered"].get<uint64_t>(),
                bans["max"].get<uint64_t>());
