@@ -61,6 +61,7 @@ struct packet {
 	__u32 device;	   /* slot */
 	bool dry_run;	   /* judge only: leave no trace in any table */
 	bool suspect;	   /* sent from a reflector's port; it is limited first */
+	bool is_sampled;   /* one TCP packet in XDPCTL_CLIENT_SAMPLE, in peace looked at closer */
 	bool inside;	   /* the headers are those of a packet in a tunnel */
 	bool is_unvouched; /* a fragment that nobody here asked for, of a stranger */
 	__u32 limit_class; /* enum xdpctl_limit_class */

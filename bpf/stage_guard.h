@@ -372,14 +372,8 @@ static __always_inline enum xdpctl_reason guard_rest(struct packet *pkt, const s
 	return reason;
 }
 
-#define STRAY_SAMPLE 32	       /* a power of two: one in so many is looked up in peace */
 #define STRAYS_MANY 4	       /* of the sample in a second: then every segment is looked up */
 #define STRAY_HOLD_NS NS_PER_S /* after the last of them */
-
-static __always_inline bool is_looked_up(struct xdpctl_service_counters *here, __u64 now)
-{
-	return now < here->strays_until_ns || !(here->strays_seen++ & (STRAY_SAMPLE - 1));
-}
 
 static __always_inline void note_stray(struct xdpctl_service_counters *here, __u64 now)
 {
@@ -402,7 +396,8 @@ static __always_inline enum xdpctl_reason guard_sample(struct packet *pkt)
 	__u64 now = now_ns(pkt);
 	int check; /* enum cookie_check */
 
-	if (!here || (!pkt->dry_run && !is_looked_up(here, now)) || !is_own(pkt))
+	if (!here || !(pkt->dry_run || pkt->is_sampled || now < here->strays_until_ns) ||
+	    !is_own(pkt))
 		return XDPCTL_NEXT;
 	check = xdpctl_check_cookie(pkt->ctx, &pkt->hdr);
 	if (check != COOKIE_INVALID && check != COOKIE_IMPOSSIBLE && check != COOKIE_NO_SOCKET)

@@ -36,7 +36,8 @@ static __always_inline enum xdpctl_reason stage_session(struct packet *pkt)
 
 	if (pkt->hdr.protocol != IPPROTO_TCP || !pkt->hdr.has_ports)
 		return XDPCTL_NEXT;
-	if (!pkt->dry_run && !is_sampled(pkt->counters))
+	pkt->is_sampled = !pkt->dry_run && is_sampled(pkt->counters);
+	if (!pkt->dry_run && !pkt->is_sampled)
 		return XDPCTL_NEXT;
 	client = bpf_map_lookup_elem(&clients, &pkt->hdr.src);
 	pkt->known_client = client;

@@ -300,15 +300,16 @@ TEST_CASE("neighbours on a crowded link have a limit each, and those in use are 
     const Bytes ours = builder.icmp(135, 0).payload(24).hop_limit(255).build();
     REQUIRE(peace.plane->remember_client(gateway));
     int heard = 0;
+    int held = 0;
     for (uint32_t n = 0; n < 200000; n++) { // 200,000 a second
-        peace.judge(solicitation(n % 60000));
+        held += peace.judge(solicitation(n % 60000)) == XDPCTL_ICMP_LIMITED ? 1 : 0;
         if (n % 4000 == 0) {
             heard += peace.judge(ours) == XDPCTL_PASSED ? 1 : 0;
         }
         peace.advance(ns_per_s / 200000);
     }
     CHECK(heard == 50);
-    CHECK(peace.judge(solicitation(1)) == XDPCTL_ICMP_LIMITED);
+    CHECK(held > 150000);
 }
 
 TEST_CASE("usual tools do not reach the floors of ICMP")

@@ -93,7 +93,6 @@ struct xdpctl_service_counters {
 	__u64 unreported;  /* SYNs not yet added to xdpctl_guard.pending */
 	__u64 reported_ns; /* when some were */
 	/* Of slot 0: TCP without SYN, in peace. */
-	__u64 strays_seen;	/* packets; one in so many is looked up */
 	__u64 strays_since_ns;	/* when the count of those without a connection began */
 	__u64 strays_met;	/* how many there were since */
 	__u64 strays_until_ns;	/* every packet is looked up before this time */
