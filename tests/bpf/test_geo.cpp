@@ -223,7 +223,7 @@ TEST_CASE("databases of countries and AS numbers are read, of both families")
     INFO((data ? "" : data.error().message));
     REQUIRE(data);
     CHECK(data->found == 3);
-    CHECK(data->files.at(0).type == "Test-Country");
+    CHECK(data->files.at(0).type == "Test-country");
     const auto at = [&data](const char* address) {
         return codes_at(data->networks, parse_address(address).value());
     };
