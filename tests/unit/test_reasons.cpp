@@ -3,6 +3,8 @@
 
 #include <set>
 
+#include "base/file.h"
+#include "core/defaults.h"
 #include "core/reasons.h"
 
 using namespace xdpctl;
@@ -22,4 +24,11 @@ TEST_CASE("reasons are found by their name and stand at their number")
     CHECK_FALSE(find_reason("nonsense"));
     CHECK_FALSE(is_reason(XDPCTL_NEXT));
     CHECK_FALSE(is_reason(XDPCTL_REASON_COUNT));
+}
+
+TEST_CASE("the table of defaults is the one that xdpctl explain --defaults writes")
+{
+    const auto file = read_file(SOURCE_DIR "/tools/defaults.md");
+    REQUIRE(file);
+    CHECK(*file == defaults_document());
 }

@@ -3,6 +3,7 @@
 
 #include "api/codec.h"
 #include "core/frame.h"
+#include "core/defaults.h"
 #include "core/reasons.h"
 #include "output.h"
 #include "replay/capture.h"
@@ -28,6 +29,7 @@ struct Options {
     std::string pcap;
     uint64_t number = 1;
     bool reasons = false;
+    bool defaults = false;
     bool reflectors = false;
 };
 
@@ -186,6 +188,10 @@ Outcome run(const Context& context, const Options& options)
     if (options.reflectors) {
         return list_reflectors(context);
     }
+    if (options.defaults) {
+        fmt::print("{}", defaults_document());
+        return 0;
+    }
     auto frame = frame_of(options);
     if (!frame) {
         return frame.error();
@@ -218,6 +224,8 @@ Action setup_explain(CLI::App& app)
     app.add_option("--pcap", options->pcap, "take the frame from a capture");
     app.add_option("--number", options->number, "with --pcap: which frame")->capture_default_str();
     app.add_flag("--reasons", options->reasons, "list every reason instead");
+    app.add_flag("--defaults", options->defaults,
+                 "what the defaults drop, why that is no loss, how to switch it off; Markdown");
     app.add_flag("--reflectors", options->reflectors,
                  "list the built-in UDP ports whose answers must have been asked for");
     app.footer("Runs the loaded program on the packet; nothing is counted, nothing is changed.");

@@ -61,7 +61,7 @@
 	  "source address cannot appear on a wire (RFC 6890)")                                  \
 	X(MARTIAN_DESTINATION, "martian_destination", SANITY, DROP,                             \
 	  "destination address cannot appear on a wire (RFC 6890)")                             \
-	X(LAND, "land", SANITY, DROP, "source and destination address are the same")            \
+	X(LAND, "land", SANITY, DROP, "source and destination are one address of this host")    \
 	X(PORT_ZERO, "port_zero", SANITY, DROP, "TCP from or to port 0, or UDP to port 0")      \
 	X(TCP_NULL, "tcp_null", SANITY, DROP, "TCP without any flag")                           \
 	X(TCP_SYN_FIN, "tcp_syn_fin", SANITY, DROP, "TCP with SYN and FIN")                     \
@@ -76,7 +76,7 @@
 	X(COOKIE_REJECTED, "cookie_rejected", GUARD, DROP,                                      \
 	  "ACK to a guarded service without a connection or a valid SYN cookie")                \
 	X(NO_SESSION, "no_session", GUARD, DROP,                                                \
-	  "TCP that is no SYN and belongs to no connection")                                    \
+	  "TCP that is no SYN and belongs to no connection, beyond the rate for such")          \
 	X(ACCEPT_QUEUE, "accept_queue", GUARD, DROP,                                            \
 	  "SYN while the service leaves completed connections waiting: its queue is full")      \
 	X(SYN_LIMITED, "syn_limited", GUARD, DROP,                                              \
@@ -88,10 +88,11 @@
 	X(FRAGMENT_OVERLAP, "fragment_overlap", FRAGMENT, DROP,                                 \
 	  "fragment that overlaps another of its datagram (teardrop, RFC 5722)")                \
 	X(REFLECTION, "reflection", UDP, DROP,                                                  \
-	  "answer of a UDP reflector (DNS, NTP, SSDP, ...) that nobody here asked for")         \
-	X(UDP_NO_SOCKET, "udp_no_socket", UDP, DROP, "UDP to a port where nothing listens")     \
+	  "answer of a UDP reflector (DNS, NTP, ...) that nobody here asked for, beyond the rate") \
+	X(UDP_NO_SOCKET, "udp_no_socket", UDP, DROP,                                            \
+	  "UDP to a port where nothing listens, beyond the rate for such")                      \
 	X(ICMP_UNSOLICITED, "icmp_unsolicited", ICMP, DROP,                                     \
-	  "ICMP error about a connection that is not there")                                    \
+	  "ICMP error about a connection that is not there, beyond the rate for such")          \
 	X(ICMP_HOPS, "icmp_hops", ICMP, DROP,                                                   \
 	  "neighbour discovery that came through a router: hop limit below 255 (RFC 4861)")     \
 	X(ICMP_LIMITED, "icmp_limited", LIMIT, DROP, "ICMP beyond the limit of its type")       \
