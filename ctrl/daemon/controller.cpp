@@ -1060,6 +1060,7 @@ std::vector<Explanation::Stand> Controller::stands_of(const Address& source) con
         }
         for (const HandBan& ban : hand_.prefix_bans) {
             if (match.list == XDPCTL_LIST_BANS && ban.prefix.contains(match.prefix)) {
+                stand.prefix = ban.prefix; // the table holds it in parts where some is spared
                 stand.why = told_by(ban.origin, ban.reason);
             }
         }

@@ -1303,12 +1303,13 @@ TEST_CASE("where known clients ask again and again and no answer comes back, coo
     }
     SECTION("one comes through")
     {
-        const SocketKey half{IPPROTO_TCP, Wire::server(false), port, clients(0), client_port};
-        REQUIRE(guarded.plane->open_socket(half, XDPCTL_SESSION_HALF_OPEN));
-        for (int second = 0; second < 10; second++) {
+        for (uint16_t second = 0; second < 10; second++) {
             ask(false);
+            const auto from = static_cast<uint16_t>(client_port + second);
+            const SocketKey half{IPPROTO_TCP, Wire::server(false), port, clients(0), from};
+            REQUIRE(guarded.plane->open_socket(half, XDPCTL_SESSION_HALF_OPEN));
             guarded.run(FrameBuilder(clients(0), Wire::server(false))
-                            .tcp(client_port, port, tcp_ack)
+                            .tcp(from, port, tcp_ack)
                             .build());
             CHECK_FALSE(off());
             guarded.advance(ns_per_s);

@@ -39,21 +39,23 @@ Loaded::Outcome Loaded::run(const Bytes& frame)
     REQUIRE(after);
     Outcome outcome{"nothing", verdict->action, 0, 0, 0, left};
     size_t counted = 0;
-    for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
-        for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
-            for (uint32_t r = 0; r < XDPCTL_REASON_SLOTS; r++) {
-                const xdpctl_cell& was = before->at(0).cells[f][d][r];
-                const xdpctl_cell& is = after->at(0).cells[f][d][r];
-                counted += is.packets - was.packets;
-                if (is.packets != was.packets) {
-                    REQUIRE(is_reason(r));
-                    outcome = {std::string(reason_info(r).name),
-                               verdict->action,
-                               d,
-                               f,
-                               is.bytes - was.bytes,
-                               left};
-                    reasons_met().insert(r);
+    for (size_t device = 0; device < after->size(); device++) {
+        for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
+            for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
+                for (uint32_t r = 0; r < XDPCTL_REASON_SLOTS; r++) {
+                    const xdpctl_cell& was = before->at(device).cells[f][d][r];
+                    const xdpctl_cell& is = after->at(device).cells[f][d][r];
+                    counted += is.packets - was.packets;
+                    if (is.packets != was.packets) {
+                        REQUIRE(is_reason(r));
+                        outcome = {std::string(reason_info(r).name),
+                                   verdict->action,
+                                   d,
+                                   f,
+                                   is.bytes - was.bytes,
+                                   left};
+                        reasons_met().insert(r);
+                    }
                 }
             }
         }

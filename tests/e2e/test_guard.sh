@@ -84,10 +84,10 @@ for kind in ack rst synack fin; do
     before=$(guard rejected)
     spoof $TARGET4 $kind 198.18.0.0/15 --count 20000 > /dev/null
     spoof $TARGET6 $kind 2001:db8:f::/48 --count 20000 > /dev/null
-    # Now and then a guess hits a cookie (2^-24 each), or a session by chance.
-    eventually "[ \$((\$(guard rejected) - $before)) -ge 39990 ]"
+    # Some pass as strays, of which the host's new addresses take 4,096 a second.
+    eventually "[ \$((\$(guard rejected) - $before)) -ge 30000 ]"
     fetch http://$WEB4/ || fail "a client was lost during $kind packets"
-    echo "ok: 40,000 spoofed $kind packets ended at the guard"
+    echo "ok: 30,000 of 40,000 spoofed $kind packets ended at the guard"
 done
 in_host curl -s http://127.0.0.1:9417/metrics > "$DIR/metrics"
 check "metrics tell of cookies" grep -q 'xdpctl_syn_cookies_total{result="sent"} [1-9]' "$DIR/metrics"

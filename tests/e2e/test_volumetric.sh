@@ -81,8 +81,8 @@ floods_begin() {
     flood_more $TARGET4 udp 198.18.0.0/15 --port 9
     flood_more $TARGET4 fragment 198.18.0.0/15
     flood_more $TARGET6 fragment 2001:db8:f::/48
-    flood_more $TARGET4 icmp 198.18.0.0/15
-    flood_more $TARGET6 icmp 2001:db8:f::/48
+    PPS=60000 flood_more $TARGET4 icmp 198.18.0.0/15 # far above what monitoring may send
+    PPS=60000 flood_more $TARGET6 icmp 2001:db8:f::/48
     sleep 1
 }
 floods_end() {
