@@ -171,7 +171,7 @@ int main(int argc, char** argv)
     }
     for (size_t i = 0; i < verbs().size(); i++) {
         if (program->app->got_subcommand(verbs()[i].name)) {
-            Outcome outcome = run(program->actions[i], program->context);
+            cli::Outcome outcome = run(program->actions[i], program->context);
             if (outcome && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
                 outcome = system_failure(errno, "writing the output");
             }
