@@ -375,6 +375,13 @@ static __always_inline enum xdpctl_reason guard_rest(struct packet *pkt, const s
 #define STRAYS_MANY 4	       /* of the sample in a second: then every segment is looked up */
 #define STRAY_HOLD_NS NS_PER_S /* after the last of them */
 
+static __always_inline bool is_looked_up(const struct packet *pkt,
+					 const struct xdpctl_service_counters *here, __u64 now)
+{
+	return pkt->is_sampled || now < here->strays_until_ns || !pkt->policy->stray_interval_ns ||
+	       pkt->dry_run;
+}
+
 static __always_inline void note_stray(struct xdpctl_service_counters *here, __u64 now)
 {
 	if (now - here->strays_since_ns > NS_PER_S) {
@@ -396,8 +403,7 @@ static __always_inline enum xdpctl_reason guard_sample(struct packet *pkt)
 	__u64 now = now_ns(pkt);
 	int check; /* enum cookie_check */
 
-	if (!here || !(pkt->dry_run || pkt->is_sampled || now < here->strays_until_ns) ||
-	    !is_own(pkt))
+	if (!here || !is_looked_up(pkt, here, now) || !is_own(pkt))
 		return XDPCTL_NEXT;
 	check = xdpctl_check_cookie(pkt->ctx, &pkt->hdr);
 	if (check != COOKIE_INVALID && check != COOKIE_IMPOSSIBLE && check != COOKIE_NO_SOCKET)

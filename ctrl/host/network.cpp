@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <set>
 
 #include <xdpctl/abi/policy.h>
@@ -156,15 +157,18 @@ void read_driver_facts(LinkFacts& link)
 {
     std::vector<std::string> receivers = link.ports;
     receivers.push_back(link.name);
-    link.strips_vlan_tags = link.merges_packets = false;
+    std::optional<uint32_t> of_all; // ETH_FLAG_* that one of them has
     link.answer_errors = 0;
     for (const std::string& name : receivers) {
         ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
         if (ask_ethtool(name, flags)) {
-            link.strips_vlan_tags |= (flags.data & ETH_FLAG_RXVLAN) != 0;
-            link.merges_packets |= (flags.data & ETH_FLAG_LRO) != 0;
+            of_all = of_all.value_or(0) | flags.data;
         }
         link.answer_errors += answer_errors(name);
+    }
+    if (of_all) {
+        link.strips_vlan_tags = (*of_all & ETH_FLAG_RXVLAN) != 0;
+        link.merges_packets = (*of_all & ETH_FLAG_LRO) != 0;
     }
     ethtool_channels channels{};
     channels.cmd = ETHTOOL_GCHANNELS;

@@ -124,7 +124,8 @@ TEST_CASE("of packets that nothing here asked for a few of each kind pass, a flo
     const int of_all = peace.passed(100000, 10000, one);
     CHECK(of_all >= 64 * 10);
     CHECK(of_all < 1500);
-    CHECK(peace.judge(one(1)) == kind.reason);
+    peace.judge(one(1)); // may be the one that has its turn now
+    CHECK(peace.judge(one(2)) == kind.reason);
     // The operator can have none of it.
     peace.spec.strays_per_second = 0;
     peace.commit();
@@ -140,6 +141,7 @@ TEST_CASE("who had a connection here a moment ago gets its RST, however many oth
         return peace.from(n).tcp(4000, closed, tcp_ack).build();
     });
     const Bytes ours = peace.from_client().tcp(5000, closed, tcp_ack).build();
+    peace.judge(peace.from(1).tcp(4000, closed, tcp_ack).build()); // whose turn it may be
     CHECK(peace.judge(ours) == XDPCTL_NO_SESSION);
     peace.plane->mark_peer(Wire::client(ipv6));
     CHECK(peace.judge(ours) == XDPCTL_PASSED);
