@@ -31,8 +31,8 @@
 #define NOT_RETURNED 8			   /* SYNs of known clients that came again */
 #define ASKED_AGAIN_LEAST_NS (NS_PER_S / 4) /* RFC 6298: after a second, then 3, 7 */
 #define ASKED_AGAIN_MOST_NS (16 * NS_PER_S)
-#define COOKIES_OFF_NS (2 * NS_PER_S) /* the first time; doubles up to */
-#define COOKIES_OFF_DOUBLES 5	      /* 64 seconds */
+#define COOKIES_OFF_NS (2 * NS_PER_S) /* the first time; then 8, 32 and 64 seconds: */
+#define COOKIES_OFF_DOUBLES 5	      /* a probe that becomes a connection ends it */
 #define PROBE_SYNS 16		      /* one SYN in so many still gets a cookie meanwhile */
 
 static __always_inline bool is_attacked(const struct xdpctl_guard *guard, __u64 now)
@@ -159,7 +159,7 @@ static __always_inline bool has_bits(__u64 bits, __u32 wanted)
 
 static __always_inline void doubt_cookies(struct xdpctl_guard *guard, __u64 now, __u32 why)
 {
-	__u32 doubles = guard->failures;
+	__u32 doubles = 2 * guard->failures;
 
 	if (doubles > COOKIES_OFF_DOUBLES)
 		doubles = COOKIES_OFF_DOUBLES;

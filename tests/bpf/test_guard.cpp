@@ -1311,6 +1311,7 @@ TEST_CASE("where known clients ask again and again and no answer comes back, coo
             guarded.run(FrameBuilder(clients(0), Wire::server(false))
                             .tcp(from, port, tcp_ack)
                             .build());
+            REQUIRE(guarded.plane->client_opened(half));
             CHECK_FALSE(off());
             guarded.advance(ns_per_s);
         }

@@ -98,11 +98,11 @@ unmount_exit() {
 trap unmount_exit EXIT
 mount -t tmpfs -o size=64k tmpfs "$DIR/state"
 dd if=/dev/zero of="$DIR/state/fill" bs=4k 2> /dev/null || true
-check_code 0 "a ban on a full disk" xdpctl ban add 192.0.2.5
-check "warns" grep -q "not saved: .*No space left" "$DIR/err"
+check_code 1 "a ban on a full disk" xdpctl ban add 192.0.2.5
+check "says why" grep -q "not saved: .*No space left" "$DIR/err"
 mount -o remount,ro "$DIR/state"
-check_code 0 "a ban that cannot be saved" xdpctl ban add 192.0.2.5
-check "warns" grep -q "warning: in force, but lost at the next boot: bans are not saved" "$DIR/err"
+check_code 1 "a ban that cannot be saved" xdpctl ban add 192.0.2.5
+check "says that it is in force" grep -q "it is in force, but a restart of xdpctld forgets it" "$DIR/err"
 check "as JSON" test "$(xdpctl -j ban add 2001:db8::5 2> /dev/null | jq 'has("not_saved") and .not_saved != null')" = true
 check "status shows it" grep -q "bans are not saved" <(xdpctl status)
 check_equal "and as JSON" "$(xdpctl -j status | jq -c .saved.bans)" false
