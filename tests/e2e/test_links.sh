@@ -21,10 +21,10 @@ answers() { # SOURCE DESTINATION
 tunnel_up() {
     local source
     nsenter --net=/run/netns/$HOST socat TUN,tun-name=tun9,tun-type=tun,iff-no-pi,iff-up \
-        UDP4:$CLIENT4:5000,bind=$WEB4:5000 2> "$DIR/socat" &
+        UDP4-DATAGRAM:$CLIENT4:5000,bind=$WEB4:5000 2> "$DIR/socat" &
     EXTRA_PIDS="$EXTRA_PIDS $!"
     nsenter --net=/run/netns/$CLIENT socat TUN,tun-name=tun9,tun-type=tun,iff-no-pi,iff-up \
-        UDP4:$WEB4:5000,bind=$CLIENT4:5000 2>> "$DIR/socat" &
+        UDP4-DATAGRAM:$WEB4:5000,bind=$CLIENT4:5000 2>> "$DIR/socat" &
     EXTRA_PIDS="$EXTRA_PIDS $!"
     eventually "in_host ip link show tun9 > /dev/null 2>&1 && in_client ip link show tun9 > /dev/null 2>&1"
     in_host ip addr add $TUN4/24 dev tun9
@@ -32,6 +32,7 @@ tunnel_up() {
     for source in $GOOD4/24 $BLOCKED4/24 $GOOD6/64 $BLOCKED6/64; do
         in_client ip addr add $source dev tun9 nodad
     done
+    in_client ip addr change $BLOCKED6/64 dev tun9 preferred_lft 0 # never chosen by itself
     for source in $ODD4; do
         in_client ip addr add $source/32 dev tun9
         in_host ip route add $source/32 dev tun9

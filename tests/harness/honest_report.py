@@ -14,7 +14,11 @@ from honest import DIR, EXTRA, WORKLOADS, address_of, numbers
 
 HONEST_DEVICES = ("cli0", "blk0")  # beside a flood; without one, every device is honest
 SCANNERS = {address_of(n, f) for n in EXTRA["scanner"] for f in (4, 6)}
+# A machine that is short of time does less, with xdpctld or without. Where not one packet
+# was dropped, that is told from harm.
+SLACK = 0.15
 FLOOD_SLACK = 0.05  # beside a flood two cores are short of time, and queues of veth of room
+BROKEN = 0.5  # of what was tried without xdpctld: less says that the workload is wrong
 
 
 def load(name, lines=False):
@@ -131,14 +135,18 @@ def work_faults(phases):
     without = phases[0]
     for key, first in without.rows.items():
         entry = WORKLOADS[key[0]]
-        if not works(first, entry.floor):
+        if not works(first, BROKEN):
             yield "%s, IPv%d does not work without xdpctld: %d of %d %s" % (*key, first["done"], first["tried"], first["note"])
             continue
+        floor = min(entry.floor, first["done"] / max(first["tried"], 1))
+        if floor < entry.floor:
+            print("%s, IPv%d: the machine is short of time: %d of %d without xdpctld" % (*key, first["done"], first["tried"]))
         for phase in phases[1:]:
             row = phase.rows[key]
             if phase.flooded and not entry.flood:
                 continue
-            if not works(row, entry.floor - (FLOOD_SLACK if phase.flooded else 0)):
+            slack = FLOOD_SLACK if phase.flooded else 0 if phase.drops else SLACK
+            if not works(row, floor - slack):
                 why = said(phase.samples.get(key, {})) or "no sample"
                 yield "%s: %s, IPv%d: %d of %d, without %d of %d: %s %s" % (
                     phase.name, *key, row["done"], row["tried"], first["done"], first["tried"], why, row["note"])
