@@ -28,7 +28,7 @@
 #define PROVEN_WINDOW_NS (5 * NS_PER_S)
 #define PROVEN_ACCEPTED 64
 #define PROVEN_PREFIXES 8
-#define NOT_RETURNED 8			   /* SYNs of known clients that came again */
+#define NOT_RETURNED 8			    /* SYNs of known clients that came again */
 #define ASKED_AGAIN_LEAST_NS (NS_PER_S / 4) /* RFC 6298: after a second, then 3, 7 */
 #define ASKED_AGAIN_MOST_NS (16 * NS_PER_S)
 #define COOKIES_OFF_NS (2 * NS_PER_S) /* the first time; then 8, 32 and 64 seconds: */
@@ -110,7 +110,7 @@ static __always_inline bool measure_syn(const struct xdpctl_service *service,
 
 /* What a listener says of its queues: no listener to ask, or bits and a length. */
 #define QUEUE_UNKNOWN (-1)
-#define QUEUE_ALARM (1 << 30)	    /* its queue of unfinished handshakes is nearly full */
+#define QUEUE_ALARM (1 << 30)	   /* its queue of unfinished handshakes is nearly full */
 #define QUEUE_OVERLOADED (1 << 29) /* its accept queue is full */
 #define QUEUE_LENGTH 0xffffff
 

@@ -11,7 +11,7 @@
 
 /* What xdpctl_find_route returns besides the index of a route in `answer_routes`, which
  * is XDPCTL_ROUTES * set + route. */
-#define ROUTE_UNKNOWN (-1) /* the answer goes to where the SYN came from */
+#define ROUTE_UNKNOWN (-1)   /* the answer goes to where the SYN came from */
 #define ROUTE_ELSEWHERE (-2) /* no route leaves by the device */
 
 static __always_inline __u32 route_set(const struct xdpctl_control *words, __u32 family)

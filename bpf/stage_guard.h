@@ -112,7 +112,7 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 }
 
 static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pkt,
-							  const struct guarded *on)
+							 const struct guarded *on)
 {
 	__u32 device = pkt->device & (XDPCTL_DEVICE_SLOTS - 1);
 	int route = xdpctl_find_route(&pkt->hdr, device);
@@ -140,8 +140,7 @@ static __always_inline enum xdpctl_reason ask_for_cookie(const struct packet *pk
 /* Cookies are off, or this SYN tries whether they work again. */
 static __always_inline bool may_challenge(const struct guarded *on)
 {
-	return !cookies_are_off(on->guard, on->now) ||
-	       !(on->counters->syns & (PROBE_SYNS - 1));
+	return !cookies_are_off(on->guard, on->now) || !(on->counters->syns & (PROBE_SYNS - 1));
 }
 
 /* A client that had a connection here lately gets a cookie: will it come back? Global, so
@@ -236,7 +235,7 @@ static __always_inline bool answers_syns(const struct packet *pkt, const struct 
 }
 
 static __always_inline enum xdpctl_reason guard_service_syn(const struct packet *pkt,
-							     const struct guarded *on)
+							    const struct guarded *on)
 {
 	if (on->service->guard == XDPCTL_GUARD_OFF && !on->service->lockdown)
 		return XDPCTL_NEXT;

@@ -146,8 +146,7 @@ static __always_inline enum xdpctl_reason judge_icmp_error(struct packet *pkt)
 	if (error == ICMP_ERROR_KNOWN)
 		return XDPCTL_PASSED;
 	if (error == ICMP_ERROR_STRANGE && !may_be_unseen(pkt))
-		return stray_passes(pkt, XDPCTL_STRAY_ICMP) ? XDPCTL_NEXT
-							    : XDPCTL_ICMP_UNSOLICITED;
+		return stray_passes(pkt, XDPCTL_STRAY_ICMP) ? XDPCTL_NEXT : XDPCTL_ICMP_UNSOLICITED;
 	if (error != ICMP_ERROR_LIKELY)
 		pkt->limit_class = XDPCTL_LIMIT_ICMP_OTHER; /* easily forged */
 	return XDPCTL_NEXT;

@@ -11,10 +11,10 @@
 
 #define PORT_DNS 53
 #define PORT_NTP 123
-#define PRIVILEGED_PORTS 1024 /* a translator keeps clients below it there (RFC 4787) */
-#define NTP_BYTES 8	      /* enough of every mode's header, RFC 5905, 9327 */
-#define NTP_MODE 7	      /* bits of the first byte */
-#define NTP_CONTROL 6	      /* RFC 9327; 7 is private, ntpdc's */
+#define PRIVILEGED_PORTS 1024	  /* a translator keeps clients below it there (RFC 4787) */
+#define NTP_BYTES 8		  /* enough of every mode's header, RFC 5905, 9327 */
+#define NTP_MODE 7		  /* bits of the first byte */
+#define NTP_CONTROL 6		  /* RFC 9327; 7 is private, ntpdc's */
 #define NTP_CONTROL_RESPONSE 0x80 /* of the second byte */
 #define NTP_PRIVATE_RESPONSE 0x80 /* of the first byte */
 #define DNS_BYTES 12
@@ -85,7 +85,7 @@ __noinline int xdpctl_udp_content(struct xdp_md *ctx, const struct headers *hdr)
 	if (sport == bpf_htons(PORT_DNS) || dport == bpf_htons(PORT_DNS)) {
 		int flags = payload_byte(ctx, hdr, 2, DNS_BYTES);
 
-		return flags < 0		? UDP_CONTENT_OTHER
+		return flags < 0	      ? UDP_CONTENT_OTHER
 		       : flags & DNS_RESPONSE ? UDP_CONTENT_ANSWER
 					      : UDP_CONTENT_QUESTION;
 	}
@@ -134,7 +134,8 @@ static __always_inline enum xdpctl_reason judge_at_socket(struct packet *pkt, bo
 static __always_inline enum xdpctl_reason judge_forwarded(struct packet *pkt, bool reflected)
 {
 	pkt->suspect = reflected;
-	if (reflected && asks_conntrack(pkt) && is_answer(xdpctl_conntrack_status(pkt->ctx, &pkt->hdr)))
+	if (reflected && asks_conntrack(pkt) &&
+	    is_answer(xdpctl_conntrack_status(pkt->ctx, &pkt->hdr)))
 		return XDPCTL_PASSED;
 	return XDPCTL_NEXT;
 }

@@ -11,9 +11,9 @@
 #include "peers.h"
 #include "rate.h"
 
-#define STRAY_BURST 128		/* packets of the whole host at once */
-#define STRAY_PREFIX_BURST 32	/* and of one /24 or /64: a traceroute's probes */
-#define STRAY_NEW_FACTOR 64	/* times as much while the address is new */
+#define STRAY_BURST 128	      /* packets of the whole host at once */
+#define STRAY_PREFIX_BURST 32 /* and of one /24 or /64: a traceroute's probes */
+#define STRAY_NEW_FACTOR 64   /* times as much while the address is new */
 
 #define STRAY_LOOK_ONLY 1 /* flags of xdpctl_stray_passes */
 #define STRAY_NEW 2
@@ -73,8 +73,8 @@ __noinline int xdpctl_stray_passes(const struct headers *hdr, __u32 kind, __u32 
 	if (prefix && !take_stray(prefix, now, policy->stray_prefix_interval_ns / factor,
 				  STRAY_PREFIX_BURST, look_only))
 		return 0;
-	return was_connected || take_stray(all, now, policy->stray_interval_ns / factor,
-					   STRAY_BURST, look_only);
+	return was_connected ||
+	       take_stray(all, now, policy->stray_interval_ns / factor, STRAY_BURST, look_only);
 }
 
 /* `kind`: enum xdpctl_stray. */

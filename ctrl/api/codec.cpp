@@ -599,8 +599,8 @@ Result<std::optional<xdpctl_ban_origin>> origin_in(const json& object)
     if (source == object.end()) {
         return std::optional<xdpctl_ban_origin>();
     }
-    const auto origin = source->is_string() ? find_ban_origin(source->get_ref<const std::string&>())
-                                            : std::nullopt;
+    const auto origin =
+        source->is_string() ? find_ban_origin(source->get_ref<const std::string&>()) : std::nullopt;
     return origin ? Result<std::optional<xdpctl_ban_origin>>(origin)
                   : failure(ErrorKind::usage, "source: must be one of {}",
                             fmt::join(ban_origin_names, ", "));
@@ -609,7 +609,8 @@ Result<std::optional<xdpctl_ban_origin>> origin_in(const json& object)
 Result<std::string> reason_in(const json& object)
 {
     const json reason = object.value("reason", json(""));
-    return reason.is_string() && reason.get_ref<const std::string&>().size() <= BanReasons::text_most
+    return reason.is_string() &&
+                   reason.get_ref<const std::string&>().size() <= BanReasons::text_most
                ? Result<std::string>(reason.get<std::string>())
                : failure(ErrorKind::usage, "reason: must be a string of at most {} bytes",
                          BanReasons::text_most);

@@ -96,8 +96,7 @@ ApiResponse put_mode(Control& control, const ApiRequest& request)
         if (!mode) {
             return reply(mode.error());
         }
-        return reply(control.set_mode(*mode),
-                     [&control](Done) { return acknowledged(control); });
+        return reply(control.set_mode(*mode), [&control](Done) { return acknowledged(control); });
     });
 }
 
@@ -145,8 +144,9 @@ const std::vector<Route>& routes()
          R"(adds {"entries": [PREFIX...], "ttl": DURATION?, "source": NAME?, "reason": TEXT?, "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) {
              return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.ban(p.wishes(), p.origin.value_or(XDPCTL_BAN_OPERATOR)),
-                              [&c](const BanResult& result) { return changed(c, to_json(result)); });
+                 return reply(
+                     c.ban(p.wishes(), p.origin.value_or(XDPCTL_BAN_OPERATOR)),
+                     [&c](const BanResult& result) { return changed(c, to_json(result)); });
              });
          }},
         {"DELETE", "/v1/bans",

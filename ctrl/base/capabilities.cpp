@@ -19,8 +19,8 @@ std::string missing_bpf_capabilities(std::initializer_list<int> wanted)
     };
     std::string missing;
     for (const int capability : wanted) {
-        const bool covered = capability == CAP_BPF || capability == CAP_PERFMON ||
-                             capability == CAP_NET_ADMIN;
+        const bool covered =
+            capability == CAP_BPF || capability == CAP_PERFMON || capability == CAP_NET_ADMIN;
         if (has(capability) || (covered && has(CAP_SYS_ADMIN))) {
             continue;
         }

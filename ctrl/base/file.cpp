@@ -63,14 +63,12 @@ Result<> write_file_atomic(const std::string& path, const std::string& content)
 
 Result<> check_room(const std::string& path, uint64_t bytes)
 {
-    const Fd fd(
-        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) {
         return system_failure(errno, path);
     }
     constexpr uint64_t least = 4096;
-    const int problem =
-        ::posix_fallocate(fd.get(), 0, static_cast<off_t>(std::max(bytes, least)));
+    const int problem = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(std::max(bytes, least)));
     ::unlink(path.c_str());
     return problem != 0 ? Result<>(system_failure(problem, path)) : Done{};
 }

@@ -34,10 +34,9 @@ constexpr std::array attach_words = {Word<AttachMode>{"auto", AttachMode::automa
 constexpr std::array on_stop_words = {Word<OnStop>{"keep", OnStop::keep},
                                       Word<OnStop>{"detach", OnStop::detach}};
 
-constexpr std::array socket_words = {
-    Word<SocketPlace>{"auto", SocketPlace::automatic},
-    Word<SocketPlace>{"here", SocketPlace::here},
-    Word<SocketPlace>{"elsewhere", SocketPlace::elsewhere}};
+constexpr std::array socket_words = {Word<SocketPlace>{"auto", SocketPlace::automatic},
+                                     Word<SocketPlace>{"here", SocketPlace::here},
+                                     Word<SocketPlace>{"elsewhere", SocketPlace::elsewhere}};
 
 constexpr std::array guard_words = {
 #define XDPCTL_GUARD_WORD(id, name, text) Word<xdpctl_guard_mode>{name, XDPCTL_GUARD_##id},
@@ -522,10 +521,11 @@ std::string show_feeds(const std::vector<FeedConfig>& feeds)
 {
     std::string text;
     for (const FeedConfig& f : feeds) {
-        text += fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %, {} faulty lines)",
-                            text.empty() ? "" : ", ", f.name, shown_url(f.url),
-                            format_duration(f.refresh_ns), f.min_entries, f.max_entries,
-                            f.widest_ipv4, f.widest_ipv6, f.max_change, f.max_faulty_lines);
+        text += fmt::format(
+            "{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %, {} faulty lines)",
+            text.empty() ? "" : ", ", f.name, shown_url(f.url), format_duration(f.refresh_ns),
+            f.min_entries, f.max_entries, f.widest_ipv4, f.widest_ipv6, f.max_change,
+            f.max_faulty_lines);
     }
     return "[" + text + "]";
 }
@@ -756,9 +756,8 @@ constexpr std::array<RetiredKey, 1> retired_keys = {
 
 const RetiredKey* find_retired(std::string_view path)
 {
-    const auto* found =
-        std::find_if(retired_keys.begin(), retired_keys.end(),
-                     [path](const RetiredKey& key) { return key.name == path; });
+    const auto* found = std::find_if(retired_keys.begin(), retired_keys.end(),
+                                     [path](const RetiredKey& key) { return key.name == path; });
     return found == retired_keys.end() ? nullptr : found;
 }
 

@@ -117,7 +117,7 @@ struct Config {
     std::string socket_group = "xdpctl";
     std::string state_directory = "/var/lib/xdpctl";
     std::string pin_directory = "/sys/fs/bpf/xdpctl";
-    std::string cgroup; // "": the cgroup v2 mount that is found
+    std::string cgroup;            // "": the cgroup v2 mount that is found
     std::set<std::string> retired; // keys or sections of earlier versions, which do nothing now
 
     bool operator==(const Config&) const = default;

@@ -39,8 +39,8 @@ constexpr std::array rows = {
     Row{XDPCTL_IPV4_LENGTH, When::always, "the kernel drops it too (`ip_rcv`)", ""},
     Row{XDPCTL_IPV6_HEADER, When::always, "the kernel drops it too (`ip6_rcv`)", ""},
     Row{XDPCTL_IPV6_LENGTH, When::always, "the kernel drops it too (`ip6_rcv`)", ""},
-    Row{XDPCTL_IPV6_EXTENSION, When::always, "no stack sends it; RFC 8504, 5.3 lets hosts refuse it",
-        ""},
+    Row{XDPCTL_IPV6_EXTENSION, When::always,
+        "no stack sends it; RFC 8504, 5.3 lets hosts refuse it", ""},
     Row{XDPCTL_FRAGMENT_OVERSIZE, When::always, "the kernel refuses to reassemble it", ""},
     Row{XDPCTL_FRAGMENT_TINY, When::always, "it hides ports from every filter (RFC 1858, RFC 7112)",
         ""},
@@ -75,7 +75,8 @@ constexpr std::array rows = {
     Row{XDPCTL_LOCKDOWN, When::configured, "you closed the service to new clients",
         "`xdpctl guard lockdown PORT off`"},
     Row{XDPCTL_FRAGMENT_ORPHAN, When::beyond, "see the limits of `orphan`", "`limits.orphan`"},
-    Row{XDPCTL_FRAGMENT_OVERLAP, When::always, "the kernel drops its whole datagram (RFC 5722)", ""},
+    Row{XDPCTL_FRAGMENT_OVERLAP, When::always, "the kernel drops its whole datagram (RFC 5722)",
+        ""},
     Row{XDPCTL_REFLECTION, When::beyond,
         "a few pass; so many answers that nobody asked for come from reflectors",
         "`strays`, `reflectors.remove`, `udp.services`"},
@@ -143,17 +144,18 @@ std::string defaults_document()
     std::string text =
         "# What the defaults drop, limit and answer\n"
         "\n"
-        "Written by `xdpctl explain --defaults`. Monitor mode, which is where xdpctl starts, drops\n"
+        "Written by `xdpctl explain --defaults`. Monitor mode, which is where xdpctl starts, "
+        "drops\n"
         "nothing. In enforce mode each reason can be taken back to monitoring alone:\n"
-        "`reasons.monitor = [\"REASON\", ...]`. Who is on the allow list passes before all of them but\n"
+        "`reasons.monitor = [\"REASON\", ...]`. Who is on the allow list passes before all of them "
+        "but\n"
         "those of the stage `parse`.\n"
         "\n"
         "| reason | what | when | why that is no loss | switched off by |\n"
         "|---|---|---|---|---|\n";
     for (const ReasonInfo& reason : reasons) {
-        const auto* row = std::find_if(rows.begin(), rows.end(), [&reason](const Row& r) {
-            return r.reason == reason.id;
-        });
+        const auto* row = std::find_if(rows.begin(), rows.end(),
+                                       [&reason](const Row& r) { return r.reason == reason.id; });
         if (row != rows.end()) {
             text += fmt::format("| `{}` | {} | {} | {} | {} |\n", reason.name, reason.text,
                                 when_names[static_cast<size_t>(row->when)], row->why, row->off);
@@ -167,7 +169,8 @@ std::string defaults_document()
         "\n"
         "## Limits\n"
         "\n"
-        "Below these rates nothing is limited, by whom it is counted together. Peacetime raises them\n"
+        "Below these rates nothing is limited, by whom it is counted together. Peacetime raises "
+        "them\n"
         "to its own peak times {}; `limits` states others.\n"
         "\n",
         strays.per_second, strays.prefix_per_second, LimitsConfig{}.headroom);

@@ -269,8 +269,8 @@ std::vector<Prefix> without_exceptions(const std::vector<Prefix>& prefixes,
     std::vector<Prefix> out;
     for (const Prefix& prefix : prefixes) {
         const auto from = std::lower_bound(exceptions.begin(), exceptions.end(), prefix);
-        const auto to = std::find_if_not(
-            from, exceptions.end(), [&prefix](const Prefix& e) { return prefix.contains(e); });
+        const auto to = std::find_if_not(from, exceptions.end(),
+                                         [&prefix](const Prefix& e) { return prefix.contains(e); });
         carve(prefix, {from, to}, out);
     }
     std::sort(out.begin(), out.end());
@@ -384,9 +384,8 @@ class FeedReader
         if (!cells) {
             return cells.error();
         }
-        const bool has_address = std::any_of(cells->begin(), cells->end(), [](const auto& cell) {
-            return parse_range(cell).ok();
-        });
+        const bool has_address = std::any_of(
+            cells->begin(), cells->end(), [](const auto& cell) { return parse_range(cell).ok(); });
         const auto names = has_address ? split_cells(comment_, delimiter_) : cells;
         auto columns = names && names->size() >= cells->size()
                            ? find_columns(*names)
@@ -433,10 +432,10 @@ class FeedReader
         }
         return take(range_of_row(*columns, [&](size_t i) {
             const json& value = row[names[i]];
-            return value.is_string()            ? Result<std::string>(value.get<std::string>())
-                   : value.is_number_unsigned() ? std::to_string(value.get<uint64_t>())
-                                                : Result<std::string>(failure(
-                                                      "'{}' is not a string", names[i]));
+            return value.is_string() ? Result<std::string>(value.get<std::string>())
+                   : value.is_number_unsigned()
+                       ? std::to_string(value.get<uint64_t>())
+                       : Result<std::string>(failure("'{}' is not a string", names[i]));
         }));
     }
 
@@ -453,8 +452,8 @@ class FeedReader
         }
         for (const json& row : rows) {
             number_++;
-            const auto done = row.is_string() ? take(parse_range(row.get<std::string>()))
-                                              : read_object(row);
+            const auto done =
+                row.is_string() ? take(parse_range(row.get<std::string>())) : read_object(row);
             if (!done) {
                 fault(row.dump(-1, ' ', false, json::error_handler_t::replace),
                       done.error().message);
@@ -477,7 +476,8 @@ class FeedReader
             if (feed_.too_wide++ == 0) {
                 feed_.first_too_wide = {
                     number_, fmt::format("{}-{}", to_string(range->first), to_string(range->last)),
-                    fmt::format("wider than /{}", ipv4 ? config_.widest_ipv4 : config_.widest_ipv6)};
+                    fmt::format("wider than /{}",
+                                ipv4 ? config_.widest_ipv4 : config_.widest_ipv6)};
             }
             return Done{};
         }

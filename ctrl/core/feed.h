@@ -56,7 +56,8 @@ struct FeedTaken {
 
 // What of the text is taken. An error where a line is not understood (beyond
 // max_faulty_lines), or its size is not what the configuration expects.
-Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config, const ProtectedSet& protected_set);
+Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
+                            const ProtectedSet& protected_set);
 
 // Of a list that others write: refused where more than config.max_change percent of `before`
 // goes or as much comes. A few entries may always go or come, since small lists do change

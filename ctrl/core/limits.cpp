@@ -41,16 +41,16 @@ struct Floor {
 
 constexpr std::array<Floor, XDPCTL_LIMIT_CLASS_COUNT> floors = {{
     {{10000, 20000, 40000, 100000, 200000}, {200, 400, 800, 2000, 4000}, ns_per_s / 4},
-    {{2000, 2500, 3000, 4000, 8000}, {}, ns_per_s},       // udp_unknown
-    {{1000, 2000, 5000, 10000, 20000}, {}, ns_per_s},     // icmp_echo
-    {{500, 1000, 2000, 5000, 10000}, {}, ns_per_s},       // icmp_error
-    {{1000, 5000, 10000, 20000, 20000}, {}, ns_per_s},    // icmp_control
-    {{200, 500, 1000, 2000, 5000}, {}, ns_per_s},         // icmp_other
-    {{1000, 1500, 2000, 3000, 4000}, {}, ns_per_s},       // orphan
+    {{2000, 2500, 3000, 4000, 8000}, {}, ns_per_s},    // udp_unknown
+    {{1000, 2000, 5000, 10000, 20000}, {}, ns_per_s},  // icmp_echo
+    {{500, 1000, 2000, 5000, 10000}, {}, ns_per_s},    // icmp_error
+    {{1000, 5000, 10000, 20000, 20000}, {}, ns_per_s}, // icmp_control
+    {{200, 500, 1000, 2000, 5000}, {}, ns_per_s},      // icmp_other
+    {{1000, 1500, 2000, 3000, 4000}, {}, ns_per_s},    // orphan
     {{50000, 100000, 100000, 100000, 200000}, {1000, 2000, 2000, 2000, 4000}, ns_per_s / 4},
-    {{200, 400, 1000, 1000, 2000}, {}, ns_per_s},         // reflected
+    {{200, 400, 1000, 1000, 2000}, {}, ns_per_s},                    // reflected
     {{500000, 500000, 1000000, 1000000, 2000000}, {}, ns_per_s / 4}, // tcp_unknown
-    {{10000, 20000, 50000, 100000, 200000}, {}, ns_per_s}, // forwarded
+    {{10000, 20000, 50000, 100000, 200000}, {}, ns_per_s},           // forwarded
 }};
 
 // Of the headroom, what one source, one prefix and so on may use: a single peer may

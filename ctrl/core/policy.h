@@ -51,7 +51,7 @@ struct HostSpec {
     // By family: that unfinished datagrams of strangers may hold, bytes; 0: no limit. Half of
     // what Linux has for reassembly (ip-sysctl.rst: ipfrag_high_thresh).
     std::array<uint32_t, 2> reassembly_room{2U << 20U, 2U << 20U};
-    uint32_t mss_most = 0;        // that netfilter lets a SYN-ACK advertise, bytes; 0: no limit
+    uint32_t mss_most = 0; // that netfilter lets a SYN-ACK advertise, bytes; 0: no limit
     Limits limits{};
 
     bool operator==(const HostSpec&) const = default;

@@ -211,7 +211,8 @@ Result<AddressRange> parse_range(std::string_view text)
             return network.error();
         }
         const Prefix& prefix = network->first;
-        const Bits host_bits = prefix.length == 0 ? ~Bits{0} : (Bits{1} << (128 - prefix.length)) - 1;
+        const Bits host_bits =
+            prefix.length == 0 ? ~Bits{0} : (Bits{1} << (128 - prefix.length)) - 1;
         return AddressRange{prefix.address, address_of(bits_of(prefix.address) | host_bits),
                             network->second};
     }
@@ -227,8 +228,8 @@ Result<AddressRange> parse_range(std::string_view text)
     if (first->is_ipv4() != last->is_ipv4()) {
         return failure(ErrorKind::usage, "'{}': its ends are of different families", text);
     }
-    return *last < *first ? Result<AddressRange>(failure(
-                                ErrorKind::usage, "'{}': it ends before it begins", text))
+    return *last < *first ? Result<AddressRange>(
+                                failure(ErrorKind::usage, "'{}': it ends before it begins", text))
                           : AddressRange{*first, *last, false};
 }
 

@@ -71,10 +71,10 @@ inline constexpr std::array<OutcomeInfo, 5> outcomes = {
 constexpr const OutcomeInfo& outcome_of(size_t disposition, xdpctl_verdict verdict)
 {
     const bool enforced = disposition == XDPCTL_EFFECTIVE;
-    const Outcome id = verdict == XDPCTL_VERDICT_DROP ? enforced ? Outcome::dropped : Outcome::would_drop
-                       : verdict == XDPCTL_VERDICT_ANSWER
-                           ? enforced ? Outcome::answered : Outcome::would_answer
-                           : Outcome::passed;
+    const Outcome id =
+        verdict == XDPCTL_VERDICT_DROP     ? enforced ? Outcome::dropped : Outcome::would_drop
+        : verdict == XDPCTL_VERDICT_ANSWER ? enforced ? Outcome::answered : Outcome::would_answer
+                                           : Outcome::passed;
     return outcomes[static_cast<size_t>(id)];
 }
 

@@ -10,11 +10,10 @@ namespace
 
 std::optional<MacAddress> mac_of(const RoutingTable& table, const RouteHop& hop)
 {
-    const auto found = std::find_if(table.neighbours.begin(), table.neighbours.end(),
-                                    [&hop](const Neighbour& neighbour) {
-                                        return neighbour.ifindex == hop.ifindex &&
-                                               neighbour.address == *hop.gateway;
-                                    });
+    const auto found = std::find_if(
+        table.neighbours.begin(), table.neighbours.end(), [&hop](const Neighbour& neighbour) {
+            return neighbour.ifindex == hop.ifindex && neighbour.address == *hop.gateway;
+        });
     return found == table.neighbours.end() ? std::nullopt : std::optional(found->mac);
 }
 
@@ -32,9 +31,10 @@ AnswerRoutes answer_routes_of(const RoutingTable& table,
             return std::nullopt;
         }
         // Of two routes to one prefix the kernel lists the preferred first.
-        const bool listed = std::any_of(
-            routes.begin(), routes.end(),
-            [&route](const AnswerRoute& other) { return other.prefix == route.prefix; });
+        const bool listed =
+            std::any_of(routes.begin(), routes.end(), [&route](const AnswerRoute& other) {
+                return other.prefix == route.prefix;
+            });
         if (listed) {
             continue;
         }

@@ -21,8 +21,8 @@ constexpr size_t clients_most = 1000;
 bool may_be_mistaken(uint32_t reason)
 {
     const xdpctl_stage stage = reason_info(reason).stage;
-    return stage != XDPCTL_STAGE_BLOCK && stage != XDPCTL_STAGE_GEO && stage != XDPCTL_STAGE_PARSE &&
-           stage != XDPCTL_STAGE_SANITY &&
+    return stage != XDPCTL_STAGE_BLOCK && stage != XDPCTL_STAGE_GEO &&
+           stage != XDPCTL_STAGE_PARSE && stage != XDPCTL_STAGE_SANITY &&
            reason_info(reason).verdict == XDPCTL_VERDICT_DROP;
 }
 
@@ -54,10 +54,11 @@ std::string AtRisk::text(uint64_t now_ns)
         names.insert(reason_info(client.reason).name);
     }
     const std::vector<std::string_view> reasons(names.begin(), names.end());
-    return fmt::format("ENFORCING WOULD DROP packets of {}{} clients that were connected here ({}), "
-                       "{} among them: find out why before `xdpctl mode enforce`",
-                       clients_.size(), clients_.size() == clients_most ? " or more" : "",
-                       fmt::join(reasons, ", "), to_string(clients_.begin()->first));
+    return fmt::format(
+        "ENFORCING WOULD DROP packets of {}{} clients that were connected here ({}), "
+        "{} among them: find out why before `xdpctl mode enforce`",
+        clients_.size(), clients_.size() == clients_most ? " or more" : "",
+        fmt::join(reasons, ", "), to_string(clients_.begin()->first));
 }
 
 } // namespace xdpctl

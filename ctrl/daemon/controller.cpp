@@ -40,7 +40,8 @@ template <typename T> bool erase_value(std::vector<T>& values, const T& value)
 
 Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup)
     : plane_(plane), interfaces_(interfaces), setup_(std::move(setup)), config_(setup_.config),
-      state_file_(config_.state_directory), kernel_(setup_.sysctls), feed_copies_(config_.state_directory), started_ns_(plane.now_ns())
+      state_file_(config_.state_directory), kernel_(setup_.sysctls),
+      feed_copies_(config_.state_directory), started_ns_(plane.now_ns())
 {
 }
 
@@ -282,7 +283,8 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
                     attachment->shared ? "shared through libxdp's dispatcher"
                                        : "alone (no dispatcher on this kernel)");
     if (!attachment->native_refusal.empty()) {
-        text += fmt::format("; not native, because the kernel says: {}", attachment->native_refusal);
+        text +=
+            fmt::format("; not native, because the kernel says: {}", attachment->native_refusal);
     }
     note("interface", std::move(text));
     remember_refusal(*attachment, mode);
@@ -850,7 +852,9 @@ Result<PanicEnd> Controller::end_panic()
 HostLook Controller::look() const
 {
     HostLook look = setup_.look;
-    look.refuses_ban = [this](const Prefix& prefix) { return protected_->refuses(prefix, Authority::configuration); };
+    look.refuses_ban = [this](const Prefix& prefix) {
+        return protected_->refuses(prefix, Authority::configuration);
+    };
     const auto port_of = [](const std::string& address) {
         return address.substr(address.rfind(':') + 1);
     };

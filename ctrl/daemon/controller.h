@@ -194,8 +194,8 @@ class Controller final : public Control
     size_t lift_but(const std::set<Prefix>& kept);
     size_t lift_locked(const BanFilter& filter);
     struct LiftPlan {
-        std::vector<Address> forgotten;  // nothing of them stays
-        std::vector<BanEntry> replaced;  // strikes stay, or the ban of another jail
+        std::vector<Address> forgotten;   // nothing of them stays
+        std::vector<BanEntry> replaced;   // strikes stay, or the ban of another jail
         std::vector<HandBan> prefix_bans; // those that stay
         size_t count = 0;
     };
@@ -272,7 +272,7 @@ class Controller final : public Control
     Conditions conditions_;
     BanCounts ban_counts_;
     uint64_t ban_entries_ = 0;
-    bool bans_changed_ = false; // since they were saved
+    bool bans_changed_ = false;   // since they were saved
     uint64_t ban_file_bytes_ = 0; // of the last one that was written
     uint64_t client_entries_ = 0;
     uint64_t started_ns_ = 0;

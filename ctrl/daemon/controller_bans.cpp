@@ -298,8 +298,8 @@ Result<> Controller::ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_ori
 }
 
 // A ban takes the place of one that is in force. Of two jails of fail2ban each keeps its own.
-void Controller::renew(std::vector<HandBan>& shared, const Address& source,
-                       const xdpctl_ban& known, xdpctl_ban& ban)
+void Controller::renew(std::vector<HandBan>& shared, const Address& source, const xdpctl_ban& known,
+                       xdpctl_ban& ban)
 {
     if (ban.origin != XDPCTL_BAN_FAIL2BAN || known.origin != XDPCTL_BAN_FAIL2BAN) {
         forget_shared(shared, {source, 128});
@@ -319,7 +319,9 @@ HandBan Controller::hand_ban_of(const Address& source, const xdpctl_ban& ban) co
     same.reason = hand_.ban_reasons.text_of(ban.reason);
     same.deadline_ns = ban.deadline_ns;
     if (ban.deadline_ns != XDPCTL_NO_DEADLINE) {
-        same.until_unix_s = unix_s() + (ban.deadline_ns - std::min<uint64_t>(plane_.now_ns(), ban.deadline_ns)) / ns_per_s;
+        same.until_unix_s =
+            unix_s() +
+            (ban.deadline_ns - std::min<uint64_t>(plane_.now_ns(), ban.deadline_ns)) / ns_per_s;
     }
     return same;
 }
@@ -528,11 +530,10 @@ Result<size_t> Controller::lift(const BanFilter& filter)
                        filter.reason ? fmt::format(" for '{}'", *filter.reason) : "", others);
     }
     const bool one = filter.prefixes && filter.prefixes->size() == 1;
-    note("unban", fmt::format("{} by {}{}",
-                              one ? to_string(filter.prefixes->front())
-                                  : fmt::format("{} entries", total),
-                              by.empty() ? "the operator" : by,
-                              filter.reason ? ", " + *filter.reason : ""));
+    note("unban",
+         fmt::format("{} by {}{}",
+                     one ? to_string(filter.prefixes->front()) : fmt::format("{} entries", total),
+                     by.empty() ? "the operator" : by, filter.reason ? ", " + *filter.reason : ""));
     return total;
 }
 

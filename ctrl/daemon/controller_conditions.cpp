@@ -33,8 +33,7 @@ void Controller::set_condition(Condition id, const std::string& text, const std:
 void Controller::save_state()
 {
     const auto saved = state_file_.save(hand_);
-    state_problem_ =
-        saved ? "" : "what is set by hand is not saved: " + saved.error().message;
+    state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
     next_save_ns_ = plane_.now_ns() + save_interval_ns;
 }
 

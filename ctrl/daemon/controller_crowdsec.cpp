@@ -108,8 +108,7 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
     if (job.all) {
         lifted = lift_but(kept);
     } else {
-        lifted =
-            lift_locked({decisions.gone, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
+        lifted = lift_locked({decisions.gone, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
     }
     const auto banned = ban_locked(wishes, XDPCTL_BAN_CROWDSEC);
     if (!banned) {

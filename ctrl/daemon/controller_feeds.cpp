@@ -130,8 +130,8 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
     auto content = unpack(std::move(fetched.text), FetchOptions{}.bytes_most);
     const auto text =
         content ? parse_feed(*content, job.config) : Result<FeedText>(content.error());
-    const auto taken = text ? take_feed(*text, job.config, *protected_then)
-                            : Result<FeedTaken>(text.error());
+    const auto taken =
+        text ? take_feed(*text, job.config, *protected_then) : Result<FeedTaken>(text.error());
     const uint64_t read = steady_ns();
     std::optional<Error> problem;
     {

@@ -39,9 +39,9 @@ Result<LinkFacts> read_link(const std::string& name)
         return links.error().in("interfaces");
     }
     const uint32_t ifindex = if_nametoindex(name.c_str()); // knows alternative names too
-    const auto found =
-        std::find_if(links->begin(), links->end(),
-                     [ifindex](const LinkInfo& link) { return link.ifindex == ifindex; });
+    const auto found = std::find_if(links->begin(), links->end(), [ifindex](const LinkInfo& link) {
+        return link.ifindex == ifindex;
+    });
     return found == links->end() ? Result<LinkFacts>(no_interface(name))
                                  : facts_of_link(*found, *links);
 }

@@ -39,9 +39,8 @@ HandBan share_ban(std::vector<HandBan>& shared, const HandBan& known, const Hand
 {
     const Prefix& prefix = fresh.prefix;
     erase_over(shared, prefix, now_ns);
-    const bool is_shared = std::any_of(shared.begin(), shared.end(), [&prefix](const HandBan& b) {
-        return b.prefix == prefix;
-    });
+    const bool is_shared = std::any_of(shared.begin(), shared.end(),
+                                       [&prefix](const HandBan& b) { return b.prefix == prefix; });
     if (!is_shared) {
         shared.push_back(known);
     }
@@ -65,9 +64,8 @@ std::optional<HandBan> release_ban(std::vector<HandBan>& shared, const Prefix& p
                                    std::string_view reason, uint64_t now_ns)
 {
     erase_over(shared, prefix, now_ns);
-    std::erase_if(shared, [&](const HandBan& ban) {
-        return ban.prefix == prefix && ban.reason == reason;
-    });
+    std::erase_if(shared,
+                  [&](const HandBan& ban) { return ban.prefix == prefix && ban.reason == reason; });
     return settle(shared, prefix);
 }
 

@@ -240,9 +240,7 @@ json bans_json(const std::vector<HandBan>& bans)
 
 std::string encode_state(const HandState& state, const std::string& boot)
 {
-    json out = {{"version", 1},
-                {"saved", state.saved_unix_s},
-                {"allow", json::array()}};
+    json out = {{"version", 1}, {"saved", state.saved_unix_s}, {"allow", json::array()}};
     if (state.mode) {
         out["mode"] = to_string(*state.mode);
     }

@@ -226,8 +226,8 @@ Result<std::string> attach_new(BpfObject& object, const std::string& interface, 
     if (mode != AttachMode::generic) {
         last = try_to(true);
     }
-    const bool fall_back = last.code != 0 && mode == AttachMode::automatic &&
-                           !is_occupied(last.code, ifindex);
+    const bool fall_back =
+        last.code != 0 && mode == AttachMode::automatic && !is_occupied(last.code, ifindex);
     if (mode == AttachMode::generic || fall_back) {
         native_refusal = last.code != 0 ? last.reason() : "";
         last = try_to(false);

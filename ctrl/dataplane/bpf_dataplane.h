@@ -60,8 +60,8 @@ class BpfDataplane final : public Dataplane, public SocketTable
     uint32_t max_clients() const override { return max_entries("clients"); }
 
     // Counters of this interface get a slot of their own, and its frames are read as
-    // they come there: XDPCTL_DEVICE_*. To be told before the program runs on it. Where no slot is free, one
-    // of an interface that is not attached any more is taken. True where it is new.
+    // they come there: XDPCTL_DEVICE_*. To be told before the program runs on it. Where no slot is
+    // free, one of an interface that is not attached any more is taken. True where it is new.
     Result<bool> register_device(uint32_t ifindex, uint32_t flags = 0,
                                  const std::set<uint32_t>& attached = {});
     void forget_device(uint32_t ifindex);
@@ -103,7 +103,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::optional<BanStore> bans_;
     std::optional<PrefixTables> tables_;
     size_t ban_entries_ = 0;
-    std::optional<AnswerRoutes> answer_routes_; // as written; none: to be written
+    std::optional<AnswerRoutes> answer_routes_;      // as written; none: to be written
     std::optional<std::set<Address>> own_addresses_; // in the map; none: not read yet
 
     ring_buffer* ring_ = nullptr;

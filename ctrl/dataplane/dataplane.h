@@ -72,7 +72,7 @@ struct ListMatch {
 // A route by which SYN-ACKs leave.
 struct AnswerRoute {
     Prefix prefix;
-    std::vector<uint32_t> ifindexes;            // that it leaves by, as the data path sees them
+    std::vector<uint32_t> ifindexes;                // that it leaves by, as the data path sees them
     std::optional<std::array<uint8_t, 6>> next_hop; // MAC; none: to where the SYN came from
 
     bool operator==(const AnswerRoute&) const = default;

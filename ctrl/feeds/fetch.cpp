@@ -90,8 +90,8 @@ Result<std::string> file_version(const std::string& path)
     if (!S_ISREG(about.st_mode)) {
         return failure("{}: not a regular file", path);
     }
-    return fmt::format("{}.{:09} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec,
-                       about.st_size, about.st_ino);
+    return fmt::format("{}.{:09} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size,
+                       about.st_ino);
 }
 
 Result<Fetched> fetch_file(const std::string& path, const Validators& known, size_t bytes_most)

@@ -23,12 +23,16 @@ struct Format {
 constexpr std::string_view gzip_magic = "\x1f\x8b"sv;
 
 constexpr std::array formats = {
-    Format{"PK\x03\x04"sv, "a zip archive"},      Format{"PK\x05\x06"sv, "an empty zip archive"},
-    Format{"BZh"sv, "compressed with bzip2"},     Format{"\xfd\x37zXZ\0"sv, "compressed with xz"},
+    Format{"PK\x03\x04"sv, "a zip archive"},
+    Format{"PK\x05\x06"sv, "an empty zip archive"},
+    Format{"BZh"sv, "compressed with bzip2"},
+    Format{"\xfd\x37zXZ\0"sv, "compressed with xz"},
     Format{"\x28\xb5\x2f\xfd"sv, "compressed with zstd"},
     Format{"\x04\x22\x4d\x18"sv, "compressed with lz4"},
-    Format{"7z\xbc\xaf\x27\x1c"sv, "a 7z archive"}, Format{"Rar!\x1a\x07"sv, "a rar archive"},
-    Format{"%PDF-"sv, "a PDF"},                   Format{"SQLite format 3\0"sv, "an SQLite database"},
+    Format{"7z\xbc\xaf\x27\x1c"sv, "a 7z archive"},
+    Format{"Rar!\x1a\x07"sv, "a rar archive"},
+    Format{"%PDF-"sv, "a PDF"},
+    Format{"SQLite format 3\0"sv, "an SQLite database"},
     Format{"ustar"sv, "a tar archive", 257},
 };
 

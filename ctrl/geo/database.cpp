@@ -174,9 +174,9 @@ std::string members_of(MMDB_entry_s entry)
         for (const auto* at = list->next; at != nullptr && text.size() < text_most; at = at->next) {
             const bool is_key = at->entry_data.type == MMDB_DATA_TYPE_UTF8_STRING;
             if (is_key && at->next != nullptr) {
-                text += fmt::format("{}{}", text.empty() ? "" : ", ",
-                                    std::string_view(at->entry_data.utf8_string,
-                                                     at->entry_data.data_size));
+                text += fmt::format(
+                    "{}{}", text.empty() ? "" : ", ",
+                    std::string_view(at->entry_data.utf8_string, at->entry_data.data_size));
                 at = at->next;
             }
         }

@@ -25,9 +25,9 @@ struct BareKind {
     bool needs_remote; // with several peers the driver keeps the outer headers
 };
 constexpr std::array bare_kinds = {
-    BareKind{"tun", ARPHRD_NONE, false},      BareKind{"wireguard", ARPHRD_NONE, false},
-    BareKind{"ppp", ARPHRD_PPP, false},       BareKind{"gre", ARPHRD_IPGRE, true},
-    BareKind{"ip6gre", ARPHRD_IP6GRE, true},  BareKind{"ipip", ARPHRD_TUNNEL, false},
+    BareKind{"tun", ARPHRD_NONE, false},       BareKind{"wireguard", ARPHRD_NONE, false},
+    BareKind{"ppp", ARPHRD_PPP, false},        BareKind{"gre", ARPHRD_IPGRE, true},
+    BareKind{"ip6gre", ARPHRD_IP6GRE, true},   BareKind{"ipip", ARPHRD_TUNNEL, false},
     BareKind{"ip6tnl", ARPHRD_TUNNEL6, false}, BareKind{"sit", ARPHRD_SIT, false},
 };
 
@@ -125,8 +125,7 @@ LinkSuitability without_ethernet(const LinkInfo& link, const Links& all)
         found.refusal = fmt::format(
             "{} has no Ethernet header (link type {}{}), and it is not known how its packets come "
             "to XDP; {}",
-            link.name, link.type, link.kind.empty() ? "" : ", " + link.kind,
-            instead_of(link, all));
+            link.name, link.type, link.kind.empty() ? "" : ", " + link.kind, instead_of(link, all));
     } else if (bare->needs_remote && !link.has_one_peer) {
         found.refusal = fmt::format("{} is a {} tunnel without one remote address: XDP would see "
                                     "the outer headers there; {}",

@@ -22,16 +22,17 @@ Result<> mnl_dump_bytes(int protocol, uint16_t type, std::span<const uint8_t> bo
 template <typename Body> Result<> mnl_dump(int protocol, uint16_t type, const Body& body,
                                            const std::function<void(const nlmsghdr&)>& visit)
 {
-    return mnl_dump_bytes(protocol, type,
-                          {reinterpret_cast<const uint8_t*>(&body), sizeof(body)}, visit);
+    return mnl_dump_bytes(protocol, type, {reinterpret_cast<const uint8_t*>(&body), sizeof(body)},
+                          visit);
 }
 
 // The attributes behind the fixed part of a message, of so many bytes.
-template <typename Visit> void for_each_attribute(const nlmsghdr& message, size_t fixed_bytes,
-                                                  Visit visit)
+template <typename Visit>
+void for_each_attribute(const nlmsghdr& message, size_t fixed_bytes, Visit visit)
 {
     const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(&message));
-    const auto* at = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, fixed_bytes));
+    const auto* at =
+        static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, fixed_bytes));
     while (mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at)))) {
         visit(at);
         at = mnl_attr_next(at);
@@ -39,8 +40,7 @@ template <typename Visit> void for_each_attribute(const nlmsghdr& message, size_
 }
 
 // Those that lie in so many bytes.
-template <typename Visit> void for_each_attribute(const void* attributes, size_t bytes,
-                                                  Visit visit)
+template <typename Visit> void for_each_attribute(const void* attributes, size_t bytes, Visit visit)
 {
     const auto* at = static_cast<const nlattr*>(attributes);
     const char* end = static_cast<const char*>(attributes) + bytes;

@@ -306,8 +306,8 @@ void read_link_kind(const rtattr& attribute, LinkInfo& link)
         const bool is_set = std::any_of(bytes, bytes + RTA_PAYLOAD(&attribute),
                                         [](uint8_t byte) { return byte != 0; });
         const bool multicast = link.kind == "gre" ? bytes[0] >> 4 == 0xe : bytes[0] == 0xff;
-        link.has_one_peer |= type == IFLA_GRE_COLLECT_METADATA ||
-                             (type == IFLA_GRE_REMOTE && is_set && !multicast);
+        link.has_one_peer |=
+            type == IFLA_GRE_COLLECT_METADATA || (type == IFLA_GRE_REMOTE && is_set && !multicast);
     } else if (link.kind == "ipvlan" && type == IFLA_IPVLAN_MODE) {
         uint16_t mode = 0;
         std::memcpy(&mode, bytes, std::min(sizeof(mode), RTA_PAYLOAD(&attribute)));

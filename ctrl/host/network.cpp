@@ -56,14 +56,15 @@ template <typename Request> bool ask_ethtool(const std::string& name, Request& r
 void follow_stack(const std::vector<LinkInfo>& all, LinkFacts& link)
 {
     std::set<uint32_t> stack = {link.ifindex};
-    link.has_ports = link.is_stacked = std::any_of(all.begin(), all.end(), [&link](const LinkInfo& part) {
-        return part.master == link.ifindex; // a bond or bridge, on whose parts the program runs
-    });
+    link.has_ports = link.is_stacked =
+        std::any_of(all.begin(), all.end(), [&link](const LinkInfo& part) {
+            return part.master == link.ifindex; // a bond or bridge, on whose parts the program runs
+        });
     for (bool grew = true; grew;) {
         grew = false;
         for (const LinkInfo& other : all) {
-            const bool stacked = passes_frames_up(other) && other.in_this_namespace &&
-                                 stack.contains(other.link);
+            const bool stacked =
+                passes_frames_up(other) && other.in_this_namespace && stack.contains(other.link);
             const bool over = std::any_of(all.begin(), all.end(), [&](const LinkInfo& part) {
                 return part.master == other.ifindex && stack.contains(part.ifindex);
             });

@@ -46,9 +46,9 @@ struct NetworkFacts {
     std::vector<LinkFacts> links;
     bool conntrack = false; // connections are tracked here
     uint64_t conntrack_entries = 0;
-    uint64_t conntrack_max_entries = 0; // 0: not known
-    uint32_t rmem_max = 0;  // bytes
-    uint32_t ephemeral_least = 0; // first port of ip_local_port_range (ip(7))
+    uint64_t conntrack_max_entries = 0;         // 0: not known
+    uint32_t rmem_max = 0;                      // bytes
+    uint32_t ephemeral_least = 0;               // first port of ip_local_port_range (ip(7))
     std::array<uint64_t, 2> reassembly_bytes{}; // by family: memory for datagrams not yet whole
     int tcp_syncookies = 0;
 };

@@ -92,8 +92,8 @@ int on_expression(nftnl_expr* expression, void* context)
         rule.immediate = 0;
         std::memcpy(&rule.immediate, data, data == nullptr ? 0 : std::min<size_t>(bytes, 4));
     } else if (name == "payload" && rewrites_address(expression)) {
-        add(out.found, "nftables rewrites addresses without connection tracking (table " +
-                           rule.table + ")");
+        add(out.found,
+            "nftables rewrites addresses without connection tracking (table " + rule.table + ")");
     } else if (name == "tproxy") {
         add(out.found, "a transparent proxy (nftables, table " + rule.table + ")");
     } else if (name == "fwd") {

@@ -17,8 +17,9 @@ namespace xdpctl
 {
 
 struct UnseenReceivers {
-    std::vector<std::string> found; // each in a few words: "nftables rewrites addresses (table slb)"
-    std::set<uint16_t> tcp_ports;   // of those whose ports are known: IPVS
+    std::vector<std::string>
+        found;                    // each in a few words: "nftables rewrites addresses (table slb)"
+    std::set<uint16_t> tcp_ports; // of those whose ports are known: IPVS
     std::set<uint16_t> udp_ports;
     bool translates = false; // DNAT or redirection with connection tracking
     uint32_t mss_most = 0;   // the least MSS that a netfilter rule sets, bytes; 0: none does

@@ -147,19 +147,18 @@ bool is_usual_rule(const nlmsghdr& message)
 Result<RoutingTable> read_routing_table()
 {
     RoutingTable table;
-    auto done = mnl_dump(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{}, [&table](const nlmsghdr& message) {
-        add_route(message, table.routes);
-    });
+    auto done = mnl_dump(NETLINK_ROUTE, RTM_GETROUTE, rtmsg{},
+                         [&table](const nlmsghdr& message) { add_route(message, table.routes); });
     if (done) {
         done = mnl_dump(NETLINK_ROUTE, RTM_GETNEIGH, ndmsg{}, [&table](const nlmsghdr& message) {
             add_neighbour(message, table.neighbours);
         });
     }
     if (done) {
-        done = mnl_dump(NETLINK_ROUTE, RTM_GETRULE, fib_rule_hdr{},
-                        [&table](const nlmsghdr& message) {
-                            table.has_rules = table.has_rules || !is_usual_rule(message);
-                        });
+        done =
+            mnl_dump(NETLINK_ROUTE, RTM_GETRULE, fib_rule_hdr{}, [&table](const nlmsghdr& message) {
+                table.has_rules = table.has_rules || !is_usual_rule(message);
+            });
     }
     return done ? Result<RoutingTable>(std::move(table)) : done.error();
 }

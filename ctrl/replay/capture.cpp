@@ -201,9 +201,8 @@ Result<std::optional<CapturedFrame>> Capture::next()
         }
         CapturedFrame frame;
         frame.time_ns = (*record)->time_ns;
-        const uint64_t missing =
-            (*record)->wire_bytes - std::min<uint64_t>((*record)->wire_bytes,
-                                                       (*record)->bytes.size());
+        const uint64_t missing = (*record)->wire_bytes -
+                                 std::min<uint64_t>((*record)->wire_bytes, (*record)->bytes.size());
         auto bytes = to_ethernet((*record)->link, (*record)->bytes);
         frame.bytes = bytes ? std::move(*bytes) : Bytes{};
         frame.impossible_length = (*record)->wire_bytes > frame_bytes_max;

@@ -42,8 +42,8 @@ ssize_t read_cursor(void* cookie, char* buffer, size_t count)
 {
     auto* cursor = static_cast<Cursor*>(cookie);
     const uint64_t left = cursor->size - std::min(cursor->at, cursor->size);
-    const ssize_t got = pread(cursor->fd, buffer, std::min<uint64_t>(count, left),
-                              static_cast<off_t>(cursor->at));
+    const ssize_t got =
+        pread(cursor->fd, buffer, std::min<uint64_t>(count, left), static_cast<off_t>(cursor->at));
     cursor->at += got > 0 ? static_cast<uint64_t>(got) : 0;
     return got;
 }
@@ -99,8 +99,8 @@ Result<Fd> make_unlinked()
     Fd fd(mkostemp(path.data(), O_CLOEXEC));
     if (!fd.valid()) {
         return system_failure(
-            errno, fmt::format("a temporary file in {} (TMPDIR names another directory)",
-                               directory));
+            errno,
+            fmt::format("a temporary file in {} (TMPDIR names another directory)", directory));
     }
     unlink(path.c_str());
     return fd;
@@ -114,9 +114,9 @@ Result<> append(int fd, const char* data, size_t count)
             continue;
         }
         if (put < 0) {
-            return system_failure(errno,
-                                  fmt::format("copying it to {} (TMPDIR names another directory)",
-                                              copy_directory()));
+            return system_failure(
+                errno,
+                fmt::format("copying it to {} (TMPDIR names another directory)", copy_directory()));
         }
         data += put;
         count -= static_cast<size_t>(put);
@@ -202,8 +202,8 @@ Result<CaptureFile> CaptureFile::open(const std::string& path, uint64_t copy_max
         file.bytes_ = static_cast<uint64_t>(info.st_size);
     }
     if (file.bytes_ == 0) {
-        return failure(ErrorKind::unreadable, "{}: empty{}{}", path,
-                       file.cut_.empty() ? "" : ": ", file.cut_);
+        return failure(ErrorKind::unreadable, "{}: empty{}{}", path, file.cut_.empty() ? "" : ": ",
+                       file.cut_);
     }
     const std::string head = file.head(8);
     for (const Magic& packer : other_packers) {
@@ -219,8 +219,8 @@ Result<CaptureFile> CaptureFile::open(const std::string& path, uint64_t copy_max
 Result<UniqueFile> CaptureFile::stream() const
 {
     auto* cursor = new Cursor{fd_.get(), bytes_};
-    UniqueFile file(
-        fopencookie(cursor, "rb", {read_cursor, nullptr, seek_cursor, close_cursor}), std::fclose);
+    UniqueFile file(fopencookie(cursor, "rb", {read_cursor, nullptr, seek_cursor, close_cursor}),
+                    std::fclose);
     if (!file) {
         delete cursor;
         return system_failure(errno, name_);

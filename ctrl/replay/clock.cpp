@@ -76,8 +76,7 @@ StampLines::Place StampLines::follow(uint64_t stamp_ns)
     place.line = line->number;
     place.is_early = stamp_ns < line->greatest_ns;
     if (stamp_ns > line->begin_ns) {
-        progress_ns_ =
-            std::max(progress_ns_, line->begin_progress + (stamp_ns - line->begin_ns));
+        progress_ns_ = std::max(progress_ns_, line->begin_progress + (stamp_ns - line->begin_ns));
     }
     line->greatest_ns = std::max(line->greatest_ns, stamp_ns);
     line->seen_progress = progress_ns_;
@@ -138,8 +137,8 @@ ClockPlan StampSurvey::plan() const
     for (const auto& [line, pause] : pauses_) {
         const uint64_t length_ns = pause.length_ns();
         const bool first_alone = pause.before == 0 && first_line_frames_ == 1;
-        const bool last_alone = line == newest_line_ && line == last_line_ &&
-                                newest_line_frames_ == 1;
+        const bool last_alone =
+            line == newest_line_ && line == last_line_ && newest_line_frames_ == 1;
         const bool outweighs = length_ns > hour_ns && length_ns > total - length_ns;
         if (!((first_alone || last_alone) && outweighs)) {
             plan.pauses_ns.emplace(line, length_ns);

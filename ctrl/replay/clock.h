@@ -23,9 +23,9 @@ class StampLines
     static constexpr uint64_t tolerance_ns = ns_per_s;
 
     struct Place {
-        uint64_t line = 0;      // numbered in the order in which they begin
-        bool begins = false;    // the first stamp of that line
-        bool is_early = false;  // earlier than the greatest stamp of its line
+        uint64_t line = 0;       // numbered in the order in which they begin
+        bool begins = false;     // the first stamp of that line
+        bool is_early = false;   // earlier than the greatest stamp of its line
         bool has_before = false; // a line ended before this one begins
         uint64_t before = 0;     // that line, and
         uint64_t before_ns = 0;  // its greatest stamp
@@ -62,8 +62,8 @@ struct ClockPlan {
 
 /*
  * Tells pauses from broken stamps: a pause is real if nothing later is stamped inside
- * it, nor belongs to a line that is older. A first or last stamp alone is not believed where it is more than an hour, and
- * more than all the rest takes, away.
+ * it, nor belongs to a line that is older. A first or last stamp alone is not believed where it is
+ * more than an hour, and more than all the rest takes, away.
  */
 class StampSurvey
 {

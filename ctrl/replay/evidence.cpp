@@ -58,8 +58,7 @@ bool Evidence::shows_answers(const Address& local, uint8_t protocol) const
     }
     const uint8_t wanted = class_of(protocol);
     const bool is_icmp = wanted == sent_icmp;
-    return is_icmp || found->second & wanted ||
-           (wanted == sent_udp && found->second & sent_icmp);
+    return is_icmp || found->second & wanted || (wanted == sent_udp && found->second & sent_icmp);
 }
 
 } // namespace xdpctl

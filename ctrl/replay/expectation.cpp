@@ -43,8 +43,8 @@ std::string parse_bound(std::string_view text, Expectation& expectation)
     const bool packets =
         !expectation.percent && (take_suffix(text, "packets") || take_suffix(text, "packet"));
     double& bound = expectation.bound;
-    const auto [last, problem] = std::from_chars(text.data(), text.data() + text.size(), bound,
-                                                 std::chars_format::fixed);
+    const auto [last, problem] =
+        std::from_chars(text.data(), text.data() + text.size(), bound, std::chars_format::fixed);
     if (problem != std::errc() || last != text.data() + text.size() || !std::isfinite(bound) ||
         bound < 0) {
         return "the bound is not a number";

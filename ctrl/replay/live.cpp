@@ -190,8 +190,8 @@ Result<uint64_t> send_capture(const CaptureFile& file, const Orientation& orient
             report.outgoing++;
         } else if (info && !orientation.is_incoming(*info)) {
             report.elsewhere++;
-        } else if (auto done = judge_frame(**frame, ETH_HLEN + 1, mtu + ETH_HLEN, report,
-                                           send_piece);
+        } else if (auto done =
+                       judge_frame(**frame, ETH_HLEN + 1, mtu + ETH_HLEN, report, send_piece);
                    !done) {
             return done.error();
         }

@@ -156,8 +156,7 @@ bool has_data(const Layout& at, size_t frame_bytes)
 void set_ip_length(Bytes& frame, const Layout& at, size_t end)
 {
     const size_t begin = at.ipv4 ? at.network : at.network + ipv6_bytes;
-    put16(frame, at.ipv4 ? at.network + 2 : at.network + 4,
-          std::min(end - begin, ip_length_max));
+    put16(frame, at.ipv4 ? at.network + 2 : at.network + 4, std::min(end - begin, ip_length_max));
     if (at.ipv4) {
         put16(frame, at.network + 10, 0);
         const auto header =
@@ -207,8 +206,7 @@ WireFrames segments_of(const Bytes& frame, Layout at)
     Bytes headers(frame.begin(), frame.begin() + static_cast<ptrdiff_t>(at.payload));
     remove_jumbo(headers, at);
     const size_t overhead = at.payload - at.network;
-    const size_t step =
-        overhead + segment_payload_min < mtu ? mtu - overhead : segment_payload_min;
+    const size_t step = overhead + segment_payload_min < mtu ? mtu - overhead : segment_payload_min;
     WireFrames wire;
     wire.segmented = true;
     for (size_t sent = 0; sent < payload.size(); sent += step) {
@@ -249,8 +247,8 @@ size_t header_bytes_needed(const Layout& at, std::span<const uint8_t> frame)
 bool lengths_agree(const Bytes& frame, const Layout& at)
 {
     const size_t end = end_of(at, frame.size());
-    return end <= frame.size() && (at.protocol != IPPROTO_UDP ||
-                                   get16(frame, at.transport + 4) == end - at.transport);
+    return end <= frame.size() &&
+           (at.protocol != IPPROTO_UDP || get16(frame, at.transport + 4) == end - at.transport);
 }
 
 } // namespace
@@ -282,8 +280,8 @@ bool has_headers(std::span<const uint8_t> captured)
         return type.has_value(); // of other protocols nothing is judged
     }
     const auto at = read_layout(captured);
-    return at && (at->fragment ||
-                  at->transport + header_bytes_needed(*at, captured) <= captured.size());
+    return at &&
+           (at->fragment || at->transport + header_bytes_needed(*at, captured) <= captured.size());
 }
 
 WireFrames fit_buffer(const Bytes& frame, size_t frame_max)
@@ -295,8 +293,8 @@ WireFrames fit_buffer(const Bytes& frame, size_t frame_max)
     if (divisible) {
         return segments_of(frame, *at);
     }
-    Bytes begin(frame.begin(), frame.begin() + static_cast<ptrdiff_t>(
-                                                   std::min(frame.size(), frame_max)));
+    Bytes begin(frame.begin(),
+                frame.begin() + static_cast<ptrdiff_t>(std::min(frame.size(), frame_max)));
     if (at && at->transport < begin.size() && end_of(*at, frame.size()) <= frame.size() &&
         end_of(*at, frame.size()) > begin.size()) {
         set_ip_length(begin, *at, begin.size());

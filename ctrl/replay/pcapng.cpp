@@ -185,14 +185,15 @@ Result<CaptureRecord> PcapngReader::record(uint32_t interface, uint64_t ticks, u
         return damaged(fmt::format("a packet of interface {}, which is not described", interface));
     }
     if (captured > data.size()) {
-        return damaged(fmt::format("{} bytes of a packet in a block that holds {}", captured,
-                                   data.size()));
+        return damaged(
+            fmt::format("{} bytes of a packet in a block that holds {}", captured, data.size()));
     }
     const Interface& from = interfaces_[interface];
     data = data.first(captured);
     return CaptureRecord{from.link,
                          ticks == 0 ? 0 : to_ns(ticks, from.resolution, from.offset_s),
-                         wire, {data.begin(), data.end()}};
+                         wire,
+                         {data.begin(), data.end()}};
 }
 
 Result<CaptureRecord> PcapngReader::enhanced(std::span<const uint8_t> body, bool obsolete) const

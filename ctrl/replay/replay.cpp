@@ -234,8 +234,7 @@ Result<> Replayer::judge(const Bytes& frame, const FrameInfo* info, const Survey
     }
     report.dropped++;
     report.drops[reason]++;
-    report.dropped_in_session +=
-        verdict->judgement.session == XDPCTL_SESSION_ESTABLISHED ? 1 : 0;
+    report.dropped_in_session += verdict->judgement.session == XDPCTL_SESSION_ESTABLISHED ? 1 : 0;
     if (!report.absence_stated && info != nullptr && rests_on_absence(reason) &&
         !survey.evidence.shows_answers(info->dst, info->protocol) &&
         !(reason == XDPCTL_REFLECTION && is_served(survey, *info))) {
@@ -245,8 +244,8 @@ Result<> Replayer::judge(const Bytes& frame, const FrameInfo* info, const Survey
 }
 
 // One frame of the capture: what the protected side sends tells, what goes to it is judged.
-Result<> Replayer::take(const CapturedFrame& frame, const Survey& survey,
-                        SessionTracker& sessions, ReplayReport& report)
+Result<> Replayer::take(const CapturedFrame& frame, const Survey& survey, SessionTracker& sessions,
+                        ReplayReport& report)
 {
     const auto info = read_frame(frame.bytes);
     if (info && survey.orientation.is_outgoing(*info)) {
@@ -258,8 +257,9 @@ Result<> Replayer::take(const CapturedFrame& frame, const Survey& survey,
         return Done{};
     }
     const FrameInfo* read = info ? &*info : nullptr;
-    auto judged = judge_frame(frame, test_run_frame_min, test_run_frame_max, report,
-                              [&](const Bytes& bytes) { return judge(bytes, read, survey, report); });
+    auto judged =
+        judge_frame(frame, test_run_frame_min, test_run_frame_max, report,
+                    [&](const Bytes& bytes) { return judge(bytes, read, survey, report); });
     if (!judged) {
         return judged;
     }

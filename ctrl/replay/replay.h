@@ -48,9 +48,8 @@ void finish_report(ReplayReport& report, const Capture& capture);
 
 // Judges a frame that goes to the protected side, in the pieces that a buffer takes, and
 // counts what had to be done for that.
-template <typename Judge>
-Result<> judge_frame(const CapturedFrame& frame, size_t bytes_min, size_t bytes_max,
-                     ReplayReport& report, Judge judge)
+template <typename Judge> Result<> judge_frame(const CapturedFrame& frame, size_t bytes_min,
+                                               size_t bytes_max, ReplayReport& report, Judge judge)
 {
     if (frame.impossible_length) {
         report.too_large++;

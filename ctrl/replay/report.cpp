@@ -52,8 +52,8 @@ std::string by_reason(const std::array<uint64_t, XDPCTL_REASON_SLOTS>& counts)
     std::string text;
     for (const ReasonInfo& reason : reasons) {
         if (counts[reason.id] > 0) {
-            text += fmt::format("{}{} {}", text.empty() ? "" : ", ", reason.name,
-                                counts[reason.id]);
+            text +=
+                fmt::format("{}{} {}", text.empty() ? "" : ", ", reason.name, counts[reason.id]);
         }
     }
     return text;
@@ -137,10 +137,10 @@ std::vector<std::string> ReplayReport::notes() const
         notes.push_back("cut: " + cut + "; judged as far as it goes");
     }
     if (one_way && judged > 0 && !live) {
-        notes.push_back(fmt::format(
-            "one-way: no packet from the protected side is here; {}",
-            absence_stated ? "no other sockets than stated are assumed"
-                           : "assumed: no other sockets than the services above"));
+        notes.push_back(fmt::format("one-way: no packet from the protected side is here; {}",
+                                    absence_stated
+                                        ? "no other sockets than stated are assumed"
+                                        : "assumed: no other sockets than the services above"));
     }
     if (unproven_total() > 0) {
         notes.push_back(unproven_text());
@@ -277,8 +277,7 @@ std::string junit_of(const ReplayFailure& failed)
 {
     return fmt::format(case_open, escape_xml(failed.file), "",
                        fmt::format("<error type=\"{}\" message=\"{}\"/>",
-                                   kind_name(failed.error.kind),
-                                   escape_xml(failed.error.message)));
+                                   kind_name(failed.error.kind), escape_xml(failed.error.message)));
 }
 
 std::string junit_of(const Check& check)
@@ -286,8 +285,7 @@ std::string junit_of(const Check& check)
     std::string verdict;
     if (!check.holds) {
         verdict = fmt::format("<failure message=\"{} packets, {:.3f}%{}{}\"/>", check.count,
-                              check.percent, check.why.empty() ? "" : "; ",
-                              escape_xml(check.why));
+                              check.percent, check.why.empty() ? "" : "; ", escape_xml(check.why));
     }
     return fmt::format(case_open, escape_xml(check.file + ": " + check.expectation.text), "",
                        verdict);

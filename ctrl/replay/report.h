@@ -87,7 +87,6 @@ nlohmann::json to_json(const ReplayFailure& failure);
 // One test case per file and expectation (the JUnit schema that CI servers read); files
 // that could not be replayed are errors.
 std::string to_junit(const std::vector<ReplayReport>& reports,
-                     const std::vector<ReplayFailure>& failures,
-                     const std::vector<Check>& checks);
+                     const std::vector<ReplayFailure>& failures, const std::vector<Check>& checks);
 
 } // namespace xdpctl

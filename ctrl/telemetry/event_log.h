@@ -17,9 +17,9 @@
 namespace xdpctl
 {
 
-inline constexpr std::array event_kinds = {"packet",   "ban",   "unban", "mode",     "config",
-                                           "interface", "service", "guard", "feed",     "crowdsec",
-                                           "geo",       "panic",   "host",  "state",  "protected"};
+inline constexpr std::array event_kinds = {"packet",    "ban",     "unban", "mode",  "config",
+                                           "interface", "service", "guard", "feed",  "crowdsec",
+                                           "geo",       "panic",   "host",  "state", "protected"};
 
 // One of event_kinds; another word does not compile.
 class EventKind

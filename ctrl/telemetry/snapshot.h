@@ -51,10 +51,10 @@ struct BanCounts {
 
 enum class GuardState {
     off,
-    watching,  // no attack
-    attacked,  // but the guard may only tell
-    answering, // SYNs are answered with cookies
-    limiting,  // cookies cannot be used: SYNs are limited
+    watching,   // no attack
+    attacked,   // but the guard may only tell
+    answering,  // SYNs are answered with cookies
+    limiting,   // cookies cannot be used: SYNs are limited
     overloaded, // no attack: the service does not accept its connections fast enough
 };
 
@@ -68,10 +68,10 @@ struct GuardStatus {
     bool enforced = true; // else only counted: monitor mode, panic
     bool attacked = false;
     uint64_t attacked_for_ns = 0;
-    std::optional<uint64_t> cookies_off_ns; // for how long; none: they work
+    std::optional<uint64_t> cookies_off_ns;          // for how long; none: they work
     xdpctl_cookie_doubt doubt = XDPCTL_COOKIES_WORK; // why they are off
-    bool overloaded = false; // its accept queue is full
-    uint32_t capacity = 0;                  // handshakes
+    bool overloaded = false;                         // its accept queue is full
+    uint32_t capacity = 0;                           // handshakes
     uint64_t pending = 0;
     uint64_t attacks = 0;
     uint64_t syns = 0;

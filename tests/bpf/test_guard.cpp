@@ -867,7 +867,8 @@ TEST_CASE("cookies go off where accepted ones do not become connections")
     CHECK(guarded.run(stray).reason == "passed");
 }
 
-TEST_CASE("one connection that came by a cookie refutes that they fail; a wrong checksum proves nothing")
+TEST_CASE(
+    "one connection that came by a cookie refutes that they fail; a wrong checksum proves nothing")
 {
     const Wire wire;
     Guarded guarded;
@@ -892,7 +893,8 @@ TEST_CASE("one connection that came by a cookie refutes that they fail; a wrong 
     CHECK(guarded.reading().state.proof_accepted == 1);
 }
 
-TEST_CASE("a checksum that the other end of a veth left unfinished is sound there, and nowhere else")
+TEST_CASE(
+    "a checksum that the other end of a veth left unfinished is sound there, and nowhere else")
 {
     const Wire wire;
     Guarded guarded;
@@ -930,7 +932,8 @@ TEST_CASE("a checksum that the other end of a veth left unfinished is sound ther
     CHECK(accepted(0));
 }
 
-TEST_CASE("an answer goes to the next hop of its route, and where no route leaves by the interface none goes")
+TEST_CASE("an answer goes to the next hop of its route, and where no route leaves by the interface "
+          "none goes")
 {
     const Wire wire;
     Guarded guarded;
@@ -956,7 +959,7 @@ TEST_CASE("an answer goes to the next hop of its route, and where no route leave
     set({{all, {0}, router}, {near, {0}, std::nullopt}}); // the longer prefix: on the link
     CHECK(destination(guarded.run(syn).frame) == sender);
     set({{all, {0}, router}, {near, {77}, router}}); // which leaves by another interface
-    CHECK(guarded.run(syn).reason == "passed");       // within the limit, without a cookie
+    CHECK(guarded.run(syn).reason == "passed");      // within the limit, without a cookie
     CHECK(guarded.reading().counters.misrouted == 1);
     set({}); // no way at all
     CHECK(guarded.run(syn).reason == "passed");
@@ -981,18 +984,18 @@ TEST_CASE("a listener whose queue has room is not attacked, however many SYNs ca
     const bool ipv6 = GENERATE(false, true);
     // Health checks: none of them stays in the listener's queue.
     for (uint16_t n = 0; n < 2000; n++) {
-        CHECK(guarded.run(Wire::from_client(ipv6)
-                              .tcp(static_cast<uint16_t>(2000 + n), port, tcp_syn)
-                              .build())
+        CHECK(guarded
+                  .run(Wire::from_client(ipv6)
+                           .tcp(static_cast<uint16_t>(2000 + n), port, tcp_syn)
+                           .build())
                   .reason == "passed");
     }
     CHECK(guarded.reading().state.attacks == 0);
     // The same SYNs reach the listener and stay there.
     REQUIRE(write_sysctl("net.ipv4.tcp_syncookies", "0"));
     for (uint16_t n = 0; n < 2000 && guarded.reading().state.attacks == 0; n++) {
-        const Bytes syn = Wire::from_client(ipv6)
-                              .tcp(static_cast<uint16_t>(2000 + n), port, tcp_syn)
-                              .build();
+        const Bytes syn =
+            Wire::from_client(ipv6).tcp(static_cast<uint16_t>(2000 + n), port, tcp_syn).build();
         guarded.run(syn);
         wire.send(syn);
     }
@@ -1022,9 +1025,8 @@ TEST_CASE("a full accept queue is overload, not an attack")
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     for (uint16_t n = 0; n < 500; n++) {
-        guarded.run(Wire::from_client(false)
-                        .tcp(static_cast<uint16_t>(6000 + n), port, tcp_syn)
-                        .build());
+        guarded.run(
+            Wire::from_client(false).tcp(static_cast<uint16_t>(6000 + n), port, tcp_syn).build());
     }
     CHECK(guarded.reading().state.attacks == 0);
     CHECK(guarded.reading().state.overloaded_until_ns > guarded.plane->now_ns());
@@ -1260,7 +1262,8 @@ TEST_CASE("a crowd that completes its handshakes is no attack")
     CHECK(guarded.reading().state.attacks == 0);
 }
 
-TEST_CASE("where known clients ask again and again and no answer comes back, cookies go off for a moment")
+TEST_CASE(
+    "where known clients ask again and again and no answer comes back, cookies go off for a moment")
 {
     Timed guarded;
     guarded.spec.host.services[0].guard = XDPCTL_GUARD_ON;
@@ -1308,9 +1311,8 @@ TEST_CASE("where known clients ask again and again and no answer comes back, coo
             const auto from = static_cast<uint16_t>(client_port + second);
             const SocketKey half{IPPROTO_TCP, Wire::server(false), port, clients(0), from};
             REQUIRE(guarded.plane->open_socket(half, XDPCTL_SESSION_HALF_OPEN));
-            guarded.run(FrameBuilder(clients(0), Wire::server(false))
-                            .tcp(from, port, tcp_ack)
-                            .build());
+            guarded.run(
+                FrameBuilder(clients(0), Wire::server(false)).tcp(from, port, tcp_ack).build());
             REQUIRE(guarded.plane->client_opened(half));
             CHECK_FALSE(off());
             guarded.advance(ns_per_s);

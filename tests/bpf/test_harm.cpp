@@ -137,9 +137,8 @@ TEST_CASE("who had a connection here a moment ago gets its RST, however many oth
 {
     const bool ipv6 = GENERATE(false, true);
     Peace peace(ipv6);
-    peace.passed(20000, 20000, [&](uint32_t n) {
-        return peace.from(n).tcp(4000, closed, tcp_ack).build();
-    });
+    peace.passed(20000, 20000,
+                 [&](uint32_t n) { return peace.from(n).tcp(4000, closed, tcp_ack).build(); });
     const Bytes ours = peace.from_client().tcp(5000, closed, tcp_ack).build();
     peace.judge(peace.from(1).tcp(4000, closed, tcp_ack).build()); // whose turn it may be
     CHECK(peace.judge(ours) == XDPCTL_NO_SESSION);
@@ -150,8 +149,8 @@ TEST_CASE("who had a connection here a moment ago gets its RST, however many oth
 TEST_CASE("floods of segments without SYN are held at a service, too")
 {
     const bool ipv6 = GENERATE(false, true);
-    const uint8_t flags = GENERATE(tcp_ack, tcp_rst, tcp_fin | tcp_ack, tcp_psh | tcp_ack,
-                                   tcp_syn | tcp_ack);
+    const uint8_t flags =
+        GENERATE(tcp_ack, tcp_rst, tcp_fin | tcp_ack, tcp_psh | tcp_ack, tcp_syn | tcp_ack);
     Peace peace(ipv6);
     const SocketKey real = {IPPROTO_TCP, Wire::server(ipv6), web, Wire::client(ipv6), 5000};
     REQUIRE(peace.plane->open_socket(real, XDPCTL_SESSION_ESTABLISHED));
@@ -284,7 +283,8 @@ TEST_CASE("datagrams whose last fragment comes first arrive, and the forwarded a
     }
 }
 
-TEST_CASE("neighbours on a crowded link have a limit each, and those in use are heard beside others")
+TEST_CASE(
+    "neighbours on a crowded link have a limit each, and those in use are heard beside others")
 {
     Peace peace(true);
     const auto solicitation = [&](uint32_t n) {

@@ -57,13 +57,13 @@ TEST_CASE("a frame without an Ethernet header is judged as one with it")
                                                           {"2001:db8:bad::1", "2001:db8::2"},
                                                           {"2001:db8::2", "2001:db8::2"}}) {
         const auto ip = between(src, dst);
-        frames.insert(frames.end(), {FrameBuilder(ip).udp(1000, 2000),
-                                     FrameBuilder(ip).tcp(1000, 80, 0),
-                                     FrameBuilder(ip).tcp(1000, 80, tcp_syn),
-                                     FrameBuilder(ip).icmp(8, 0).payload(40),
-                                     FrameBuilder(ip).fragment(8, true).udp(1, 2).payload(64),
-                                     FrameBuilder(ip).extension(0, 6).extension(60, 14).udp(1, 2),
-                                     FrameBuilder(ip).protocol(47).payload(30)});
+        frames.insert(frames.end(),
+                      {FrameBuilder(ip).udp(1000, 2000), FrameBuilder(ip).tcp(1000, 80, 0),
+                       FrameBuilder(ip).tcp(1000, 80, tcp_syn),
+                       FrameBuilder(ip).icmp(8, 0).payload(40),
+                       FrameBuilder(ip).fragment(8, true).udp(1, 2).payload(64),
+                       FrameBuilder(ip).extension(0, 6).extension(60, 14).udp(1, 2),
+                       FrameBuilder(ip).protocol(47).payload(30)});
     }
     for (const char* src : odd_sources) {
         frames.push_back(between(src, "192.0.2.1").udp(1000, 2000));
@@ -88,7 +88,8 @@ TEST_CASE("without a link header other protocols than IP pass")
     for (const uint8_t first : {0x00, 0x0f, 0x50, 0xff}) {
         Bytes frame(64, 0);
         frame[0] = first;
-        CHECK_THAT(judged(loaded, frame), Catch::StartsWith("not_ip") && Catch::Contains("action 2"));
+        CHECK_THAT(judged(loaded, frame),
+                   Catch::StartsWith("not_ip") && Catch::Contains("action 2"));
     }
     Bytes cut(ethernet_bytes, 0);
     cut[0] = 0x45;

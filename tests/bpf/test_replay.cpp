@@ -206,17 +206,15 @@ TEST_CASE("a capture of one direction proves no closed port")
     for (const bool ipv6 : {false, true}) {
         const auto make = [ipv6](CaptureWriter& file, bool answers) {
             for (uint64_t i = 0; i < 2000; i++) {
-                file.add(1'000'000 + i * 100,
-                         FrameBuilder(real_client(ipv6), the_server(ipv6))
-                             .udp(static_cast<uint16_t>(2000 + i), 9999)
-                             .payload(30)
-                             .build());
+                file.add(1'000'000 + i * 100, FrameBuilder(real_client(ipv6), the_server(ipv6))
+                                                  .udp(static_cast<uint16_t>(2000 + i), 9999)
+                                                  .payload(30)
+                                                  .build());
                 if (answers && i % 100 == 0) {
-                    file.add(1'000'000 + i * 100,
-                             FrameBuilder(the_server(ipv6), real_client(ipv6))
-                                 .icmp(ipv6 ? 1 : 3, ipv6 ? 4 : 3)
-                                 .payload(40)
-                                 .build());
+                    file.add(1'000'000 + i * 100, FrameBuilder(the_server(ipv6), real_client(ipv6))
+                                                      .icmp(ipv6 ? 1 : 3, ipv6 ? 4 : 3)
+                                                      .payload(40)
+                                                      .build());
                 }
             }
             file.close();

@@ -72,7 +72,8 @@ check "so has the log" grep -q "tun9: generic XDP.*$words" "$DIR/daemon.log"
 for url in "http://$TUN4/" "http://[$TUN6]/"; do check "a page over the tun: $url" fetch "$url"; done
 check_equal "no cookies there" "$(xdpctl -j stats | jq '[.counters[] | select(.reason == "syn_answered") | .packets] | add // 0')" 0
 check "said aloud" grep -q "tun9: NO COOKIES.*no Ethernet header" <(xdpctl events)
-check "doctor says so too" grep -q "no Ethernet header" <(xdpctl doctor -c "$DIR/xdpctl.toml" || true; sed -i 's/"cli0"/"cli0", "tun9"/' "$DIR/xdpctl.toml"; xdpctl doctor -c "$DIR/xdpctl.toml" || true)
+sed -i 's/"cli0"/"cli0", "tun9"/' "$DIR/xdpctl.toml"
+check "doctor says so too" grep -q "no Ethernet header" <(xdpctl doctor --config "$DIR/xdpctl.toml" || true)
 
 # --- a restart finds it attached and knows it still
 daemon_kill KILL

@@ -44,8 +44,8 @@ TEST_CASE("the routes of the host say where answers go")
     table.neighbours = {{uplink, router, router_mac, true}, {tunnel, router, {}, true}};
     const auto routes = answer_routes_of(table, below);
     REQUIRE(routes);
-    CHECK(*routes == std::vector<AnswerRoute>{{all, {uplink}, router_mac},
-                                              {near, {uplink}, std::nullopt}});
+    CHECK(*routes ==
+          std::vector<AnswerRoute>{{all, {uplink}, router_mac}, {near, {uplink}, std::nullopt}});
     SECTION("a gateway that is not resolved yet")
     {
         table.neighbours.clear();
@@ -89,5 +89,6 @@ TEST_CASE("services of IPVS are read as the kernel writes them")
                found);
     CHECK(found.tcp_ports == std::set<uint16_t>{80, 443});
     CHECK(found.udp_ports == std::set<uint16_t>{53});
-    CHECK(found.found == std::vector<std::string>{"IPVS serves what the firewall marks (0x00000001)"});
+    CHECK(found.found ==
+          std::vector<std::string>{"IPVS serves what the firewall marks (0x00000001)"});
 }

@@ -97,11 +97,11 @@ TEST_CASE("what is lifted must be said")
     CHECK(lift(R"({"inside": "2001:db8::/32"})")->inside == "2001:db8::/32"_net);
     CHECK_FALSE(lift(R"({"all": true})")->prefixes);
     CHECK(lift(R"({"source": "crowdsec"})")->origin == XDPCTL_BAN_CROWDSEC);
-    for (const char* wrong :
-         {"{}", R"({"all": false})", R"({"all": 1})", R"({"entries": []})", R"({"entries": null})",
-          R"({"all": true, "inside": "192.0.2.0/24"})",
-          R"({"entries": ["192.0.2.1"], "inside": "192.0.2.0/24"})", R"({"inside": "192.0.2.1/24"})",
-          R"({"inside": 5})", R"({"source": "nobody"})", R"({"all": true, "reason": 5})"}) {
+    for (const char* wrong : {"{}", R"({"all": false})", R"({"all": 1})", R"({"entries": []})",
+                              R"({"entries": null})", R"({"all": true, "inside": "192.0.2.0/24"})",
+                              R"({"entries": ["192.0.2.1"], "inside": "192.0.2.0/24"})",
+                              R"({"inside": "192.0.2.1/24"})", R"({"inside": 5})",
+                              R"({"source": "nobody"})", R"({"all": true, "reason": 5})"}) {
         INFO(wrong);
         REQUIRE_FALSE(lift(wrong));
         CHECK(lift(wrong).error().kind == ErrorKind::usage);

@@ -187,9 +187,11 @@ TEST_CASE("every supported link becomes the same Ethernet packet")
     sll2.insert(sll2.end(), ip.begin(), ip.end());
     Bytes loopback = {2, 0, 0, 0};
     loopback.insert(loopback.end(), ip.begin(), ip.end());
-    const std::vector<std::pair<int, Bytes>> links = {
-        {DLT_EN10MB, ethernet}, {DLT_RAW, ip},        {DLT_LINUX_SLL, sll},
-        {DLT_LINUX_SLL2, sll2}, {DLT_NULL, loopback}};
+    const std::vector<std::pair<int, Bytes>> links = {{DLT_EN10MB, ethernet},
+                                                      {DLT_RAW, ip},
+                                                      {DLT_LINUX_SLL, sll},
+                                                      {DLT_LINUX_SLL2, sll2},
+                                                      {DLT_NULL, loopback}};
     for (const auto& [link, frame] : links) {
         INFO("link " << link);
         const TemporaryFile file;
@@ -242,8 +244,7 @@ TEST_CASE("a frame whose headers were cut is not completed: zeros would be a ver
                 REQUIRE(read.frames.size() == 1);
                 CHECK(read.frames[0].headers_cut == (captured < bytes));
                 CHECK(read.frames[0].completed == (captured >= bytes));
-                CHECK(read.frames[0].bytes.size() ==
-                      (captured < bytes ? captured : frame.size()));
+                CHECK(read.frames[0].bytes.size() == (captured < bytes ? captured : frame.size()));
             }
         }
     }
@@ -396,8 +397,8 @@ TEST_CASE("a damaged pcapng names the place")
     Pcapng pcapng;
     pcapng.section().interface(DLT_EN10MB).packet(0, 1, udp_frame()).packet(9, 1, udp_frame());
     file.write(pcapng.text);
-    CHECK_THAT(read_all(file.path).problem, Catch::Contains("frame 2: damaged at byte") &&
-                                                Catch::Contains("interface 9"));
+    CHECK_THAT(read_all(file.path).problem,
+               Catch::Contains("frame 2: damaged at byte") && Catch::Contains("interface 9"));
     std::string lengths = Pcapng().section().interface(DLT_EN10MB).text;
     lengths[lengths.size() - 4] ^= 1;
     file.write(lengths);

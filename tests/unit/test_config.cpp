@@ -146,7 +146,8 @@ cgroup = "/sys/fs/cgroup"
                                        7,
                                        8,
                                        0,
-                                       false, 1300});
+                                       false,
+                                       1300});
     CHECK(config->limits.set.at({XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SOURCE}) == Rate{5000, 10000000});
     CHECK(config->limits.set.at({XDPCTL_LIMIT_UDP, XDPCTL_LEVEL_SERVICE}) == Rate{});
     CHECK(config->limits.set.at({XDPCTL_LIMIT_PROTOCOL, XDPCTL_LEVEL_SOURCE}) ==
@@ -308,8 +309,8 @@ TEST_CASE("how wide a prefix may be allowed")
 
 TEST_CASE("keys of earlier versions do nothing, and are no error")
 {
-    const auto config =
-        parse_config("[heuristics]\nenabled = true\nwindow = \"3s\"\n[guard]\nmode = \"on\"", "x.toml");
+    const auto config = parse_config(
+        "[heuristics]\nenabled = true\nwindow = \"3s\"\n[guard]\nmode = \"on\"", "x.toml");
     REQUIRE(config);
     CHECK(config->retired == std::set<std::string>{"heuristics"});
     CHECK_FALSE(why_retired("heuristics").empty());

@@ -233,8 +233,8 @@ TEST_CASE("each jail of fail2ban lifts its own ban, also after a restart")
         INFO(text);
         const Prefix prefix = parse_prefix(text).value();
         const auto ban = [&](const char* jail, uint64_t seconds) {
-            REQUIRE(house.controller->ban({{prefix, seconds * ns_per_s, jail}},
-                                          XDPCTL_BAN_FAIL2BAN));
+            REQUIRE(
+                house.controller->ban({{prefix, seconds * ns_per_s, jail}}, XDPCTL_BAN_FAIL2BAN));
         };
         const auto unban = [&](const char* jail) {
             return house.controller
@@ -300,8 +300,7 @@ TEST_CASE("bans are lifted by source, reason, inside a network, and all")
         CHECK(control.lift({{}, {}, XDPCTL_BAN_FAIL2BAN, "b"}).value() == 2);
         CHECK(control.lift({{}, {}, {}, "a"}).value() == 3);
         CHECK(left() == "203.0.113.2 ");
-        CHECK(control.lift({{}, {}, XDPCTL_BAN_CROWDSEC, {}}).error().kind ==
-              ErrorKind::not_found);
+        CHECK(control.lift({{}, {}, XDPCTL_BAN_CROWDSEC, {}}).error().kind == ErrorKind::not_found);
     }
     SECTION("all")
     {
@@ -364,7 +363,7 @@ TEST_CASE("bans that cannot be saved are in force, and it is told")
         return std::count_if(all.begin(), all.end(),
                              [](const LogEvent& event) { return event.kind == "state"; });
     };
-    control.status(); // which looks at the conditions
+    control.status();     // which looks at the conditions
     CHECK(events() == 2); // each once
     std::filesystem::remove(house.directory + "/state");
     CHECK(control.save_bans() > 0);

@@ -123,10 +123,7 @@ namespace
 struct Run {
     std::vector<uint64_t> times_ns;
     CaptureClock::Adjusted adjusted;
-    double seconds() const
-    {
-        return static_cast<double>(times_ns.back() - times_ns.front()) / 1e9;
-    }
+    double seconds() const { return static_cast<double>(times_ns.back() - times_ns.front()) / 1e9; }
 };
 
 Run run_clock(const std::vector<uint64_t>& stamps)

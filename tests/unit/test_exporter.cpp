@@ -54,9 +54,8 @@ TEST_CASE("received is passed, answered, dropped, or would have been")
             return sums[fmt::format("xdpctl_{}_{}_total", flow, unit)];
         };
         CHECK(sum("received") > 0);
-        CHECK(sum("received") ==
-              sum("passed") + sum("answered") + sum("dropped") + sum("would_drop") +
-                  sum("would_answer"));
+        CHECK(sum("received") == sum("passed") + sum("answered") + sum("dropped") +
+                                     sum("would_drop") + sum("would_answer"));
     }
 }
 

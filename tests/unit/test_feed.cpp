@@ -268,8 +268,8 @@ TEST_CASE("compressed lists")
     CHECK(unpack("192.0.2.1\n", 100).value() == "192.0.2.1\n");
     CHECK(unpack(gzip, 100).value() == "192.0.2.1\n");
     CHECK(unpack(gzip + gzip, 100).value() == "192.0.2.1\n192.0.2.1\n");
-    CHECK_THAT(unpack(gzip, 9).error().message, Catch::Contains("more than 9 bytes") ||
-                                                     Catch::Contains("larger than 9"));
+    CHECK_THAT(unpack(gzip, 9).error().message,
+               Catch::Contains("more than 9 bytes") || Catch::Contains("larger than 9"));
     for (size_t i = 2; i < gzip.size(); i++) {
         INFO(i);
         CHECK_FALSE(unpack(gzip.substr(0, i), 100));
@@ -278,10 +278,12 @@ TEST_CASE("compressed lists")
     damaged[15] ^= 0x10;
     CHECK_FALSE(unpack(damaged, 100));
     CHECK_FALSE(unpack(gzip + "x", 100));
-    for (const auto& [bytes, name] :
-         {std::pair("PK\x03\x04 and more"s, "zip"), {"BZh91AY"s, "bzip2"}, {"\xfd\x37zXZ\0"s, "xz"},
-          {"\x28\xb5\x2f\xfd"s, "zstd"}, {"192.0.2.1\0"s, "binary"},
-          {std::string(257, 'x') + "ustar\0"s, "tar"}}) {
+    for (const auto& [bytes, name] : {std::pair("PK\x03\x04 and more"s, "zip"),
+                                      {"BZh91AY"s, "bzip2"},
+                                      {"\xfd\x37zXZ\0"s, "xz"},
+                                      {"\x28\xb5\x2f\xfd"s, "zstd"},
+                                      {"192.0.2.1\0"s, "binary"},
+                                      {std::string(257, 'x') + "ustar\0"s, "tar"}}) {
         CHECK_THAT(unpack(bytes, 1000).error().message, Catch::Contains(name));
     }
 }

@@ -146,9 +146,10 @@ TEST_CASE("databases of every maker say the same; one without a known field is r
         INFO(kind << " " << code);
         const std::string path = directory + "/" + kind;
         const int made = std::system(
-            fmt::format("printf '192.0.2.0/24 {}\\n2001:db8::/32 {}\\n' | {}/tests/harness/mkmmdb.pl "
-                        "{} {}",
-                        code, code, SOURCE_DIR, path, kind)
+            fmt::format(
+                "printf '192.0.2.0/24 {}\\n2001:db8::/32 {}\\n' | {}/tests/harness/mkmmdb.pl "
+                "{} {}",
+                code, code, SOURCE_DIR, path, kind)
                 .c_str());
         if (WIFEXITED(made) && WEXITSTATUS(made) == 77) {
             WARN("SKIPPED: needs MaxMind::DB::Writer (libmaxmind-db-writer-perl)");
@@ -163,7 +164,8 @@ TEST_CASE("databases of every maker say the same; one without a known field is r
             CHECK(codes_at(data->networks, "2001:db8::1"_ip) == (codes.contains("CN") ? 1 : 2));
         } else {
             CHECK_THAT(data.error().message,
-                       Catch::Contains(path) && Catch::Contains("its first record has: city, name"));
+                       Catch::Contains(path) &&
+                           Catch::Contains("its first record has: city, name"));
         }
     }
     std::filesystem::remove_all(directory);

@@ -47,14 +47,14 @@ TEST_CASE("a link without an Ethernet header is read from the IP header or refus
         uint16_t type;
         bool fits;
     };
-    for (const Row& row : {Row{"tun", ARPHRD_NONE, true}, Row{"wireguard", ARPHRD_NONE, true},
-                           Row{"ppp", ARPHRD_PPP, true}, Row{"ipip", ARPHRD_TUNNEL, true},
-                           Row{"ip6tnl", ARPHRD_TUNNEL6, true}, Row{"sit", ARPHRD_SIT, true},
-                           Row{"xfrm", ARPHRD_NONE, false}, Row{"vti", ARPHRD_TUNNEL, false},
-                           Row{"", ARPHRD_PPP, false}, Row{"", ARPHRD_RAWIP, false},
-                           Row{"ipoib", ARPHRD_INFINIBAND, false},
-                           Row{"", ARPHRD_IEEE80211_RADIOTAP, false},
-                           Row{"nlmon", ARPHRD_NETLINK, false}}) {
+    for (const Row& row :
+         {Row{"tun", ARPHRD_NONE, true}, Row{"wireguard", ARPHRD_NONE, true},
+          Row{"ppp", ARPHRD_PPP, true}, Row{"ipip", ARPHRD_TUNNEL, true},
+          Row{"ip6tnl", ARPHRD_TUNNEL6, true}, Row{"sit", ARPHRD_SIT, true},
+          Row{"xfrm", ARPHRD_NONE, false}, Row{"vti", ARPHRD_TUNNEL, false},
+          Row{"", ARPHRD_PPP, false}, Row{"", ARPHRD_RAWIP, false},
+          Row{"ipoib", ARPHRD_INFINIBAND, false}, Row{"", ARPHRD_IEEE80211_RADIOTAP, false},
+          Row{"nlmon", ARPHRD_NETLINK, false}}) {
         INFO(row.kind << " " << row.type);
         const LinkInfo link = link_of(9, "l0", row.kind, row.type);
         const LinkSuitability found = suitability_of(link, {eth0, link});
@@ -138,9 +138,8 @@ TEST_CASE("the stack on a link is what its frames come up through")
     };
     SECTION("VLANs, also on the bridge that it is part of")
     {
-        const std::vector<LinkInfo> all = {
-            part_of(3, eth0), link_of(3, "br0", "bridge"),
-            smaller(stacked_on(3, link_of(4, "br0.5", "vlan")))};
+        const std::vector<LinkInfo> all = {part_of(3, eth0), link_of(3, "br0", "bridge"),
+                                           smaller(stacked_on(3, link_of(4, "br0.5", "vlan")))};
         const LinkFacts facts = facts_of_link(all[0], all);
         CHECK(facts.is_stacked);
         CHECK(facts.has_vlans);

@@ -185,8 +185,9 @@ Outcome lift_bans(const Context& context, const ListOptions& options)
         body["all"] = true;
     }
     if (body.size() > 1) {
-        return failure(ErrorKind::usage,
-                       "one of PREFIX or --file, --inside and --all; --source and --reason narrow it");
+        return failure(
+            ErrorKind::usage,
+            "one of PREFIX or --file, --inside and --all; --source and --reason narrow it");
     }
     if (!options.lifted_source.empty()) {
         body["source"] = options.lifted_source;

@@ -172,8 +172,8 @@ void print_report(const ReplayReport& report, bool benign)
     fmt::print("  held {} of {} ({:.3f}%): dropped {}, {} of them from an established session; "
                "answered {} with a cookie\n\n",
                held, report.judged,
-               static_cast<double>(held) * 100 / static_cast<double>(report.judged),
-               report.dropped, report.dropped_in_session, report.answered);
+               static_cast<double>(held) * 100 / static_cast<double>(report.judged), report.dropped,
+               report.dropped_in_session, report.answered);
 }
 
 struct Run {

@@ -23,7 +23,7 @@ struct xdpctl_ban_tags {
 /* X(ID, name, text): who banned. */
 #define XDPCTL_BAN_ORIGINS(X)                                                     \
 	X(OPERATOR, "operator", "by hand, or by a program that says no other")    \
-	X(HEURISTIC, "heuristic", "the daemon of an earlier version")            \
+	X(HEURISTIC, "heuristic", "the daemon of an earlier version")             \
 	X(FAIL2BAN, "fail2ban", "fail2ban, by the action that xdpctl comes with") \
 	X(CROWDSEC, "crowdsec", "a decision of the CrowdSec that is configured")
 

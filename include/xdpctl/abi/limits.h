@@ -11,20 +11,20 @@
 #include <linux/types.h>
 
 /* X(ID, name, text): what shares a set of limits. */
-#define XDPCTL_LIMIT_CLASSES(X)                                                          \
-	X(UDP, "udp", "UDP, and fragments whose first was taken")                        \
-	X(UDP_UNKNOWN, "udp_unknown",                                                    \
-	  "UDP without a socket, where another host or namespace may have it")           \
-	X(ICMP_ECHO, "icmp_echo", "echo requests and replies")                           \
-	X(ICMP_ERROR, "icmp_error", "errors about packets that were sent from here")     \
-	X(ICMP_CONTROL, "icmp_control", "neighbours and routers of the link")            \
-	X(ICMP_OTHER, "icmp_other", "every other type of ICMP")                          \
-	X(ORPHAN, "orphan", "fragments whose first was not seen")                        \
-	X(PROTOCOL, "protocol", "other protocols than TCP, UDP and ICMP")                \
-	X(REFLECTED, "reflected",                                                        \
-	  "UDP that looks like a reflector's answer, to a socket without a peer")        \
-	X(TCP_UNKNOWN, "tcp_unknown",                                                    \
-	  "TCP without a socket, where another host or namespace may have it")           \
+#define XDPCTL_LIMIT_CLASSES(X)                                                      \
+	X(UDP, "udp", "UDP, and fragments whose first was taken")                    \
+	X(UDP_UNKNOWN, "udp_unknown",                                                \
+	  "UDP without a socket, where another host or namespace may have it")       \
+	X(ICMP_ECHO, "icmp_echo", "echo requests and replies")                       \
+	X(ICMP_ERROR, "icmp_error", "errors about packets that were sent from here") \
+	X(ICMP_CONTROL, "icmp_control", "neighbours and routers of the link")        \
+	X(ICMP_OTHER, "icmp_other", "every other type of ICMP")                      \
+	X(ORPHAN, "orphan", "fragments whose first was not seen")                    \
+	X(PROTOCOL, "protocol", "other protocols than TCP, UDP and ICMP")            \
+	X(REFLECTED, "reflected",                                                    \
+	  "UDP that looks like a reflector's answer, to a socket without a peer")    \
+	X(TCP_UNKNOWN, "tcp_unknown",                                                \
+	  "TCP without a socket, where another host or namespace may have it")       \
 	X(FORWARDED, "forwarded", "ICMP and fragments for other hosts")
 
 enum xdpctl_limit_class {

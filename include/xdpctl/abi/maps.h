@@ -21,8 +21,8 @@
  * Slot 0 stands for the ports of bonds, which have Ethernet headers. */
 struct xdpctl_device {
 	__u32 ifindex;
-	__u16 mss[2];		/* by family: advmss of its routes, bytes; 0: no answers here */
-	__u32 flags;		/* XDPCTL_DEVICE_* */
+	__u16 mss[2]; /* by family: advmss of its routes, bytes; 0: no answers here */
+	__u32 flags;  /* XDPCTL_DEVICE_* */
 };
 
 #define XDPCTL_DEVICE_NO_ETHERNET 1 /* its frames begin with the IP header */
@@ -93,9 +93,9 @@ struct xdpctl_service_counters {
 	__u64 unreported;  /* SYNs not yet added to xdpctl_guard.pending */
 	__u64 reported_ns; /* when some were */
 	/* Of slot 0: TCP without SYN, in peace. */
-	__u64 strays_since_ns;	/* when the count of those without a connection began */
-	__u64 strays_met;	/* how many there were since */
-	__u64 strays_until_ns;	/* every packet is looked up before this time */
+	__u64 strays_since_ns; /* when the count of those without a connection began */
+	__u64 strays_met;      /* how many there were since */
+	__u64 strays_until_ns; /* every packet is looked up before this time */
 };
 
 /* Why a guard makes no cookies for a while. */
@@ -110,12 +110,12 @@ enum xdpctl_cookie_doubt {
  * are on its clock; 0: never.
  */
 struct xdpctl_guard {
-	__u64 attack_until_ns; /* under attack while the clock is before it */
-	__u64 attack_since_ns; /* begin of the last attack */
-	__u64 decayed_ns;      /* when pending was last diminished */
-	__s64 pending;	       /* SYNs without a completed handshake, fading */
-	__u32 asked_syns;      /* SYNs since the listener was last asked for its queue */
-	__u32 completed;       /* handshakes completed since then */
+	__u64 attack_until_ns;	   /* under attack while the clock is before it */
+	__u64 attack_since_ns;	   /* begin of the last attack */
+	__u64 decayed_ns;	   /* when pending was last diminished */
+	__s64 pending;		   /* SYNs without a completed handshake, fading */
+	__u32 asked_syns;	   /* SYNs since the listener was last asked for its queue */
+	__u32 completed;	   /* handshakes completed since then */
 	__u64 overloaded_until_ns; /* the listener's accept queue is full, or was lately */
 	/* Proof that accepted cookies become sockets here. */
 	__u64 proof_since_ns;	    /* begin of the present count; 0: none */
@@ -234,10 +234,10 @@ static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *clie
 #define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
 
 /* X(ID): what a packet is that nothing here asked for. */
-#define XDPCTL_STRAYS(X)                                                               \
-	X(TCP)	      /* a segment that belongs to no connection */                    \
-	X(UDP)	      /* a datagram to a port without a socket */                      \
-	X(REFLECTION) /* the answer of a reflector, to a port without a socket */      \
+#define XDPCTL_STRAYS(X)                                                          \
+	X(TCP)	      /* a segment that belongs to no connection */               \
+	X(UDP)	      /* a datagram to a port without a socket */                 \
+	X(REFLECTION) /* the answer of a reflector, to a port without a socket */ \
 	X(ICMP)	      /* an error about something that was not sent from here */
 
 enum xdpctl_stray {
@@ -330,7 +330,7 @@ struct xdpctl_socket_key {
 	X(unfinished, ARRAY, __u32, struct xdpctl_unfinished, XDPCTL_UNFINISHED_SLOTS, 0, FIXED)  \
 	X(peers, ARRAY, __u32, struct xdpctl_peers, XDPCTL_PEER_SLOTS, BPF_F_MMAPABLE, FIXED)     \
 	X(accepted, ARRAY, __u32, struct xdpctl_accepted, XDPCTL_ACCEPTED, 0, FIXED)              \
-	X(answer_routes, ARRAY, __u32, struct xdpctl_routes, XDPCTL_ROUTE_SETS * XDPCTL_FAMILY_IP, \
+	X(answer_routes, ARRAY, __u32, struct xdpctl_routes, XDPCTL_ROUTE_SETS *XDPCTL_FAMILY_IP, \
 	  0, FIXED)                                                                               \
 	X(own_addresses, HASH, struct xdpctl_addr, struct xdpctl_own, 65536, BPF_F_NO_PREALLOC,   \
 	  FIXED)                                                                                  \

@@ -96,10 +96,10 @@ struct xdpctl_port_set {
 };
 
 struct xdpctl_policy {
-	__u64 generation;	       /* counts commits since the maps were made */
-	__u64 observed_reasons;	       /* bit r: reason r is counted, not enforced */
-	__u64 sample_interval_ns;      /* per CPU, between two events; 0: none */
-	__u32 mode;		       /* enum xdpctl_mode */
+	__u64 generation;	  /* counts commits since the maps were made */
+	__u64 observed_reasons;	  /* bit r: reason r is counted, not enforced */
+	__u64 sample_interval_ns; /* per CPU, between two events; 0: none */
+	__u32 mode;		  /* enum xdpctl_mode */
 	/* Between two packets that nothing here asked for, which the kernel shall answer:
 	 * of each kind on the whole host, 0: none passes; of a /24 or /64. */
 	__u64 stray_interval_ns;
@@ -122,7 +122,7 @@ struct xdpctl_policy {
 	/* By family: UDP ports with a socket that is bound to every address and has
 	 * no peer. Others are looked up. */
 	struct xdpctl_port_set udp_services[2];
-	struct xdpctl_port_set reflectors; /* UDP source ports that answer strangers */
+	struct xdpctl_port_set reflectors;   /* UDP source ports that answer strangers */
 	struct xdpctl_port_set tcp_services; /* ports that are served without a socket here */
 };
 
