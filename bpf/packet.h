@@ -63,7 +63,7 @@ struct packet {
 	bool suspect;	   /* sent from a reflector's port; it is limited first */
 	bool is_sampled;   /* one TCP packet in XDPCTL_CLIENT_SAMPLE, in peace looked at closer */
 	bool inside;	   /* the headers are those of a packet in a tunnel */
-	bool is_unvouched; /* a fragment that nobody here asked for, of a stranger */
+	__u32 holder;	   /* enum xdpctl_holder: in whose room a fragment waits for others */
 	__u32 limit_class; /* enum xdpctl_limit_class */
 
 	bool known_client;  /* evidence: the source is in `clients` */

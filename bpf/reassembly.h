@@ -4,7 +4,8 @@
  * takes no fragment of anybody once they hold ipfrag_high_thresh bytes (inet_frag_find in
  * net/ipv4/inet_fragment.c). So strangers together get half of that, and one prefix no
  * more of it than is free: alone a half, one of three a quarter (Choudhury and Hahne,
- * Dynamic Queue Length Thresholds, 1998). A datagram that becomes whole gives it back.
+ * Dynamic Queue Length Thresholds, 1998). Who is known has three quarters of the other
+ * half, and what was asked for the rest. A datagram that becomes whole gives it back.
  */
 #ifndef XDPCTL_BPF_REASSEMBLY_H
 #define XDPCTL_BPF_REASSEMBLY_H
@@ -67,23 +68,62 @@ static __always_inline __u32 end_of_fragment(const struct headers *hdr)
 
 static __always_inline bool overlaps(const struct headers *hdr, const struct xdpctl_datagram *of)
 {
-	return hdr->fragment_offset < of->end && end_of_fragment(hdr) > of->begin;
+	__u32 begin = hdr->fragment_offset, end = end_of_fragment(hdr);
+
+	return (begin < of->end && end > of->begin) ||
+	       (begin < of->apart_end && end > of->apart_begin);
 }
 
-static __always_inline bool adjoins(const struct headers *hdr, const struct xdpctl_datagram *of)
+/* Adds a fragment that overlaps nothing to one of the two parts, or makes it the second.
+ * Where neither has a place for it, the datagram is not seen to become whole. */
+static __always_inline void add_fragment(const struct headers *hdr, struct xdpctl_datagram *to)
 {
-	return hdr->fragment_offset == of->end || end_of_fragment(hdr) == of->begin;
+	__u32 begin = hdr->fragment_offset, end = end_of_fragment(hdr);
+
+	if (begin == to->end) {
+		to->end = end;
+	} else if (end == to->begin) {
+		to->begin = begin;
+	} else if (!to->apart_end) {
+		to->apart_begin = begin;
+		to->apart_end = end;
+	} else if (begin == to->apart_end) {
+		to->apart_end = end;
+	} else if (end == to->apart_begin) {
+		to->apart_begin = begin;
+	}
+	if (to->apart_end && (to->apart_begin == to->end || to->apart_end == to->begin)) {
+		if (to->apart_begin == to->end)
+			to->end = to->apart_end;
+		else
+			to->begin = to->apart_begin;
+		to->apart_begin = to->apart_end = 0;
+	}
+	if (!hdr->fragment_offset)
+		to->has |= XDPCTL_DATAGRAM_FIRST;
+	if (!hdr->more_fragments)
+		to->has |= XDPCTL_DATAGRAM_LAST;
+}
+
+static __always_inline bool is_whole(const struct xdpctl_datagram *datagram)
+{
+	__u32 ends = XDPCTL_DATAGRAM_FIRST | XDPCTL_DATAGRAM_LAST;
+
+	return (datagram->has & ends) == ends && !datagram->begin && !datagram->apart_end;
 }
 
 static __always_inline bool completes(const struct headers *hdr, const struct xdpctl_datagram *of)
 {
-	return adjoins(hdr, of) && (!of->begin || !hdr->fragment_offset) &&
-	       (of->has & XDPCTL_DATAGRAM_LAST || !hdr->more_fragments);
+	struct xdpctl_datagram with = *of;
+
+	add_fragment(hdr, &with);
+	return is_whole(&with);
 }
 
-static __always_inline struct xdpctl_unfinished *unfinished_of_family(const struct headers *hdr)
+static __always_inline struct xdpctl_unfinished *unfinished_of_all(const struct headers *hdr,
+								   __u32 holder)
 {
-	__u32 slot = hdr->family == XDPCTL_IPV4 ? 0 : 1;
+	__u32 slot = holder * XDPCTL_FAMILY_IP + (hdr->family == XDPCTL_IPV4 ? 0 : 1);
 
 	return bpf_map_lookup_elem(&unfinished, &slot);
 }
@@ -92,8 +132,8 @@ static __always_inline struct xdpctl_unfinished *unfinished_of_prefix(const stru
 								      __u64 secret)
 {
 	struct xdpctl_addr prefix = prefix_of(&hdr->src);
-	__u32 slot = XDPCTL_FAMILY_IP + (xdpctl_ban_hash(&prefix, secret) &
-					 (XDPCTL_UNFINISHED_SLOTS - XDPCTL_FAMILY_IP - 1));
+	__u32 slot = XDPCTL_HOLDER_COUNT * XDPCTL_FAMILY_IP +
+		     (xdpctl_ban_hash(&prefix, secret) & (XDPCTL_UNFINISHED_PREFIXES - 1));
 
 	return bpf_map_lookup_elem(&unfinished, &slot);
 }
@@ -123,38 +163,47 @@ static __always_inline void add_unfinished(struct xdpctl_unfinished *of, __u64 s
 	__sync_fetch_and_add(&of->slice[i].bytes, bytes);
 }
 
-static __always_inline void hold(const struct headers *hdr, __u64 secret, __u64 since, __s64 bytes)
+static __always_inline void hold(const struct headers *hdr, __u64 secret,
+				 struct xdpctl_datagram *datagram, __s64 bytes)
 {
-	struct xdpctl_unfinished *family = unfinished_of_family(hdr);
-	struct xdpctl_unfinished *prefix = unfinished_of_prefix(hdr, secret);
+	struct xdpctl_unfinished *all = unfinished_of_all(hdr, datagram->holder);
+	struct xdpctl_unfinished *prefix = NULL;
 
-	if (family)
-		add_unfinished(family, since, bytes);
+	datagram->held += bytes;
+	if (datagram->holder == XDPCTL_HOLDER_STRANGER)
+		prefix = unfinished_of_prefix(hdr, secret);
+	if (all)
+		add_unfinished(all, datagram->time_ns, bytes);
 	if (prefix)
-		add_unfinished(prefix, since, bytes);
+		add_unfinished(prefix, datagram->time_ns, bytes);
 }
 
-/* 1 where a stranger's fragment has room, or makes its datagram whole. Global, so that the
- * verifier looks at it once. */
-__noinline int xdpctl_reassembly_has_room(const struct headers *hdr, __u64 now)
+/* 1 where a fragment has room, or makes its datagram whole. Global, so that the verifier
+ * looks at it once. */
+__noinline int xdpctl_reassembly_has_room(const struct headers *hdr, __u32 holder, __u64 now)
 {
 	const __u32 zero = 0;
 	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
 	const struct xdpctl_policy *policy = words ? active_policy(words) : NULL;
-	struct xdpctl_unfinished *family, *prefix;
+	const struct xdpctl_unfinished *all, *prefix;
 	const struct xdpctl_datagram *datagram;
 	struct xdpctl_datagrams *set;
-	__s64 room;
+	__s64 room, held;
 	__u64 tag;
 
 	if (!hdr || !policy)
 		return 1;
 	room = policy->reassembly_room[hdr->family == XDPCTL_IPV4 ? 0 : 1];
-	family = unfinished_of_family(hdr);
+	all = unfinished_of_all(hdr, holder);
 	prefix = unfinished_of_prefix(hdr, words->secret);
-	if (!room || !family || !prefix)
+	if (!room || !all || !prefix)
 		return 1;
-	if (unfinished_bytes(family, now) + unfinished_bytes(prefix, now) < room)
+	held = unfinished_bytes(all, now);
+	if (holder == XDPCTL_HOLDER_KNOWN)
+		room -= room / 4;
+	else
+		held += unfinished_bytes(prefix, now);
+	if (held < room)
 		return 1;
 	tag = datagram_tag(hdr, words->secret);
 	set = datagram_set(tag);
@@ -162,37 +211,28 @@ __noinline int xdpctl_reassembly_has_room(const struct headers *hdr, __u64 now)
 	return datagram && completes(hdr, datagram);
 }
 
-static __always_inline void begin_datagram(struct xdpctl_datagram *datagram,
+static __always_inline void begin_datagram(struct xdpctl_datagram *datagram, __u32 holder,
 					   const struct headers *hdr, __u64 tag, __u64 now)
 {
 	datagram->tag = 0; /* nobody reads half of it */
 	datagram->time_ns = now;
 	datagram->begin = hdr->fragment_offset;
-	datagram->end = end_of_fragment(hdr);
+	datagram->end = hdr->fragment_offset;
+	datagram->apart_begin = datagram->apart_end = 0;
 	datagram->held = 0;
-	datagram->has = hdr->more_fragments ? 0 : XDPCTL_DATAGRAM_LAST;
+	datagram->has = 0;
+	datagram->holder = holder;
+	add_fragment(hdr, datagram);
 	datagram->tag = tag;
 }
 
-static __always_inline void extend_datagram(struct xdpctl_datagram *datagram,
-					    const struct headers *hdr)
-{
-	if (hdr->fragment_offset == datagram->end) {
-		datagram->end = end_of_fragment(hdr);
-		datagram->has |= hdr->more_fragments ? 0 : XDPCTL_DATAGRAM_LAST;
-	} else if (end_of_fragment(hdr) == datagram->begin) {
-		datagram->begin = hdr->fragment_offset;
-	}
-}
-
 /* What later fragments need to know of one that passed. Global, likewise. */
-__noinline int xdpctl_note_fragment(const struct headers *hdr, __u32 unvouched, __u64 now)
+__noinline int xdpctl_note_fragment(const struct headers *hdr, __u32 holder, __u64 now)
 {
 	const __u32 zero = 0;
 	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
 	struct xdpctl_datagram *datagram;
 	struct xdpctl_datagrams *set;
-	bool whole;
 	__u64 tag;
 
 	if (!hdr || !words)
@@ -202,26 +242,23 @@ __noinline int xdpctl_note_fragment(const struct headers *hdr, __u32 unvouched, 
 	if (!set)
 		return 0;
 	datagram = find_datagram(set, tag, now);
-	whole = datagram && completes(hdr, datagram);
 	/* An identification comes again: its first fragment begins another datagram. */
 	if (!datagram || (!hdr->fragment_offset && overlaps(hdr, datagram))) {
 		if (!datagram)
 			datagram = oldest_datagram(set);
-		begin_datagram(datagram, hdr, tag, now);
+		begin_datagram(datagram, holder, hdr, tag, now);
 	} else {
-		extend_datagram(datagram, hdr);
+		add_fragment(hdr, datagram);
+		/* The first says what later ones cannot: that it was asked for. */
+		if (holder == XDPCTL_HOLDER_NONE && !datagram->held)
+			datagram->holder = XDPCTL_HOLDER_NONE;
 	}
-	if (!hdr->fragment_offset)
-		datagram->has |= XDPCTL_DATAGRAM_FIRST;
-	if (!unvouched)
-		datagram->has |= XDPCTL_DATAGRAM_VOUCHED;
-	if (whole) {
+	if (is_whole(datagram)) {
 		if (datagram->held)
-			hold(hdr, words->secret, datagram->time_ns, -(__s64)datagram->held);
+			hold(hdr, words->secret, datagram, -(__s64)datagram->held);
 		datagram->tag = 0; /* its identification may come again soon */
-	} else if (unvouched) {
-		datagram->held += FRAGMENT_MEMORY;
-		hold(hdr, words->secret, datagram->time_ns, FRAGMENT_MEMORY);
+	} else if (holder != XDPCTL_HOLDER_NONE) {
+		hold(hdr, words->secret, datagram, FRAGMENT_MEMORY);
 	}
 	return 0;
 }

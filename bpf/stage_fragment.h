@@ -20,7 +20,7 @@ static __always_inline bool is_reassembled(const struct packet *pkt)
 static __always_inline void note_fragment(const struct packet *pkt)
 {
 	if (pkt->hdr.fragment_bytes && is_reassembled(pkt))
-		xdpctl_note_fragment(&pkt->hdr, pkt->is_unvouched, now_ns(pkt));
+		xdpctl_note_fragment(&pkt->hdr, pkt->holder, now_ns(pkt));
 }
 
 static __always_inline enum xdpctl_reason stage_fragment(struct packet *pkt)
@@ -44,7 +44,7 @@ static __always_inline enum xdpctl_reason stage_fragment(struct packet *pkt)
 		return XDPCTL_FRAGMENT_OVERLAP;
 	if (!datagram || !(datagram->has & XDPCTL_DATAGRAM_FIRST))
 		pkt->limit_class = XDPCTL_LIMIT_ORPHAN;
-	pkt->is_unvouched = !datagram || !(datagram->has & XDPCTL_DATAGRAM_VOUCHED);
+	pkt->holder = datagram ? datagram->holder : XDPCTL_HOLDER_STRANGER;
 	return XDPCTL_NEXT;
 }
 
@@ -54,11 +54,11 @@ static __always_inline enum xdpctl_reason stage_reassembly(struct packet *pkt)
 	if (!pkt->hdr.fragment_bytes || !is_reassembled(pkt))
 		return XDPCTL_NEXT;
 	if (!pkt->hdr.fragment_offset)
-		pkt->is_unvouched = true;
-	if (!pkt->is_unvouched)
-		return XDPCTL_NEXT;
-	pkt->is_unvouched = !is_known(&pkt->hdr.src);
-	if (!pkt->is_unvouched || xdpctl_reassembly_has_room(&pkt->hdr, now_ns(pkt)))
+		pkt->holder = XDPCTL_HOLDER_STRANGER;
+	if (pkt->holder == XDPCTL_HOLDER_STRANGER && is_known(&pkt->hdr.src))
+		pkt->holder = XDPCTL_HOLDER_KNOWN;
+	if (pkt->holder == XDPCTL_HOLDER_NONE ||
+	    xdpctl_reassembly_has_room(&pkt->hdr, pkt->holder, now_ns(pkt)))
 		return XDPCTL_NEXT;
 	return XDPCTL_FRAGMENT_UNFINISHED;
 }

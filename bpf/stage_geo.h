@@ -34,11 +34,14 @@ static __always_inline const struct xdpctl_geo_rule *geo_rule_of(const struct pa
 	return rule ? &pkt->policy->geo_rules[rule] : NULL;
 }
 
-/* What this host asked is not a question to its service: a server may ask from its own
- * port, too. */
+/* What this host asked is not a question to its service: a server of names or time asks
+ * others from its own port, too. */
 static __always_inline bool is_udp_answer(const struct packet *pkt)
 {
-	return xdpctl_udp_content(pkt->ctx, &pkt->hdr) == UDP_CONTENT_ANSWER ||
+	__be16 dport = pkt->hdr.dport;
+	bool asks = dport == bpf_htons(PORT_DNS) || dport == bpf_htons(PORT_NTP);
+
+	return (asks && xdpctl_udp_content(pkt->ctx, &pkt->hdr) == UDP_CONTENT_ANSWER) ||
 	       xdpctl_session_of(pkt->ctx, &pkt->hdr) == XDPCTL_SESSION_ESTABLISHED ||
 	       (asks_conntrack(pkt) && conntrack_is_reply(pkt->ctx, &pkt->hdr));
 }

@@ -57,13 +57,21 @@ static __always_inline bool is_active(const struct packet *pkt, const struct gua
 
 static __always_inline bool take_from_bucket(const struct packet *pkt,
 					     const struct xdpctl_addr *address, enum bucket_use use,
-					     __be16 port, __u64 interval_ns)
+					     __be16 port, __u64 interval_ns, __u64 burst_ns)
 {
 	__u64 question = pkt->control->secret ^ ((__u64)use << 16 | port);
 	__u32 bucket = xdpctl_ban_hash(address, question) & (XDPCTL_SYN_BUCKETS - 1);
 	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
 
-	return !due || take_one(pkt, due, interval_ns, RATE_BURST_NS);
+	return !due || take_one(pkt, due, interval_ns, burst_ns);
+}
+
+/* A port without a listener here that may be somebody's all the same: translated, or
+ * served where no lookup finds it. */
+static __always_inline bool may_be_somebodys(const struct packet *pkt)
+{
+	return pkt->policy->host & (XDPCTL_HOST_CONNTRACK | XDPCTL_HOST_UNSEEN) ||
+	       has_port(&pkt->policy->tcp_services, pkt->hdr.dport);
 }
 
 /* Where cookies cannot be used: who was here before has a rate of his own, others
@@ -72,23 +80,28 @@ static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 						    const struct guarded *on)
 {
 	const struct xdpctl_policy *policy = pkt->policy;
-	/* Who tries ports that nobody here has gets one limit for all of them, unless
-	 * they may be translated to somebody. */
-	bool somebodys = on->slot || policy->host & XDPCTL_HOST_CONNTRACK;
+	bool somebodys = on->slot || may_be_somebodys(pkt);
+	/* Who tries ports that nobody here has gets one limit for all of them. */
 	__be16 port = somebodys ? pkt->hdr.dport : 0;
 	struct xdpctl_addr source;
 	bool passes;
 
+	/* What a listener elsewhere holds is not known: there a prefix, which may be that
+	 * of a proxy, has no limit before the port comes near to its own. */
+	if (!on->slot && somebodys &&
+	    take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT, pkt->hdr.dport,
+			     policy->syn_service_interval_ns, RATE_BURST_NS / 2))
+		return XDPCTL_NEXT;
 	if (is_known(&pkt->hdr.src)) {
 		source = xdpctl_known_key(&pkt->hdr.src);
 		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN, port,
-					  policy->syn_prefix_interval_ns);
+					  policy->syn_prefix_interval_ns, RATE_BURST_NS);
 	} else {
 		source = prefix_of(&pkt->hdr.src);
 		passes = take_from_bucket(pkt, &source, BUCKET_PREFIX, port,
-					  policy->syn_prefix_interval_ns) &&
+					  policy->syn_prefix_interval_ns, RATE_BURST_NS) &&
 			 take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT, pkt->hdr.dport,
-					  policy->syn_service_interval_ns);
+					  policy->syn_service_interval_ns, RATE_BURST_NS);
 	}
 	if (passes)
 		return XDPCTL_NEXT;
@@ -107,7 +120,7 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 	if (!on->service->lockdown || is_known(&pkt->hdr.src))
 		return true;
 	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, pkt->hdr.dport,
-				interval * ADMIT_PREFIX_SHARE) &&
+				interval * ADMIT_PREFIX_SHARE, RATE_BURST_NS) &&
 	       take_one(pkt, &on->guard->admit_due_ns, interval, RATE_BURST_NS);
 }
 

@@ -104,6 +104,9 @@ static __always_inline bool read_inner(const struct xdp_md *ctx, const struct he
 /* An enum icmp_error. Global, so that the verifier looks at it once. */
 __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers *hdr, __u32 tracked)
 {
+	const __u32 zero = 0;
+	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
+	const struct xdpctl_policy *policy = words ? active_policy(words) : NULL;
 	struct headers answer = {};
 	enum xdpctl_session session;
 
@@ -120,6 +123,9 @@ __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers 
 	/* Of a container: translated or forwarded, so that the socket is not here. */
 	if (tracked && conntrack_knows(ctx, &answer))
 		return ICMP_ERROR_KNOWN;
+	if (answer.protocol == IPPROTO_TCP && policy &&
+	    has_port(&policy->tcp_services, answer.dport))
+		return ICMP_ERROR_LIKELY;
 	/* A listener has sent nothing but answers to SYNs, which spoofed ones get too.
 	 * Tunnels send UDP from ports without a socket. */
 	if (answer.protocol == IPPROTO_TCP &&

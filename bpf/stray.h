@@ -13,10 +13,7 @@
 
 #define STRAY_BURST 128	      /* packets of the whole host at once */
 #define STRAY_PREFIX_BURST 32 /* and of one /24 or /64: a traceroute's probes */
-#define STRAY_NEW_FACTOR 64   /* times as much while the address is new */
-
-#define STRAY_LOOK_ONLY 1 /* flags of xdpctl_stray_passes */
-#define STRAY_NEW 2
+#define STRAY_WIDE_FACTOR 64  /* times as much where connections may have been */
 
 /* Takes one packet from the rate, or only looks. */
 static __always_inline bool take_stray(__u64 *due_ns, __u64 now, __u64 interval_ns, __u64 burst,
@@ -43,16 +40,15 @@ static __always_inline __u64 *stray_bucket(const struct xdpctl_addr *source, __u
 
 /*
  * 1 where the packet passes. Under a flood the rate of the host is spent, which is asked
- * first: it is one word that is read and not written. Who had a connection here lately
- * is bound by the rate of its prefix alone. Global, so that the verifier looks at it
- * once.
+ * first: it is one word that is read and not written. Each kind has its own. Global, so
+ * that the verifier looks at it once.
  */
-__noinline int xdpctl_stray_passes(const struct headers *hdr, __u32 kind, __u32 flags, __u64 now)
+__noinline int xdpctl_stray_passes(const struct headers *hdr, __u32 kind, __u32 look_only,
+				   __u64 now)
 {
 	const __u32 zero = 0;
 	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
-	__u64 factor = flags & STRAY_NEW ? STRAY_NEW_FACTOR : 1;
-	bool look_only = flags & STRAY_LOOK_ONLY, was_connected;
+	__u64 interval, prefix_interval, burst = STRAY_BURST, prefix_burst = STRAY_PREFIX_BURST;
 	const struct xdpctl_policy *policy;
 	__u64 *all, *prefix;
 	__u32 slot;
@@ -60,31 +56,37 @@ __noinline int xdpctl_stray_passes(const struct headers *hdr, __u32 kind, __u32 
 	if (!hdr || !words)
 		return 0;
 	slot = active_policy_slot(words);
-	kind &= XDPCTL_STRAY_SLOTS - 1;
 	policy = bpf_map_lookup_elem(&policies, &slot);
-	all = bpf_map_lookup_elem(&strays, &kind);
-	if (!policy || !all || !policy->stray_interval_ns)
+	if (!policy || !policy->stray_interval_ns)
 		return 0;
-	was_connected = kind == XDPCTL_STRAY_TCP && may_be_connected(&hdr->src, words->secret, now);
-	if (!was_connected &&
-	    !take_stray(all, now, policy->stray_interval_ns / factor, STRAY_BURST, true))
+	if (kind == XDPCTL_STRAY_TCP && may_be_connected(&hdr->src, words->secret, now))
+		kind = XDPCTL_STRAY_TCP_PEER;
+	interval = policy->stray_interval_ns;
+	prefix_interval = policy->stray_prefix_interval_ns;
+	if (kind == XDPCTL_STRAY_TCP_PEER || kind == XDPCTL_STRAY_TCP_NEW) {
+		interval /= STRAY_WIDE_FACTOR;
+		burst *= STRAY_WIDE_FACTOR;
+	}
+	if (kind == XDPCTL_STRAY_TCP_NEW) {
+		prefix_interval /= STRAY_WIDE_FACTOR;
+		prefix_burst *= STRAY_WIDE_FACTOR;
+	}
+	kind &= XDPCTL_STRAY_SLOTS - 1;
+	all = bpf_map_lookup_elem(&strays, &kind);
+	if (!all || !take_stray(all, now, interval, burst, true))
 		return 0;
 	prefix = stray_bucket(&hdr->src, kind, words->secret);
-	if (prefix && !take_stray(prefix, now, policy->stray_prefix_interval_ns / factor,
-				  STRAY_PREFIX_BURST, look_only))
+	if (prefix && !take_stray(prefix, now, prefix_interval, prefix_burst, look_only))
 		return 0;
-	return was_connected ||
-	       take_stray(all, now, policy->stray_interval_ns / factor, STRAY_BURST, look_only);
+	return take_stray(all, now, interval, burst, look_only);
 }
 
 /* `kind`: enum xdpctl_stray. */
 static __always_inline bool stray_passes(const struct packet *pkt, __u32 kind)
 {
-	__u32 flags = pkt->dry_run ? STRAY_LOOK_ONLY : 0;
-
 	if (kind == XDPCTL_STRAY_TCP && is_new_address(pkt))
-		flags |= STRAY_NEW;
-	return xdpctl_stray_passes(&pkt->hdr, kind, flags, now_ns(pkt));
+		kind = XDPCTL_STRAY_TCP_NEW;
+	return xdpctl_stray_passes(&pkt->hdr, kind, pkt->dry_run, now_ns(pkt));
 }
 
 #endif

@@ -70,7 +70,9 @@ constexpr std::array rows = {
         "the kernel drops it too: the queue of completed connections is full",
         "`guard.mode = \"off\"`, `guard.off = [PORT]`"},
     Row{XDPCTL_SYN_LIMITED, When::attacked,
-        "cookies cannot be used, and the listener is full of handshakes that nobody completes",
+        "cookies cannot be used, and handshakes come in by the thousand a second that the "
+        "listener, "
+        "or the port of a container, does not get rid of",
         "`guard.syn_prefix_per_second = 0`, `guard.syn_service_per_second = 0`"},
     Row{XDPCTL_LOCKDOWN, When::configured, "you closed the service to new clients",
         "`xdpctl guard lockdown PORT off`"},

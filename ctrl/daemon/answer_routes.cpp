@@ -17,6 +17,30 @@ std::optional<MacAddress> mac_of(const RoutingTable& table, const RouteHop& hop)
     return found == table.neighbours.end() ? std::nullopt : std::optional(found->mac);
 }
 
+// Whose device a frame leaves by, and to whom. Where hops differ, or the device is a VLAN,
+// whose tag the SYN need not have, the answer goes back to where the SYN came from.
+AnswerRoute answer_route(const RoutingTable& table, const UnicastRoute& route,
+                         const std::function<std::vector<uint32_t>(uint32_t)>& below)
+{
+    AnswerRoute answer;
+    answer.prefix = route.prefix;
+    std::vector<std::optional<MacAddress>> next_hops;
+    for (const RouteHop& hop : route.hops) {
+        const std::vector<uint32_t> devices = below(hop.ifindex);
+        if (devices.empty()) {
+            continue;
+        }
+        answer.ifindexes.insert(answer.ifindexes.end(), devices.begin(), devices.end());
+        const bool as_it_is =
+            std::find(devices.begin(), devices.end(), hop.ifindex) != devices.end();
+        next_hops.push_back(hop.gateway && as_it_is ? mac_of(table, hop) : std::nullopt);
+    }
+    if (next_hops.size() == 1) {
+        answer.next_hop = next_hops.front();
+    }
+    return answer;
+}
+
 } // namespace
 
 AnswerRoutes answer_routes_of(const RoutingTable& table,
@@ -38,15 +62,7 @@ AnswerRoutes answer_routes_of(const RoutingTable& table,
         if (listed) {
             continue;
         }
-        AnswerRoute& answer = routes.emplace_back();
-        answer.prefix = route.prefix;
-        for (const RouteHop& hop : route.hops) {
-            const std::vector<uint32_t> devices = below(hop.ifindex);
-            answer.ifindexes.insert(answer.ifindexes.end(), devices.begin(), devices.end());
-            if (hop.gateway && !answer.next_hop && !devices.empty()) {
-                answer.next_hop = mac_of(table, hop);
-            }
-        }
+        routes.push_back(answer_route(table, route, below));
     }
     return routes;
 }

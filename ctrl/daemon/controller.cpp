@@ -70,7 +70,8 @@ HostSpec Controller::host_spec(const Config& config, const HandState& hand) cons
         }
     }
     for (const LinkFacts& link : host_.network.links) {
-        const bool above = link.is_stacked && attachment_of(link.name) != nullptr;
+        const bool above = link.is_stacked && attachment_of(link.name) != nullptr &&
+                           config.sockets != SocketPlace::here;
         spec.flags |= above ? XDPCTL_HOST_UNSEEN : 0U;
     }
     spec.flags |= sockets_unseen(config) ? XDPCTL_HOST_UNSEEN : 0U;

@@ -173,13 +173,19 @@ bool Controller::sockets_unseen(const Config& config) const
 // Nothing where the operator has said what follows.
 std::string Controller::unseen_text() const
 {
-    if (config_.sockets != SocketPlace::automatic || host_.receivers.found.empty()) {
+    std::vector<std::string> found = host_.receivers.found;
+    for (const LinkFacts& link : host_.network.links) {
+        if (link.is_stacked && attachment_of(link.name) != nullptr) {
+            found.push_back("sockets may be bound to an interface above " + link.name);
+        }
+    }
+    if (config_.sockets != SocketPlace::automatic || found.empty()) {
         return "";
     }
     return fmt::format("{}: what has no socket here may be meant for that, so TCP and UDP without "
                        "a socket are limited, not dropped. Where it takes nothing from this host's "
                        "addresses, set sockets = \"here\"",
-                       fmt::join(host_.receivers.found, "; "));
+                       fmt::join(found, "; "));
 }
 
 void Controller::set_metrics_problem(std::string why)

@@ -152,11 +152,9 @@ Result<HostFacts> HostReader::read()
         return network.error();
     }
     facts.network = std::move(*network);
-    if (auto routing = read_routing_table()) {
-        facts.routing = std::move(*routing);
-    } else {
-        facts.routing.has_rules = true; // so that nothing is concluded from it
-    }
+    const auto read = routing_.refresh(second / 2, read_routing_table);
+    facts.routing = routing_.value;
+    facts.routing.has_rules |= !read; // so that nothing is concluded from it
     auto sockets = listening_sockets();
     if (!sockets) { // a kernel without sock_diag: the rest still guards
         facts.services_problem = sockets.error().in("listening sockets").message;

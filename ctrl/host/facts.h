@@ -63,6 +63,7 @@ class HostReader
         template <typename Read> Result<> refresh(uint64_t least_ns, Read read);
     };
     Paced<RoutingFacts> routes_;
+    Paced<RoutingTable> routing_;
     Paced<Dependencies> dependencies_;
     Paced<Dependencies> running_;
     Paced<std::vector<Question>> tcp_questions_;

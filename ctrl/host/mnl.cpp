@@ -11,11 +11,38 @@ namespace
 {
 
 constexpr size_t dump_bytes = 32768; // NLMSG_GOODSIZE of the kernel: the most of one piece
+constexpr int looks_most = 5;        // at a table that changes meanwhile
+
+using Message = std::vector<char>; // one nlmsghdr and what follows it
 
 int on_message(const nlmsghdr* message, void* context)
 {
-    (*static_cast<const std::function<void(const nlmsghdr&)>*>(context))(*message);
+    const auto* bytes = reinterpret_cast<const char*>(message);
+    static_cast<std::vector<Message>*>(context)->emplace_back(bytes, bytes + message->nlmsg_len);
     return MNL_CB_OK;
+}
+
+// 0, or the errno.
+int look(mnl_socket* socket, uint16_t type, std::span<const uint8_t> body, unsigned sequence,
+         std::vector<Message>& messages)
+{
+    std::vector<char> buffer(dump_bytes);
+    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
+    request->nlmsg_type = type;
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request->nlmsg_seq = sequence;
+    std::memcpy(mnl_nlmsg_put_extra_header(request, body.size()), body.data(), body.size());
+    if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0) {
+        return errno;
+    }
+    int code = MNL_CB_OK;
+    while (code > MNL_CB_STOP) {
+        const ssize_t got = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
+        code = got < 0 ? MNL_CB_ERROR
+                       : mnl_cb_run(buffer.data(), static_cast<size_t>(got), sequence,
+                                    mnl_socket_get_portid(socket), on_message, &messages);
+    }
+    return code == MNL_CB_STOP ? 0 : errno;
 }
 
 } // namespace
@@ -23,28 +50,25 @@ int on_message(const nlmsghdr* message, void* context)
 Result<> mnl_dump_bytes(int protocol, uint16_t type, std::span<const uint8_t> body,
                         const std::function<void(const nlmsghdr&)>& visit)
 {
-    const std::unique_ptr<mnl_socket, decltype(&mnl_socket_close)> socket(
-        mnl_socket_open2(protocol, SOCK_CLOEXEC), mnl_socket_close);
-    if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
-        return system_failure(errno, "opening a netlink socket");
+    std::vector<Message> messages;
+    int code = EINTR;
+    for (int tries = 0; tries < looks_most && code == EINTR; tries++) {
+        // The rest of a look that was interrupted is left in its socket.
+        const std::unique_ptr<mnl_socket, decltype(&mnl_socket_close)> socket(
+            mnl_socket_open2(protocol, SOCK_CLOEXEC), mnl_socket_close);
+        if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
+            return system_failure(errno, "opening a netlink socket");
+        }
+        messages.clear();
+        code = look(socket.get(), type, body, static_cast<unsigned>(tries) + 1, messages);
     }
-    std::vector<char> buffer(dump_bytes);
-    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
-    request->nlmsg_type = type;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    std::memcpy(mnl_nlmsg_put_extra_header(request, body.size()), body.data(), body.size());
-    if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) {
-        return system_failure(errno, "asking netlink");
+    if (code != 0) {
+        return system_failure(code, "reading netlink");
     }
-    int code = MNL_CB_OK;
-    while (code > MNL_CB_STOP) {
-        const ssize_t got = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-        code = got < 0 ? MNL_CB_ERROR
-                       : mnl_cb_run(buffer.data(), static_cast<size_t>(got), 0,
-                                    mnl_socket_get_portid(socket.get()), on_message,
-                                    const_cast<std::function<void(const nlmsghdr&)>*>(&visit));
+    for (const Message& message : messages) {
+        visit(*reinterpret_cast<const nlmsghdr*>(message.data()));
     }
-    return code == MNL_CB_STOP ? Result<>(Done{}) : system_failure(errno, "reading netlink");
+    return Done{};
 }
 
 } // namespace xdpctl

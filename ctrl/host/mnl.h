@@ -13,9 +13,9 @@
 namespace xdpctl
 {
 
-// Calls back for each message of the answer. The body is what follows the netlink header
-// of the request. An error, EINTR, where
-// the kernel's table changed meanwhile.
+// Calls back for each message of the answer, once all of it is there. The body is what follows
+// the netlink header of the request. Where the kernel's table changes meanwhile (NLM_F_DUMP_INTR
+// of <linux/netlink.h>) it is read again, and an error in the end.
 Result<> mnl_dump_bytes(int protocol, uint16_t type, std::span<const uint8_t> body,
                         const std::function<void(const nlmsghdr&)>& visit);
 

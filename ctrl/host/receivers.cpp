@@ -2,6 +2,7 @@
 #include "host/receivers.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <linux/netfilter.h>
@@ -39,7 +40,8 @@ void add(std::vector<std::string>& found, std::string text)
 // One rule of nftables while its expressions are read.
 struct Rule {
     std::string table;
-    uint32_t immediate = 0; // the last constant that was loaded, network byte order
+    uint32_t immediate = 0;       // the constant that was loaded just before, network byte order
+    uint32_t immediate_bytes = 0; // 0: none was
     UnseenReceivers* out;
 };
 
@@ -59,22 +61,36 @@ bool rewrites_address(const nftnl_expr* expression)
            offset < network_header_bytes;
 }
 
+void note_mss(uint32_t mss, UnseenReceivers& out)
+{
+    if (mss > 0) {
+        out.mss_most = out.mss_most == 0 ? mss : std::min(out.mss_most, mss);
+    }
+}
+
 void read_mss(const nftnl_expr* expression, const Rule& rule)
 {
     const bool writes_mss =
         nftnl_expr_is_set(expression, NFTNL_EXPR_EXTHDR_SREG) &&
         nftnl_expr_get_u8(expression, NFTNL_EXPR_EXTHDR_TYPE) == tcp_option_mss &&
         nftnl_expr_get_u32(expression, NFTNL_EXPR_EXTHDR_OP) == NFT_EXTHDR_OP_TCPOPT;
-    const uint32_t mss = ntohl(rule.immediate) >> 16; // two bytes, at the begin of the register
-    if (writes_mss && mss > 0) {
-        rule.out->mss_most = rule.out->mss_most == 0 ? mss : std::min(rule.out->mss_most, mss);
+    if (writes_mss && rule.immediate_bytes == 2) {
+        note_mss(ntohl(rule.immediate) >> 16, *rule.out); // at the begin of the register
     }
 }
 
 // A target of iptables that nft cannot say in words of its own.
-void read_target(const std::string& target, const Rule& rule)
+void read_target(const nftnl_expr* expression, const Rule& rule)
 {
-    if (target == "TPROXY") {
+    const std::string target = nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME);
+    if (target == "TCPMSS") { // xt_tcpmss_info of <linux/netfilter/xt_TCPMSS.h>
+        constexpr uint16_t by_path_mtu = 0xffff;
+        uint16_t mss = 0;
+        uint32_t bytes = 0;
+        const void* info = nftnl_expr_get(expression, NFTNL_EXPR_TG_INFO, &bytes);
+        std::memcpy(&mss, info, info == nullptr || bytes < sizeof(mss) ? 0 : sizeof(mss));
+        note_mss(mss == by_path_mtu ? 0 : mss, *rule.out);
+    } else if (target == "TPROXY") {
         add(rule.out->found, "a transparent proxy (iptables, target TPROXY)");
     } else if (target == "DNAT" || target == "REDIRECT" || target == "NETMAP") {
         rule.out->translates = true;
@@ -90,6 +106,7 @@ int on_expression(nftnl_expr* expression, void* context)
         uint32_t bytes = 0;
         const void* data = nftnl_expr_get(expression, NFTNL_EXPR_IMM_DATA, &bytes);
         rule.immediate = 0;
+        rule.immediate_bytes = bytes;
         std::memcpy(&rule.immediate, data, data == nullptr ? 0 : std::min<size_t>(bytes, 4));
     } else if (name == "payload" && rewrites_address(expression)) {
         add(out.found,
@@ -105,7 +122,10 @@ int on_expression(nftnl_expr* expression, void* context)
     } else if (name == "exthdr") {
         read_mss(expression, rule);
     } else if (name == "target") {
-        read_target(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME), rule);
+        read_target(expression, rule);
+    }
+    if (name != "immediate") {
+        rule.immediate_bytes = 0;
     }
     return 0;
 }
@@ -117,7 +137,7 @@ void read_rule(const nlmsghdr& message, UnseenReceivers& out)
     if (!parsed || nftnl_rule_nlmsg_parse(&message, parsed.get()) < 0) {
         return;
     }
-    Rule rule{nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE), 0, &out};
+    Rule rule{nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE), 0, 0, &out};
     nftnl_expr_foreach(parsed.get(), on_expression, &rule);
 }
 
@@ -151,12 +171,25 @@ void read_filter(const nlmsghdr& message, const std::string& interface, UnseenRe
     }
 }
 
+// Programs on the hook that Linux 6.6 has beside the classifiers.
+void read_tcx(uint32_t ifindex, const std::string& interface, UnseenReceivers& out)
+{
+    constexpr auto tcx_ingress = static_cast<bpf_attach_type>(46); // BPF_TCX_INGRESS
+    LIBBPF_OPTS(bpf_prog_query_opts, answer);
+    if (bpf_prog_query_opts(static_cast<int>(ifindex), tcx_ingress, &answer) == 0 &&
+        answer.prog_cnt > 0) {
+        add(out.found,
+            "BPF programs at the ingress of " + interface + " (tcx) may redirect or translate");
+    }
+}
+
 void read_tc(uint32_t ifindex, UnseenReceivers& out)
 {
     char name[IF_NAMESIZE] = {};
     if (if_indextoname(ifindex, name) == nullptr) {
         return;
     }
+    read_tcx(ifindex, name, out);
     tcmsg request{};
     request.tcm_family = AF_UNSPEC;
     request.tcm_ifindex = static_cast<int>(ifindex);

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <xdpctl/abi/maps.h>
+
 #include "host/mnl.h"
 
 namespace xdpctl
@@ -94,6 +96,13 @@ void add_route(const nlmsghdr& message, std::vector<UnicastRoute>& routes)
         }
     });
     if (table != RT_TABLE_MAIN && table != RT_TABLE_DEFAULT) {
+        return;
+    }
+    const auto family = static_cast<size_t>(
+        std::count_if(routes.begin(), routes.end(), [ipv4](const UnicastRoute& other) {
+            return other.prefix.is_ipv4() == ipv4;
+        }));
+    if (family > XDPCTL_ROUTES) {
         return;
     }
     if (route.hops.empty() && single.ifindex != 0) {

@@ -39,6 +39,7 @@ struct Neighbour {
 };
 
 struct RoutingTable {
+    // At most XDPCTL_ROUTES + 1 of a family, which are more than can be followed.
     std::vector<UnicastRoute> routes;
     std::vector<Neighbour> neighbours; // whose Ethernet address is known
     // Rules beside the three that every host has (ip-rule(8)): then the table main does not

@@ -146,6 +146,57 @@ TEST_CASE("who had a connection here a moment ago gets its RST, however many oth
     CHECK(peace.judge(ours) == XDPCTL_PASSED);
 }
 
+TEST_CASE("an address that has just arrived hears its connections, whatever strays come to others")
+{
+    const bool ipv6 = GENERATE(false, true);
+    Peace peace(ipv6);
+    peace.advance(600 * ns_per_s);
+    const auto stray = [&](uint32_t n) { return peace.from(n).tcp(4000, closed, tcp_ack).build(); };
+    CHECK(peace.passed(20000, 10000, stray) < 1000);
+    const Address arrived = ipv6 ? "2001:db8:1::99"_ip : "192.0.2.99"_ip;
+    REQUIRE(peace.plane->set_own_addresses({Wire::server(false), Wire::server(true), arrived}));
+    int passed = 0;
+    for (uint32_t n = 0; n < 4000; n++) { // 2000 a second, and as many strays to the other
+        FrameBuilder segment(peace.nth(n), arrived);
+        passed += peace.judge(segment.tcp(4000, closed, tcp_ack).build()) == XDPCTL_PASSED ? 1 : 0;
+        peace.judge(stray(n));
+        peace.advance(ns_per_s / 2000);
+    }
+    CHECK(passed == 4000);
+    peace.advance(600 * ns_per_s);
+    CHECK(peace.passed(20000, 10000, [&](uint32_t n) {
+        FrameBuilder segment(peace.nth(n), arrived);
+        return segment.tcp(4000, closed, tcp_ack).build();
+    }) < 1000);
+}
+
+TEST_CASE(
+    "a proxy in front of a container's port may open as many connections as it likes in peace")
+{
+    const bool ipv6 = GENERATE(false, true);
+    Peace peace(ipv6);
+    const auto syn = [&](uint32_t n) {
+        return peace.from_client()
+            .tcp(static_cast<uint16_t>(1024 + n % 60000), closed, tcp_syn)
+            .build();
+    };
+    SECTION("translated")
+    {
+        peace.spec.host.flags = XDPCTL_HOST_CONNTRACK;
+    }
+    SECTION("stated")
+    {
+        peace.spec.tcp_services = {closed};
+    }
+    SECTION("unseen")
+    {
+        peace.spec.host.flags = XDPCTL_HOST_UNSEEN;
+    }
+    peace.commit();
+    CHECK(peace.passed(10000, 5000, syn) == 10000);
+    CHECK(peace.passed(200000, 100000, syn) < 60000);
+}
+
 TEST_CASE("floods of segments without SYN are held at a service, too")
 {
     const bool ipv6 = GENERATE(false, true);
@@ -254,6 +305,8 @@ TEST_CASE("a service that is narrowed to countries hears answers to what it aske
     CHECK(peace.judge(with_payload(question.udp(4000, ntp), ntp_client, 48)) == XDPCTL_GEO_REFUSED);
     FrameBuilder answer = from(1);
     CHECK(peace.judge(with_payload(answer.udp(ntp, ntp), {0x24}, 48)) == XDPCTL_PASSED);
+    FrameBuilder pretended = from(1); // whose port is no reason to take it for an answer
+    CHECK(peace.judge(with_payload(pretended.udp(dns, 5060), dns_answer)) == XDPCTL_GEO_REFUSED);
     const Address asked = ipv6 ? "2001:db8:99::2"_ip : "203.0.113.2"_ip;
     REQUIRE(peace.plane->open_socket({IPPROTO_UDP, Wire::server(ipv6), 5060, asked, 5060},
                                      XDPCTL_SESSION_ESTABLISHED));

@@ -57,6 +57,9 @@ TEST_CASE("the routes of the host say where answers go")
         const auto more = answer_routes_of(table, below);
         CHECK(more->at(0).ifindexes.empty());
         CHECK(more->at(1).ifindexes == std::vector<uint32_t>{uplink, bond, 0});
+        CHECK_FALSE(more->at(1).next_hop); // one of several, each on a link of its own
+        table.routes = {{near, {{vlan, router}}}};
+        CHECK_FALSE(answer_routes_of(table, below)->at(0).next_hop); // in a VLAN of its own
     }
     SECTION("of two routes to one prefix the first counts")
     {

@@ -136,25 +136,35 @@ struct xdpctl_guard {
  * gives way, so that an entry outlives its datagram's journey however many come.
  */
 struct xdpctl_datagram {
-	__u64 tag;     /* hash of addresses, protocol and identification; 0: free */
-	__u64 time_ns; /* of the fragment that came first */
-	__u32 begin;   /* offsets of the part of its payload that came without a gap or */
-	__u32 end;     /* overlap, bytes */
-	__u32 held;    /* bytes of it that are counted in `unfinished` */
-	__u32 has;     /* XDPCTL_DATAGRAM_* */
+	__u64 tag;	   /* hash of addresses, protocol and identification; 0: free */
+	__u64 time_ns;	   /* of the fragment that came first */
+	__u16 begin;	   /* offsets of the part of its payload that came without a gap or */
+	__u16 end;	   /* overlap, bytes */
+	__u16 apart_begin; /* likewise of a part beside it; both 0: none */
+	__u16 apart_end;
+	__u32 held;   /* bytes of memory that are counted in `unfinished` */
+	__u16 has;    /* XDPCTL_DATAGRAM_* */
+	__u16 holder; /* enum xdpctl_holder, of its first fragment to come */
 };
-#define XDPCTL_DATAGRAM_FIRST 1	  /* its first fragment passed */
-#define XDPCTL_DATAGRAM_LAST 2	  /* the part above reaches its end */
-#define XDPCTL_DATAGRAM_VOUCHED 4 /* it was asked for, or its source is known */
+#define XDPCTL_DATAGRAM_FIRST 1 /* its first fragment passed */
+#define XDPCTL_DATAGRAM_LAST 2	/* its last fragment passed */
 #define XDPCTL_DATAGRAM_WAYS 4
 struct xdpctl_datagrams {
 	struct xdpctl_datagram way[XDPCTL_DATAGRAM_WAYS];
 };
 #define XDPCTL_DATAGRAM_SETS 8192 /* a power of two */
 
+/* Whose fragments share a room of the kernel's memory for reassembly. */
+enum xdpctl_holder {
+	XDPCTL_HOLDER_NONE, /* what was asked for has no limit */
+	XDPCTL_HOLDER_STRANGER,
+	XDPCTL_HOLDER_KNOWN, /* clients and neighbours: anybody may send in their names */
+	XDPCTL_HOLDER_COUNT,
+};
+
 /*
- * Memory that the kernel needs for datagrams of strangers which are not whole, by the
- * time of their first fragment: it gives them up 30 s later.
+ * Memory that the kernel needs for datagrams which are not whole, by the time of their
+ * first fragment: it gives them up 30 s later.
  */
 struct xdpctl_unfinished {
 	struct {
@@ -164,8 +174,10 @@ struct xdpctl_unfinished {
 };
 #define XDPCTL_UNFINISHED_SHIFT 33 /* a slice of time is 2^33 ns, 8.6 s */
 #define XDPCTL_UNFINISHED_SLICES 5 /* so many together last longer than 30 s */
-/* By family, then by hash of a /24 or /64. */
-#define XDPCTL_UNFINISHED_SLOTS (XDPCTL_FAMILY_IP + 4096)
+/* By holder and family, then by hash of a /24 or /64. */
+#define XDPCTL_UNFINISHED_PREFIXES 4096 /* a power of two */
+#define XDPCTL_UNFINISHED_SLOTS \
+	(XDPCTL_HOLDER_COUNT * XDPCTL_FAMILY_IP + XDPCTL_UNFINISHED_PREFIXES)
 
 /*
  * Where a SYN-ACK to these addresses leaves the host. Answers are sent from the interface
@@ -238,7 +250,9 @@ static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *clie
 	X(TCP)	      /* a segment that belongs to no connection */               \
 	X(UDP)	      /* a datagram to a port without a socket */                 \
 	X(REFLECTION) /* the answer of a reflector, to a port without a socket */ \
-	X(ICMP)	      /* an error about something that was not sent from here */
+	X(ICMP)	      /* an error about something that was not sent from here */  \
+	X(TCP_NEW)    /* TCP to an address that has just arrived */               \
+	X(TCP_PEER)   /* TCP of who may have had a connection here lately */
 
 enum xdpctl_stray {
 #define XDPCTL_STRAY_ENUM(id) XDPCTL_STRAY_##id,
@@ -246,7 +260,7 @@ enum xdpctl_stray {
 #undef XDPCTL_STRAY_ENUM
 		XDPCTL_STRAY_COUNT,
 };
-#define XDPCTL_STRAY_SLOTS 4 /* a power of two */
+#define XDPCTL_STRAY_SLOTS 8 /* a power of two */
 
 /*
  * Which addresses (of IPv6 /64) have a connection or an open handshake at a service
