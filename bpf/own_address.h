@@ -30,9 +30,8 @@ static __always_inline bool is_own(const struct packet *pkt)
 /* Of a packet to one of the host's own addresses, after is_own(). */
 static __always_inline bool is_new_address(const struct packet *pkt)
 {
-	return !xdpctl_replay &&
-	       (__u32)(now_ns(pkt) / XDPCTL_PEER_TICK_NS) - pkt->counters->own_since_tick <
-		       XDPCTL_OWN_NEW_TICKS;
+	return (__u32)(now_ns(pkt) / XDPCTL_PEER_TICK_NS) - pkt->counters->own_since_tick <
+	       XDPCTL_OWN_NEW_TICKS;
 }
 
 /* Between neighbours, whose sockets are bound to a device (RFC 4007). */

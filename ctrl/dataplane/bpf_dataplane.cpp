@@ -600,7 +600,10 @@ Result<> BpfDataplane::set_own_addresses(const std::vector<Address>& addresses)
         const xdpctl_addr key = address.to_abi();
         return !wanted.contains(address) && (bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT);
     });
-    const xdpctl_own own = {.since_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS)};
+    xdpctl_own own = {.since_tick = static_cast<uint32_t>(now_ns() / XDPCTL_PEER_TICK_NS)};
+    if (replay_ && own_addresses_->empty()) { // those of a capture were there before it began
+        own.since_tick -= XDPCTL_OWN_NEW_TICKS;
+    }
     std::optional<Error> problem;
     for (const Address& address : wanted) {
         const xdpctl_addr key = address.to_abi();
