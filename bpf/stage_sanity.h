@@ -36,7 +36,9 @@ static __always_inline enum xdpctl_reason sanity_tcp_flags(__u8 flags)
  * where the host is the router that sends it back (RFC 5881 section 5). */
 static __always_inline enum xdpctl_reason sanity_land(const struct headers *hdr)
 {
-	return bpf_map_lookup_elem(&own_addresses, &hdr->dst) ? XDPCTL_LAND : XDPCTL_NEXT;
+	struct xdpctl_addr address = hdr->dst; /* on the stack: 6.1 takes no key from elsewhere */
+
+	return bpf_map_lookup_elem(&own_addresses, &address) ? XDPCTL_LAND : XDPCTL_NEXT;
 }
 
 /*

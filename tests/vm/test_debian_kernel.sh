@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The data path on the kernel of Debian 12, in QEMU without KVM: its verifier takes
-# it, nf_conntrack is a module there, a handshake by cookie succeeds, and interfaces of
-# all kinds are attached or refused (links.sh). The packages of the kernel and of the
-# peers are fetched once and kept below the build directory.
+# it, nf_conntrack is a module there, a handshake by cookie succeeds, and panic and its end
+# work behind libxdp's dispatcher. VM_LINKS=1: interfaces of all kinds, too (links.sh), which
+# takes ten minutes. The packages of the kernel and of the peers are fetched once and kept
+# below the build directory.
 set -euo pipefail
 BUILD=${BUILD:-$(cd "$(dirname "$0")/../.." && pwd)/build}
 cache=$BUILD/vm
@@ -70,6 +71,7 @@ for module in crc32c_generic nf_conntrack veth tcp_diag udp_diag tun wireguard p
     place_module $module
 done
 cp "$(dirname "$0")/links.sh" "$root/"
+[ -z "${VM_LINKS:-}" ] || touch "$root/links.wanted"
 echo "It works" > "$root/www/index.html"
 cat > "$root/tmp/xdpctl.toml" << END
 mode = "enforce"
@@ -132,7 +134,8 @@ sleep 2
 for url in http://192.0.2.1/ 'http://[2001:db8::1]/'; do
     inside curl.real -sg --max-time 5 $url || { xdpctl guard; xdpctl stats; cat /tmp/log; end "FAILED: $url"; }
 done
-by_cookie() { xdpctl -j guard | tr -d ' \n' | grep -q '"cookies_accepted":2,'; }
+# Data may overtake the ACK on the other CPU, and prove the same client again.
+by_cookie() { xdpctl -j guard | tr -d ' \n' | grep -q '"cookies_accepted":[2-9],'; }
 for try in $(seq 10); do # the daemon looks four times a second
     by_cookie && break
     sleep 1
@@ -151,20 +154,23 @@ xdpctl panic --end || end "FAILED: the end of the panic"
 runs || end "FAILED: the end of the panic attaches nothing"
 inside curl.real -sg --max-time 5 http://192.0.2.1/ || end "FAILED: no connection after the panic"
 xdpctl panic --end && end "FAILED: a second end"
-# From here on without libxdp's dispatcher, behind which only a start can attach.
-xdpctl panic > /dev/null
-rm -rf /sys/fs/bpf/xdpctl /usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o
-sed -i 's/^attach = .*/attach = "auto"/' /tmp/xdpctl.toml
-start_daemon
-. /links.sh
-test_links || end "FAILED"
+if [ -e /links.wanted ]; then
+    # From here on without libxdp's dispatcher, behind which only a start can attach.
+    xdpctl panic > /dev/null
+    rm -rf /sys/fs/bpf/xdpctl
+    export LIBXDP_SKIP_DISPATCHER=1
+    sed -i 's/^attach = .*/attach = "auto"/' /tmp/xdpctl.toml
+    start_daemon
+    . /links.sh
+    test_links || end "FAILED"
+fi
 end "PASSED"
 END
 chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc --quiet) | gzip -1 > "$cache/initrd.gz"
 
 # --- the run
-timeout 400 qemu-system-x86_64 -machine "${QEMU_MACHINE:-accel=tcg}" -cpu "${QEMU_CPU:-max}" -m 1024 -smp 2 -nographic -no-reboot \
+timeout "${VM_SECONDS:-400}" qemu-system-x86_64 -machine "${QEMU_MACHINE:-accel=tcg}" -cpu "${QEMU_CPU:-max}" -m 1024 -smp 2 -nographic -no-reboot \
     -nic none -kernel "$kernel" -initrd "$cache/initrd.gz" \
     -append "console=ttyS0 panic=-1 quiet no_timer_check" < /dev/null > "$cache/console" 2>&1 || true
 tr -d '\r' < "$cache/console" | sed -n '/^VM: kernel/,$p'
