@@ -182,6 +182,15 @@ size_t timestamp_at(const Bytes& frame)
 }
 
 // By the definition: the sum over pseudo header and segment is 0.
+// Of RFC 9293, 3.1 and RFC 8200, 8.1: what the checksum of TCP covers beside the segment.
+Bytes pseudo_header(const Bytes& frame, size_t tcp_bytes)
+{
+    const bool ipv6 = frame.at(12) != 8;
+    const auto addresses = std::span(frame).subspan(network + (ipv6 ? 8 : 12), ipv6 ? 32 : 8);
+    return Bytes(addresses.begin(), addresses.end()) +
+           Bytes{0, 6, static_cast<uint8_t>(tcp_bytes >> 8), static_cast<uint8_t>(tcp_bytes)};
+}
+
 bool checksums_hold(const Bytes& frame)
 {
     const bool ipv6 = frame.at(12) != 8;
@@ -190,11 +199,7 @@ bool checksums_hold(const Bytes& frame)
     const size_t total =
         ipv6 ? 40 + (word(frame, network + 4) >> 16) : (word(frame, network) & 0xffff);
     const auto segment = bytes.subspan(tcp, network + total - tcp);
-    const size_t address_bytes = ipv6 ? 32 : 8;
-    const auto addresses = bytes.subspan(network + (ipv6 ? 8 : 12), address_bytes);
-    Bytes whole(addresses.begin(), addresses.end());
-    const auto size = static_cast<uint32_t>(segment.size());
-    whole = whole + Bytes{0, 6, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size)};
+    Bytes whole = pseudo_header(frame, segment.size());
     whole.insert(whole.end(), segment.begin(), segment.end());
     const bool header = ipv6 || internet_checksum(bytes.subspan(network, tcp - network)) == 0;
     return header && internet_checksum(whole) == 0;
@@ -867,6 +872,23 @@ TEST_CASE("cookies go off where accepted ones do not become connections")
     CHECK(guarded.run(stray).reason == "passed");
 }
 
+namespace
+{
+
+// A handshake from this port, up to its last segment, which is not sent yet.
+Bytes ack_by_cookie(Guarded& guarded, bool ipv6, uint16_t from)
+{
+    const auto answer = guarded.run(
+        Wire::from_client(ipv6).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
+    REQUIRE(answer.reason == "syn_answered");
+    return Wire::from_client(ipv6)
+        .tcp(from, port, tcp_ack)
+        .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
+        .build();
+}
+
+} // namespace
+
 TEST_CASE(
     "one connection that came by a cookie refutes that they fail; a wrong checksum proves nothing")
 {
@@ -875,14 +897,8 @@ TEST_CASE(
     const Listener listener({});
     const bool ipv6 = GENERATE(false, true);
     const auto handshake = [&](uint16_t from, uint32_t checksum_error) {
-        const auto answer = guarded.run(
-            Wire::from_client(ipv6).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
-        REQUIRE(answer.reason == "syn_answered");
-        FrameBuilder builder = Wire::from_client(ipv6);
-        Bytes ack = builder.tcp(from, port, tcp_ack)
-                        .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
-                        .build();
-        ack[builder.transport_offset() + 16] ^= static_cast<uint8_t>(checksum_error);
+        Bytes ack = ack_by_cookie(guarded, ipv6, from);
+        ack[transport_of(ack) + 16] ^= static_cast<uint8_t>(checksum_error);
         CHECK(guarded.run(ack).reason == "cookie_accepted");
     };
     for (uint16_t from = 5000; from < 5040; from++) {
@@ -905,20 +921,10 @@ TEST_CASE(
     const auto accepted = [&](uint16_t checksum_error) {
         const uint64_t before = guarded.reading().state.proof_accepted;
         from++;
-        const auto answer = guarded.run(
-            Wire::from_client(ipv6).tcp(from, port, tcp_syn).sequence(0xfffffff0, 0).build());
-        REQUIRE(answer.reason == "syn_answered");
-        FrameBuilder builder = Wire::from_client(ipv6);
-        Bytes ack = builder.tcp(from, port, tcp_ack)
-                        .sequence(0xfffffff1, sequence_of(answer.frame) + 1)
-                        .build();
-        const size_t tcp = builder.transport_offset();
-        const size_t addresses = network + (ipv6 ? 8 : 12);
-        Bytes pseudo_header(ack.begin() + static_cast<std::ptrdiff_t>(addresses),
-                            ack.begin() + static_cast<std::ptrdiff_t>(addresses + (ipv6 ? 32 : 8)));
-        pseudo_header = pseudo_header + Bytes{0, 6, 0, 20};
+        Bytes ack = ack_by_cookie(guarded, ipv6, from);
+        const size_t tcp = transport_of(ack);
         const auto partial =
-            static_cast<uint16_t>(~internet_checksum(pseudo_header) ^ checksum_error);
+            static_cast<uint16_t>(~internet_checksum(pseudo_header(ack, 20)) ^ checksum_error);
         ack[tcp + 16] = static_cast<uint8_t>(partial >> 8);
         ack[tcp + 17] = static_cast<uint8_t>(partial);
         CHECK(guarded.run(ack).reason == "cookie_accepted");
