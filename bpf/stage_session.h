@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Who is real: clients that completed a handshake here, and how much of what
- * comes from their addresses belongs to their sockets.
+ * Who is real: clients that completed a handshake here, and how much they send in
+ * their connections.
  */
 #ifndef XDPCTL_BPF_STAGE_SESSION_H
 #define XDPCTL_BPF_STAGE_SESSION_H
 
 #include "clock.h"
+#include "conntrack.h"
 #include "session.h"
 
 /*
@@ -25,10 +26,16 @@ static __always_inline bool is_sampled(struct xdpctl_counters *here)
 	return true;
 }
 
+/* To a socket here, or to a connection that is forwarded or translated. */
+static __always_inline bool belongs_to_connection(const struct packet *pkt)
+{
+	return xdpctl_session_of(pkt->ctx, &pkt->hdr) == XDPCTL_SESSION_ESTABLISHED ||
+	       (pkt->policy->host & XDPCTL_HOST_CONNTRACK && conntrack_knows(pkt->ctx, &pkt->hdr));
+}
+
 /*
- * Judges nobody; counts what clients send. An attacker may forge the address of
- * a real client, but hits its sockets by chance only: so packets that belong to
- * a socket are counted apart.
+ * Judges nobody; counts what clients send. An attacker may forge the address of a real
+ * client, but hits its connections by chance only: so their packets alone are counted.
  */
 static __always_inline enum xdpctl_reason stage_session(struct packet *pkt)
 {
@@ -43,9 +50,8 @@ static __always_inline enum xdpctl_reason stage_session(struct packet *pkt)
 	pkt->known_client = client;
 	if (pkt->dry_run || !client)
 		return XDPCTL_NEXT;
-	__sync_fetch_and_add(&client->packets, XDPCTL_CLIENT_SAMPLE);
-	if (session_of(pkt) == XDPCTL_SESSION_ESTABLISHED)
-		__sync_fetch_and_add(&client->session_packets, XDPCTL_CLIENT_SAMPLE);
+	if (belongs_to_connection(pkt))
+		__sync_fetch_and_add(&client->packets, XDPCTL_CLIENT_SAMPLE);
 	return XDPCTL_NEXT;
 }
 

@@ -11,8 +11,7 @@ namespace xdpctl
 
 struct ClientSample {
     Address source;
-    uint64_t packets = 0;         // TCP from this address
-    uint64_t session_packets = 0; // of those, estimated to belong to a socket
+    uint64_t packets = 0; // TCP of its connections, an estimate
     uint32_t connections = 0;
 };
 

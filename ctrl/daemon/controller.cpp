@@ -69,11 +69,6 @@ HostSpec Controller::host_spec(const Config& config, const HandState& hand) cons
             spec.udp_services.emplace(service.ipv6, service.port);
         }
     }
-    for (const LinkFacts& link : host_.network.links) {
-        const bool above = link.is_stacked && attachment_of(link.name) != nullptr &&
-                           config.sockets != SocketPlace::here;
-        spec.flags |= above ? XDPCTL_HOST_UNSEEN : 0U;
-    }
     spec.flags |= sockets_unseen(config) ? XDPCTL_HOST_UNSEEN : 0U;
     spec.flags |= host_.receivers.translates ? XDPCTL_HOST_CONNTRACK : 0U;
     spec.tcp_ports = host_.receivers.tcp_ports;
@@ -284,8 +279,7 @@ Result<> Controller::attach_locked(const std::string& interface, AttachMode mode
                     attachment->shared ? "shared through libxdp's dispatcher"
                                        : "alone (no dispatcher on this kernel)");
     if (!attachment->native_refusal.empty()) {
-        text +=
-            fmt::format("; not native, because the kernel says: {}", attachment->native_refusal);
+        text += fmt::format("; not native, because {}", attachment->native_refusal);
     }
     note("interface", std::move(text));
     remember_refusal(*attachment, mode);

@@ -165,6 +165,7 @@ class Controller final : public Control
     void remember_refusal(const Attachment& attachment, AttachMode mode);
     void follow_links();
     void follow_routes();
+    std::vector<std::string> unseen_receivers() const;
     bool sockets_unseen(const Config& config) const;
     std::string unseen_text() const;
     std::string limits_text() const;

@@ -164,14 +164,8 @@ std::string Controller::limits_text() const
     return fmt::format("{}", fmt::join(told, "; "));
 }
 
-bool Controller::sockets_unseen(const Config& config) const
-{
-    return config.sockets == SocketPlace::elsewhere ||
-           (config.sockets == SocketPlace::automatic && !host_.receivers.found.empty());
-}
-
-// Nothing where the operator has said what follows.
-std::string Controller::unseen_text() const
+// Each in a few words.
+std::vector<std::string> Controller::unseen_receivers() const
 {
     std::vector<std::string> found = host_.receivers.found;
     for (const LinkFacts& link : host_.network.links) {
@@ -179,6 +173,19 @@ std::string Controller::unseen_text() const
             found.push_back("sockets may be bound to an interface above " + link.name);
         }
     }
+    return found;
+}
+
+bool Controller::sockets_unseen(const Config& config) const
+{
+    return config.sockets == SocketPlace::elsewhere ||
+           (config.sockets == SocketPlace::automatic && !unseen_receivers().empty());
+}
+
+// Nothing where the operator has said what follows.
+std::string Controller::unseen_text() const
+{
+    const std::vector<std::string> found = unseen_receivers();
     if (config_.sockets != SocketPlace::automatic || found.empty()) {
         return "";
     }

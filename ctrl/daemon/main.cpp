@@ -86,6 +86,17 @@ uint32_t device_flags(const LinkFacts& link)
            (link.partial_checksums ? XDPCTL_DEVICE_PARTIAL_CHECKSUMS : 0U);
 }
 
+// Of what may be chosen, native XDP, unless the host's own traffic would pay for it.
+Result<Attachment> attach_to(BpfObject& object, const LinkFacts& link, AttachMode mode)
+{
+    const bool spare_host = mode == AttachMode::automatic && !link.native_costs.empty();
+    auto attachment = xdpctl::attach(object, link.name, spare_host ? AttachMode::generic : mode);
+    if (attachment && spare_host && !attachment->native) {
+        attachment->native_refusal = link.native_costs;
+    }
+    return attachment;
+}
+
 class RealInterfaces final : public Interfaces
 {
   public:
@@ -114,7 +125,7 @@ class RealInterfaces final : public Interfaces
         if (!is_new) {
             return is_new.error().in(name);
         }
-        auto attachment = xdpctl::attach(object_, name, mode);
+        auto attachment = attach_to(object_, *link, mode);
         if (!attachment) {
             if (*is_new) {
                 plane_->forget_device(link->ifindex);
@@ -200,7 +211,7 @@ Result<> bring_into_kernel(BpfObject& object, const Config& config, bool panic)
     for (const std::string& name : config.interfaces) {
         const auto link = attachable_link(name, object);
         const auto attached =
-            link ? attach(object, name, config.attach) : Result<Attachment>(link.error());
+            link ? attach_to(object, *link, config.attach) : Result<Attachment>(link.error());
         if (attached) {
             return Done{};
         }
@@ -327,7 +338,9 @@ Result<> run(const Options& options)
                           {},
                           [reader = std::make_shared<HostReader>()] { return reader->read(); },
                           {read_sysctl, write_sysctl}};
-    setup.read_receivers = read_unseen_receivers;
+    setup.read_receivers = [reader = UnseenReceiversReader()](auto ifindexes) mutable {
+        return reader.read(ifindexes);
+    };
     setup.look = HostLook::real();
     if (!(*object)->size_mismatches().empty()) {
         setup.conditions[Condition::map_size_kept] =

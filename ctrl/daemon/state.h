@@ -43,7 +43,7 @@ struct HandState {
     std::map<std::string, uint16_t> lists;        // numbers of feeds, by name
     // Not the operator's: the most that was seen in peacetime.
     Peaks peaks{};
-    // Likewise: what the kernel said of native XDP on an interface that runs generic.
+    // Likewise: why an interface runs generic XDP and not native.
     std::map<std::string, std::string> native_refusals;
     // Likewise: what the daemon changed, of use until the next boot.
     ChangedSysctls sysctls;

@@ -199,7 +199,7 @@ Error attach_failure(const BpfObject& object, const std::string& interface, uint
     return error;
 }
 
-// Returns what was said of native XDP, where generic XDP took its place.
+// Returns why generic XDP took the place of native XDP, where it did.
 Result<std::string> attach_new(BpfObject& object, const std::string& interface, uint32_t ifindex,
                                AttachMode mode)
 {
@@ -236,7 +236,10 @@ Result<std::string> attach_new(BpfObject& object, const std::string& interface, 
         return attach_failure(object, interface, ifindex, last, native_refusal);
     }
     auto done = object.finish();
-    return done ? Result<std::string>(native_refusal) : done.error();
+    if (!done) {
+        return done.error();
+    }
+    return native_refusal.empty() ? "" : "the kernel says: " + native_refusal;
 }
 
 std::string find_cgroup2()

@@ -18,8 +18,8 @@ struct Attachment {
     uint32_t ifindex = 0;
     bool native = false; // else generic: after the kernel made an skb
     bool shared = false; // one of several programs behind libxdp's dispatcher
-    // Of one that was attached just now: what the kernel said of native XDP, where
-    // that was tried and generic XDP came of it.
+    // Of one that was attached just now: why generic XDP came of it, where native XDP was
+    // not forbidden by the configuration.
     std::string native_refusal;
 };
 

@@ -434,22 +434,19 @@ Result<std::vector<DeviceCounters>> BpfDataplane::counters() const
 Result<std::vector<ClientSample>> BpfDataplane::clients() const
 {
     std::vector<ClientSample> samples;
-    auto done = for_each<xdpctl_client>(
-        object_.map("clients"), "clients",
-        [&samples](const Address& source, const xdpctl_client& client) {
-            samples.push_back({source, client.packets, client.session_packets, client.connections});
-        });
+    auto done =
+        for_each<xdpctl_client>(object_.map("clients"), "clients",
+                                [&samples](const Address& source, const xdpctl_client& client) {
+                                    samples.push_back({source, client.packets, client.connections});
+                                });
     return done ? Result<std::vector<ClientSample>>(std::move(samples)) : done.error();
 }
 
 Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
 {
     const xdpctl_addr key = source.to_abi();
-    const xdpctl_client client = {.packets = 0,
-                                  .session_packets = 0,
-                                  .established_ns = now_ns(),
-                                  .connections = connections,
-                                  .unused = 0};
+    const xdpctl_client client = {
+        .packets = 0, .established_ns = now_ns(), .connections = connections, .unused = 0};
     const int code = bpf_map_update_elem(object_.map("clients"), &key, &client, BPF_NOEXIST);
     if (code != 0 && code != -EEXIST) {
         return system_failure(code, "writing the map clients");

@@ -163,7 +163,7 @@ Finding check_mode(const HostReport& report, const LinkFacts& link, const Config
         finding.health = Health::bad;
         finding.why = link.refusal;
         finding.command = "editor /etc/xdpctl/xdpctl.toml # interfaces = [...]";
-    } else if (finding.found == "generic" && link.has_ethernet) { // else there is no other
+    } else if (finding.found == "generic" && link.has_ethernet && link.native_costs.empty()) {
         finding.health = Health::warning;
         finding.why = "generic XDP runs after the kernel made a buffer for each packet: several "
                       "times slower than in the driver";

@@ -171,6 +171,9 @@ LinkSuitability suitability_of(const LinkInfo& link, const Links& all)
                                     instead_of(link, all));
         return found;
     }
+    if (link.kind == "veth") { // veth_xdp_set of drivers/net/veth.c
+        found.native_costs = "it would take segmentation offload from the other end of the veth";
+    }
     found.refusal = refusal_of_stack(link, all);
     return !found.refusal.empty() || link.type == ARPHRD_ETHER ? found
                                                                : without_ethernet(link, all);

@@ -14,6 +14,7 @@ struct LinkSuitability {
     bool has_ethernet = true; // else its frames begin with the IP header
     std::string refusal;      // why nothing can be filtered on it, and where instead; or empty
     std::string no_answers;   // why no answer can leave by XDP_TX, whatever the driver; or empty
+    std::string native_costs; // what native XDP takes from the host's own traffic; or empty
 };
 
 // Pure. `all` are the links of this network namespace, `link` one of them.

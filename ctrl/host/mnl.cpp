@@ -23,15 +23,16 @@ int on_message(const nlmsghdr* message, void* context)
 }
 
 // 0, or the errno.
-int look(mnl_socket* socket, uint16_t type, std::span<const uint8_t> body, unsigned sequence,
+int look(mnl_socket* socket, const NetlinkQuestion& question, unsigned sequence,
          std::vector<Message>& messages)
 {
     std::vector<char> buffer(dump_bytes);
     nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
-    request->nlmsg_type = type;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request->nlmsg_type = question.type;
+    request->nlmsg_flags = NLM_F_REQUEST | question.flags;
     request->nlmsg_seq = sequence;
-    std::memcpy(mnl_nlmsg_put_extra_header(request, body.size()), body.data(), body.size());
+    std::memcpy(mnl_nlmsg_put_extra_header(request, question.body.size()), question.body.data(),
+                question.body.size());
     if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0) {
         return errno;
     }
@@ -47,20 +48,20 @@ int look(mnl_socket* socket, uint16_t type, std::span<const uint8_t> body, unsig
 
 } // namespace
 
-Result<> mnl_dump_bytes(int protocol, uint16_t type, std::span<const uint8_t> body,
-                        const std::function<void(const nlmsghdr&)>& visit)
+Result<> ask_netlink(const NetlinkQuestion& question,
+                     const std::function<void(const nlmsghdr&)>& visit)
 {
     std::vector<Message> messages;
     int code = EINTR;
     for (int tries = 0; tries < looks_most && code == EINTR; tries++) {
         // The rest of a look that was interrupted is left in its socket.
         const std::unique_ptr<mnl_socket, decltype(&mnl_socket_close)> socket(
-            mnl_socket_open2(protocol, SOCK_CLOEXEC), mnl_socket_close);
+            mnl_socket_open2(question.protocol, SOCK_CLOEXEC), mnl_socket_close);
         if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
             return system_failure(errno, "opening a netlink socket");
         }
         messages.clear();
-        code = look(socket.get(), type, body, static_cast<unsigned>(tries) + 1, messages);
+        code = look(socket.get(), question, static_cast<unsigned>(tries) + 1, messages);
     }
     if (code != 0) {
         return system_failure(code, "reading netlink");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One netlink dump through libmnl.
+// Questions to netlink through libmnl.
 #pragma once
 
 #include <cstring>
@@ -13,17 +13,34 @@
 namespace xdpctl
 {
 
-// Calls back for each message of the answer, once all of it is there. The body is what follows
-// the netlink header of the request. Where the kernel's table changes meanwhile (NLM_F_DUMP_INTR
-// of <linux/netlink.h>) it is read again, and an error in the end.
-Result<> mnl_dump_bytes(int protocol, uint16_t type, std::span<const uint8_t> body,
-                        const std::function<void(const nlmsghdr&)>& visit);
+struct NetlinkQuestion {
+    int protocol = 0; // NETLINK_ROUTE, ...
+    uint16_t type = 0;
+    uint16_t flags = 0;            // NLM_F_DUMP, or NLM_F_ACK for one answer and its end
+    std::span<const uint8_t> body; // what follows the netlink header
+};
+
+// Calls back for each message of the answer, once all of it is there. Where the kernel's table
+// changes meanwhile (NLM_F_DUMP_INTR of <linux/netlink.h>) it is read again, and an error in the
+// end.
+Result<> ask_netlink(const NetlinkQuestion& question,
+                     const std::function<void(const nlmsghdr&)>& visit);
 
 template <typename Body> Result<> mnl_dump(int protocol, uint16_t type, const Body& body,
                                            const std::function<void(const nlmsghdr&)>& visit)
 {
-    return mnl_dump_bytes(protocol, type, {reinterpret_cast<const uint8_t*>(&body), sizeof(body)},
-                          visit);
+    return ask_netlink(
+        {protocol, type, NLM_F_DUMP, {reinterpret_cast<const uint8_t*>(&body), sizeof(body)}},
+        visit);
+}
+
+// Of a question with one answer.
+template <typename Body> Result<> mnl_get(int protocol, uint16_t type, const Body& body,
+                                          const std::function<void(const nlmsghdr&)>& visit)
+{
+    return ask_netlink(
+        {protocol, type, NLM_F_ACK, {reinterpret_cast<const uint8_t*>(&body), sizeof(body)}},
+        visit);
 }
 
 // The attributes behind the fixed part of a message, of so many bytes.

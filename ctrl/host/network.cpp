@@ -191,6 +191,7 @@ LinkFacts facts_of_link(const LinkInfo& info, const std::vector<LinkInfo>& all)
     link.partial_checksums = info.kind == "veth";
     link.refusal = std::move(suitability.refusal);
     link.no_answers = std::move(suitability.no_answers);
+    link.native_costs = std::move(suitability.native_costs);
     link.ports = ports_of(info, all);
     follow_stack(all, link);
     return link;

@@ -25,6 +25,7 @@ struct LinkFacts {
     bool partial_checksums = false;   // its other end is here, and leaves them unfinished
     std::string refusal;              // why nothing can be filtered on it; else empty
     std::string no_answers;           // why no XDP_TX leaves it, whatever the driver; else empty
+    std::string native_costs;         // what native XDP takes from honest traffic; else empty
     std::vector<std::string> ports;   // of a bond or team: its driver is theirs
     bool is_stacked = false;          // interfaces are stacked on it, or it is part of one
     bool has_vlans = false;           // of those, VLAN interfaces

@@ -183,6 +183,25 @@ void read_tcx(uint32_t ifindex, const std::string& interface, UnseenReceivers& o
     }
 }
 
+constexpr nfgenmsg all_families{.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = 0};
+
+// Another number after each change of the rules of nftables; none where it cannot be read.
+std::optional<uint32_t> ruleset_generation()
+{
+    std::optional<uint32_t> generation;
+    const auto done =
+        mnl_get(NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, all_families,
+                [&generation](const nlmsghdr& message) {
+                    for_each_attribute(message, sizeof(nfgenmsg), [&](const nlattr* attribute) {
+                        if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
+                            mnl_attr_validate(attribute, MNL_TYPE_U32) == 0) {
+                            generation = mnl_attr_get_u32(attribute);
+                        }
+                    });
+                });
+    return done ? generation : std::nullopt;
+}
+
 void read_tc(uint32_t ifindex, UnseenReceivers& out)
 {
     char name[IF_NAMESIZE] = {};
@@ -228,16 +247,20 @@ void parse_ipvs(std::string_view proc_net_ip_vs, UnseenReceivers& out)
     }
 }
 
-UnseenReceivers read_unseen_receivers(std::span<const uint32_t> ifindexes)
+UnseenReceivers UnseenReceiversReader::read(std::span<const uint32_t> ifindexes)
 {
-    UnseenReceivers out;
+    // Best effort: a kernel without nf_tables has no rules.
+    const std::optional<uint32_t> generation = ruleset_generation();
+    if (!generation || generation != generation_) {
+        ruleset_ = {};
+        (void)mnl_dump(NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, all_families,
+                       [this](const nlmsghdr& message) { read_rule(message, ruleset_); });
+        generation_ = generation;
+    }
+    UnseenReceivers out = ruleset_;
     if (const auto ipvs = read_file("/proc/net/ip_vs")) {
         parse_ipvs(*ipvs, out);
     }
-    const nfgenmsg all{.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = 0};
-    // Best effort: a kernel without nf_tables has no rules.
-    (void)mnl_dump(NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, all,
-                   [&out](const nlmsghdr& message) { read_rule(message, out); });
     for (const uint32_t ifindex : ifindexes) {
         read_tc(ifindex, out);
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -27,10 +28,19 @@ struct UnseenReceivers {
     bool operator==(const UnseenReceivers&) const = default;
 };
 
-// What can be read; what cannot is left out (no such subsystem, no permission).
-UnseenReceivers read_unseen_receivers(std::span<const uint32_t> ifindexes);
+class UnseenReceiversReader
+{
+  public:
+    // What can be read; what cannot is left out (no such subsystem, no permission). Rules of
+    // nftables, which may be many, are read again only after they changed.
+    UnseenReceivers read(std::span<const uint32_t> ifindexes);
 
-// Pure parts of it.
+  private:
+    std::optional<uint32_t> generation_; // of the ruleset that was read
+    UnseenReceivers ruleset_;
+};
+
+// Pure part of it.
 void parse_ipvs(std::string_view proc_net_ip_vs, UnseenReceivers& out);
 
 } // namespace xdpctl

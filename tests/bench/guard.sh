@@ -3,6 +3,7 @@
 # a Debian host has: rates as ratios to a bare XDP_DROP, and what clients notice.
 # usage: tests/bench/guard.sh [SECONDS EACH, default 6] [FILE.json]
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 seconds=${1:-6}
 out=${2:-$BUILD/bench-guard.json}

@@ -5,6 +5,7 @@
 # 10.0.0.0/8, and of 2001:db8::/32, each in a /64 of its own.
 # usage: tests/bench/lists.sh [SECONDS EACH, default 4] [FILE.json]; SIZES="1000 ..." PEERS="bare xdpctl ..."
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 seconds=${1:-4}
 out=${2:-$BUILD/bench-lists.json}

@@ -4,6 +4,7 @@
 # notice of it, beside the plain kernel.
 # usage: tests/bench/volumetric.sh [SECONDS EACH, default 4] [FILE.json]
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 seconds=${1:-4}
 out=${2:-$BUILD/bench-volumetric.json}

@@ -165,9 +165,9 @@ TEST_CASE("clients are counted by sampling, within the stated error")
                 continue;
             }
             CHECK(sample.connections == 1);
-            // About 1250 samples: three standard deviations are 9 %.
-            CHECK(static_cast<double>(sample.packets) == Approx(2 * packets).epsilon(0.09));
-            CHECK(static_cast<double>(sample.session_packets) == Approx(packets).epsilon(0.13));
+            // What is forged in its name does not count. About 625 samples: three standard
+            // deviations are 12 %.
+            CHECK(static_cast<double>(sample.packets) == Approx(packets).epsilon(0.13));
         }
     }
 }

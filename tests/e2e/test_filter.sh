@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # nginx behind the filter: pages pass, floods do not, bans bite and expire alone.
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 need nginx curl tcpreplay jq
 lab_up

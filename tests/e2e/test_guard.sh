@@ -3,6 +3,7 @@
 # nothing, the guard turns on by itself, and an accepted connection is as good as
 # a plain one.
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 need nginx curl ss socat bpftool jq iperf3
 

@@ -57,6 +57,10 @@ on = [80]"
 sed -i 's/"cli0", "atk0"/"cli0"/' "$DIR/xdpctl.toml"
 daemon_up
 
+# --- a veth: native XDP would take segmentation offload from its other end
+check "a veth runs generic XDP" grep -q "cli0: generic XDP.*segmentation offload" "$DIR/daemon.log"
+check "the other end keeps its offload" grep -q "^tcp-segmentation-offload: on" <(in_client ethtool -k eth0)
+
 # --- a tun: from the IP header on
 words="Underlying driver does not support XDP in native mode"
 check "a tun is attached" xdpctl attach tun9
@@ -64,7 +68,7 @@ right_packets tun
 check_equal "what was dropped was blocked" "$(dropped blocked)" 2
 check "status has the kernel's words" grep -q "tun9 (generic XDP.*$words" <(xdpctl status)
 check_equal "so has its JSON" "$(xdpctl -j status |
-    jq -r '.interfaces[] | select(.name == "tun9") | .native_refusal')" "$words"
+    jq -r '.interfaces[] | select(.name == "tun9") | .native_refusal')" "the kernel says: $words"
 check "so has the event" grep -q "tun9: generic XDP.*$words" <(xdpctl events)
 check "so has the log" grep -q "tun9: generic XDP.*$words" "$DIR/daemon.log"
 
@@ -80,7 +84,7 @@ daemon_kill KILL
 daemon_up
 right_packets "tun after a restart"
 check_equal "the words are known" "$(xdpctl -j status |
-    jq -r '.interfaces[] | select(.name == "tun9") | .native_refusal')" "$words"
+    jq -r '.interfaces[] | select(.name == "tun9") | .native_refusal')" "the kernel says: $words"
 check "detached, everybody passes" xdpctl detach tun9
 check "the blocked one too" answers $BLOCKED4 $TUN4
 
@@ -96,7 +100,7 @@ fi
 
 # --- native XDP only: the kernel's words are the error
 daemon_kill TERM
-sed -i 's/^interfaces.*/interfaces = ["cli0"]\nattach = "native"/' "$DIR/xdpctl.toml"
+sed -i 's/^interfaces.*/interfaces = ["cli0"]/; s/^attach.*/attach = "native"/' "$DIR/xdpctl.toml"
 daemon_up
 check_code 1 "native XDP on a tun fails" xdpctl attach tun9
 check "in the kernel's words" grep -q "attaching to tun9: .*$words" "$DIR/err"

@@ -2,8 +2,10 @@
 # In peace it is invisible: a host that does next to nothing, without connection tracking,
 # in enforce mode with the default configuration. Not one packet of a quiet network is
 # dropped, and the kernel answers as always what comes to closed ports or too late.
+# Native XDP here, as on a card; test_honest.sh has what a veth gets by default.
 # usage: test_peace.sh [SECONDS, default 30]
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 . "$(dirname "$0")/../harness/honest.sh"
 honest_need

@@ -3,6 +3,7 @@
 # ICMP floods of both families run beside it: names, time, large answers, iperf3; and
 # names for a namespace that is masqueraded.
 set -euo pipefail
+ATTACH=native
 . "$(dirname "$0")/../harness/lab.sh"
 need dig dnsmasq chronyd iperf3 nft bpftool jq
 

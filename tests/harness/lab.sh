@@ -17,6 +17,7 @@ WEB4=198.51.100.1 WEB6=2001:db8:c::1
 TARGET4=203.0.113.1 TARGET6=2001:db8:a::1
 export XDPCTL_SOCKET=$DIR/xdpctl.sock XDPCTL_PINS=$PINS NO_COLOR=1
 DAEMON_PID= NGINX_PID= EXTRA_PIDS= EXTRA_NETNS=
+ATTACH=${ATTACH:-auto} # of the configuration; "native": as on a card whose driver has XDP
 
 # `ip netns exec` would remount /sys and hide bpffs.
 in_host() { nsenter --net=/run/netns/$HOST "$@"; }
@@ -32,7 +33,7 @@ skip() {
 need() {
     [ "$(id -u)" = 0 ] || skip "needs root"
     local tool
-    for tool in ip nsenter "$@"; do
+    for tool in ip nsenter ethtool "$@"; do
         command -v "$tool" > /dev/null || skip "needs $tool"
     done
     ip netns add $LAB-probe 2> /dev/null || skip "cannot make network namespaces here"
@@ -55,6 +56,9 @@ lab_up() { # [MTU]
     in_host ip addr add $WEB6/64 dev cli0 nodad
     in_host ip addr add $TARGET4/24 dev atk0
     in_host ip addr add $TARGET6/64 dev atk0 nodad
+    # Else a veth without a program of its own takes no frames of a flood.
+    in_host ethtool -K cli0 gro on
+    in_host ethtool -K atk0 gro on
     in_host ip link set cli0 up
     in_host ip link set atk0 up
     in_client ip addr add $CLIENT4/24 dev eth0
@@ -92,6 +96,8 @@ lab_down() {
     done
     rm -rf "$PINS" "$PINS-lab"
     for ns in $HOST $CLIENT $ATTACKER $EXTRA_NETNS; do
+        # Children of those above, whose connections would never end.
+        ip netns pids $ns 2> /dev/null | xargs -r kill 2> /dev/null
         ip netns del $ns 2> /dev/null
     done
     rm -rf "$DIR"
@@ -140,6 +146,7 @@ write_config() {
     cat > "$DIR/xdpctl.toml" << END
 mode = "${1:-enforce}"
 interfaces = ["cli0", "atk0"]
+attach = "$ATTACH"
 ${2:-}
 [api]
 socket = "$XDPCTL_SOCKET"
@@ -215,9 +222,9 @@ dropped() {
     xdpctl -j stats | jq "[.counters[] | select(.disposition == \"dropped\" and .reason == \"$1\") | .packets] | add // 0"
 }
 
-# Needed once before a guard answers or spoof is used: a veth takes frames that a
-# program sends (XDP_TX) only where its own end has a program too. The attacker's
-# lets answers to forged addresses end there.
+# Needed once before a guard answers or spoof is used: where the host's end runs native
+# XDP, a veth takes frames that it sends (XDP_TX) only where it has a program too. The
+# attacker's lets answers to forged addresses end there.
 answers_ready() {
     bpftool prog loadall "$BUILD/tests/harness/flood.bpf.o" "$PINS-lab"
     in_client ip link set eth0 xdpdrv pinned "$PINS-lab/pass"

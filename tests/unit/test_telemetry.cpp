@@ -24,7 +24,7 @@ Reading reading_at(uint64_t time_ns, uint64_t dropped)
     device.cells[XDPCTL_IPV4][XDPCTL_WOULD_DROP][XDPCTL_SYN_ANSWERED] = {7, 700};
     device.events_lost = 1;
     reading.devices = {device};
-    reading.clients = {{"192.0.2.1"_ip, dropped, 0, 1}, {"2001:db8::1"_ip, 0, 0, 2}};
+    reading.clients = {{"192.0.2.1"_ip, dropped, 1}, {"2001:db8::1"_ip, 0, 2}};
     return reading;
 }
 

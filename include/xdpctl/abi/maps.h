@@ -13,7 +13,7 @@
 #include "reasons.h"
 
 /* Raise when a meaning changes that no size or name below shows. */
-#define XDPCTL_ABI_VERSION 7
+#define XDPCTL_ABI_VERSION 8
 
 #define XDPCTL_DEVICE_SLOTS 16 /* slot 0: a device that nobody registered */
 
@@ -288,15 +288,14 @@ static inline __u32 xdpctl_peer_slot(const struct xdpctl_addr *peer, __u64 secre
 
 /* A source that completed a TCP handshake here, so it is not spoofed. */
 struct xdpctl_client {
-	__u64 packets;	       /* TCP from this address, estimated by sampling */
-	__u64 session_packets; /* of those, how many belong to a socket here */
-	__u64 established_ns;  /* last completed handshake */
-	__u32 connections;     /* open now */
+	__u64 packets;	      /* TCP of its connections, estimated by sampling */
+	__u64 established_ns; /* last completed handshake */
+	__u32 connections;    /* open now */
 	__u32 unused;
 };
 
 /* Of TCP packets one in so many, on average, is looked up among the clients and
- * in the socket table, and stands for all; a power of two. */
+ * connections, and stands for all; a power of two. */
 #define XDPCTL_CLIENT_SAMPLE 32
 
 /* An address of the host itself. */
