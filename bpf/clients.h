@@ -10,6 +10,7 @@
 #include "accepted.h"
 #include "guard_state.h"
 #include "peers.h"
+#include "rate.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -61,16 +62,54 @@ static __always_inline bool is_own_namespace(struct bpf_sock_ops *ops,
 	return !words->netns_cookie || bpf_get_netns_cookie(ops) == words->netns_cookie;
 }
 
-static __always_inline void remember_client(const struct xdpctl_addr *addr, __u64 now)
+/*
+ * Who owns many prefixes shall not push out the clients of others: so many new ones per
+ * second, and at once, of a /16 or /48, and of a /8 or /32.
+ */
+#define NEW_KNOWN_INTERVAL_NS (NS_PER_S / 10)
+#define NEW_KNOWN_BURST 512
+#define NEW_KNOWN_WIDE_INTERVAL_NS (NS_PER_S / 40)
+#define NEW_KNOWN_WIDE_BURST 4096
+
+static __always_inline bool takes_new_known(const struct xdpctl_addr *network, __u64 secret,
+					    __u64 now, __u64 interval_ns, __u64 burst)
+{
+	__u64 question = secret ^ (__u64)BUCKET_NEW_KNOWN << 16 ^ interval_ns;
+	__u32 bucket = xdpctl_ban_hash(network, question) & (XDPCTL_SYN_BUCKETS - 1);
+	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
+
+	return !due || take_due(due, now, interval_ns, interval_ns * burst, false);
+}
+
+static __always_inline bool has_room_for_known(const struct xdpctl_addr *addr, __u64 secret,
+					       __u64 now)
+{
+	struct xdpctl_addr network = network_of(addr), wide = network;
+
+	if (wide.word[0] || wide.word[1])
+		wide.word[1] = 0; /* its /32 */
+	else
+		wide.word[3] &= bpf_htonl(0xff000000);
+	return takes_new_known(&network, secret, now, NEW_KNOWN_INTERVAL_NS, NEW_KNOWN_BURST) &&
+	       takes_new_known(&wide, secret, now, NEW_KNOWN_WIDE_INTERVAL_NS,
+			       NEW_KNOWN_WIDE_BURST);
+}
+
+/* `admitted`: in lockdown, so that it need not come again to be trusted. */
+static __always_inline void remember_client(const struct xdpctl_addr *addr, __u64 secret, __u64 now,
+					    bool admitted)
 {
 	struct xdpctl_addr key = xdpctl_known_key(addr);
 	struct xdpctl_known_client *known = bpf_map_lookup_elem(&known_clients, &key);
-	struct xdpctl_known_client fresh = {.first_ns = now, .last_ns = now};
+	struct xdpctl_known_client fresh = {.first_ns = admitted ? 0 : now, .last_ns = now};
 
-	if (known)
+	if (known) {
 		known->last_ns = now;
-	else
+		if (admitted)
+			known->first_ns = 0;
+	} else if (admitted || has_room_for_known(addr, secret, now)) {
 		bpf_map_update_elem(&known_clients, &key, &fresh, BPF_NOEXIST);
+	}
 }
 
 /* Did it come by a cookie of ours? One such connection proves that they work. */
@@ -107,6 +146,7 @@ static __always_inline void service_connected(struct bpf_sock_ops *ops,
 	__u32 port = own ? OPS_WORD(ops, local_port) : 0, slot;
 	struct xdpctl_service_counters *here;
 	struct xdpctl_guard *guard;
+	bool admitted;
 
 	/* Connections of the host to itself came past no guard. */
 	if (port >= XDPCTL_PORTS || bpf_map_lookup_elem(&own_addresses, addr))
@@ -123,8 +163,9 @@ static __always_inline void service_connected(struct bpf_sock_ops *ops,
 			note_proven(guard, now);
 	}
 	barrier_var(slot); /* its bounds are lost on the stack */
-	if (!is_attacked(guard, now) || policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown)
-		remember_client(addr, now);
+	admitted = policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown;
+	if (admitted || !is_attacked(guard, now))
+		remember_client(addr, words->secret, now, admitted);
 }
 
 /*

@@ -116,12 +116,12 @@ static __always_inline bool measure_syn(const struct xdpctl_service *service,
 
 /*
  * `queue`: what the listener says, QUEUE_UNKNOWN where the estimate must do. A service
- * that leaves completed connections waiting is slow, and one whose handshakes are mostly
- * completed has a crowd: neither is attacked.
+ * that leaves completed connections waiting is slow, and one of whose handshakes three in
+ * four are completed has a crowd: neither is attacked.
  */
 static __always_inline void judge_queue(struct xdpctl_guard *guard, int queue, __u64 now)
 {
-	bool crowd = guard->completed * 2 >= guard->asked_syns;
+	bool crowd = (__u64)guard->completed * 4 >= (__u64)guard->asked_syns * 3;
 
 	if (queue != QUEUE_UNKNOWN) {
 		guard->completed = 0;

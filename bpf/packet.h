@@ -49,6 +49,7 @@ struct stand {
 	__u64 deadline_ns; /* of the ban or list that decided, or 0 */
 	__u32 list;	   /* or 0 */
 	__u32 leaf;	   /* of the source, or 0 */
+	bool is_trusted;   /* as if it had been here before; see enum xdpctl_prefix_verdict */
 };
 
 struct packet {
@@ -103,6 +104,18 @@ static __always_inline struct xdpctl_addr prefix_of(const struct xdpctl_addr *ad
 	if (!prefix.word[0] && !prefix.word[1])
 		prefix.word[3] &= bpf_htonl(0xffffff00);
 	return prefix;
+}
+
+/* Its /16 or /48. */
+static __always_inline struct xdpctl_addr network_of(const struct xdpctl_addr *addr)
+{
+	struct xdpctl_addr network = prefix_of(addr);
+
+	if (network.word[0] || network.word[1])
+		network.word[1] &= bpf_htonl(0xffff0000);
+	else
+		network.word[3] &= bpf_htonl(0xffff0000);
+	return network;
 }
 
 static __always_inline bool ipv6_multicast(const struct xdpctl_addr *addr)

@@ -74,6 +74,11 @@ static __always_inline bool may_be_somebodys(const struct packet *pkt)
 	       has_port(&pkt->policy->tcp_services, pkt->hdr.dport);
 }
 
+static __always_inline bool is_welcome(const struct packet *pkt)
+{
+	return pkt->stand.is_trusted || is_known(&pkt->hdr.src);
+}
+
 /* Where cookies cannot be used: who was here before has a rate of his own, others
  * share that of their prefix and of the port. */
 static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
@@ -92,7 +97,7 @@ static __always_inline enum xdpctl_reason limit_syn(const struct packet *pkt,
 	    take_from_bucket(pkt, &pkt->hdr.dst, BUCKET_PORT, pkt->hdr.dport,
 			     policy->syn_service_interval_ns, RATE_BURST_NS / 2))
 		return XDPCTL_NEXT;
-	if (is_known(&pkt->hdr.src)) {
+	if (is_welcome(pkt)) {
 		source = xdpctl_known_key(&pkt->hdr.src);
 		passes = take_from_bucket(pkt, &source, BUCKET_KNOWN, port,
 					  policy->syn_prefix_interval_ns, RATE_BURST_NS);
@@ -117,7 +122,7 @@ static __always_inline bool is_admitted(const struct packet *pkt, const struct g
 	__u64 interval = on->service->admit_interval_ns;
 	struct xdpctl_addr prefix = prefix_of(&pkt->hdr.src);
 
-	if (!on->service->lockdown || is_known(&pkt->hdr.src))
+	if (!on->service->lockdown || is_welcome(pkt))
 		return true;
 	return take_from_bucket(pkt, &prefix, BUCKET_ADMIT, pkt->hdr.dport,
 				interval * ADMIT_PREFIX_SHARE, RATE_BURST_NS) &&
@@ -255,17 +260,21 @@ static __always_inline enum xdpctl_reason guard_service_syn(const struct packet 
 	if (!pkt->dry_run && !is_blind(pkt))
 		xdpctl_watch_syn(pkt->ctx, &pkt->hdr, on->slot,
 				 answers_syns(pkt, on) ? WATCH_ANSWERING : 0, on->now);
-	if (!is_active(pkt, on) && (!on->service->lockdown || is_known(&pkt->hdr.src)))
+	if (!is_active(pkt, on) && (!on->service->lockdown || is_welcome(pkt)))
 		return XDPCTL_NEXT;
 	return challenge(pkt, on);
 }
 
-static __always_inline enum xdpctl_reason guard_syn(const struct packet *pkt, __u32 slot)
+static __always_inline enum xdpctl_reason guard_syn(struct packet *pkt, __u32 slot)
 {
 	struct guarded on;
 	enum xdpctl_reason reason;
 
-	if (!is_own(pkt) || !find_guarded(pkt, slot, &on))
+	if (!is_own(pkt)) {
+		pkt->limit_class = XDPCTL_LIMIT_FORWARDED;
+		return XDPCTL_NEXT;
+	}
+	if (!find_guarded(pkt, slot, &on))
 		return XDPCTL_NEXT;
 	if (!on.slot && !pkt->dry_run)
 		on.counters->syns++;

@@ -3,6 +3,7 @@
 #ifndef XDPCTL_BPF_STAGE_ICMP_H
 #define XDPCTL_BPF_STAGE_ICMP_H
 
+#include "accepted.h"
 #include "conntrack.h"
 #include "own_address.h"
 #include "stage_parse.h"
@@ -101,8 +102,28 @@ static __always_inline bool read_inner(const struct xdp_md *ctx, const struct he
 	return true;
 }
 
+/* A connection hears of its path now and then; who makes more of them has made the
+ * connection for it. */
+#define ERRORS_OF_CONNECTION_NS (NS_PER_S / 8)
+#define ERRORS_OF_CONNECTION_BURST 32
+
+static __always_inline bool has_error_left(const struct headers *answer, __u64 secret, __u64 now,
+					   bool look_only)
+{
+	__u64 connection = connection_hash(&answer->src, answer->sport, &answer->dst, answer->dport,
+					   secret ^ BUCKET_ICMP_ERROR);
+	__u32 bucket = connection & (XDPCTL_SYN_BUCKETS - 1);
+	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
+
+	return !due || take_due(due, now, ERRORS_OF_CONNECTION_NS,
+				ERRORS_OF_CONNECTION_NS * ERRORS_OF_CONNECTION_BURST, look_only);
+}
+
+#define ICMP_ASK_CONNTRACK 1
+#define ICMP_LOOK_ONLY 2
+
 /* An enum icmp_error. Global, so that the verifier looks at it once. */
-__noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers *hdr, __u32 tracked)
+__noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers *hdr, __u32 flags)
 {
 	const __u32 zero = 0;
 	const struct xdpctl_control *words = bpf_map_lookup_elem(&control, &zero);
@@ -118,11 +139,12 @@ __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers 
 	if (!bpf_map_lookup_elem(&own_addresses, &answer.dst))
 		return ICMP_ERROR_UNKNOWN;
 	session = look_up_session(ctx, &answer);
-	if (session == XDPCTL_SESSION_ESTABLISHED)
-		return ICMP_ERROR_KNOWN;
 	/* Of a container: translated or forwarded, so that the socket is not here. */
-	if (tracked && conntrack_knows(ctx, &answer))
-		return ICMP_ERROR_KNOWN;
+	if (words && (session == XDPCTL_SESSION_ESTABLISHED ||
+		      (flags & ICMP_ASK_CONNTRACK && conntrack_knows(ctx, &answer))))
+		return has_error_left(&answer, words->secret, now_by(words), flags & ICMP_LOOK_ONLY)
+			       ? ICMP_ERROR_KNOWN
+			       : ICMP_ERROR_LIKELY;
 	if (answer.protocol == IPPROTO_TCP && policy &&
 	    has_port(&policy->tcp_services, answer.dport))
 		return ICMP_ERROR_LIKELY;
@@ -146,8 +168,9 @@ static __always_inline bool may_be_unseen(const struct packet *pkt)
 
 static __always_inline enum xdpctl_reason judge_icmp_error(struct packet *pkt)
 {
-	__u32 tracked = pkt->policy->host & XDPCTL_HOST_CONNTRACK;
-	int error = xdpctl_judge_icmp_error(pkt->ctx, &pkt->hdr, tracked); /* enum icmp_error */
+	__u32 flags = (pkt->policy->host & XDPCTL_HOST_CONNTRACK ? ICMP_ASK_CONNTRACK : 0) |
+		      (pkt->dry_run ? ICMP_LOOK_ONLY : 0);
+	int error = xdpctl_judge_icmp_error(pkt->ctx, &pkt->hdr, flags); /* enum icmp_error */
 
 	if (error == ICMP_ERROR_KNOWN)
 		return XDPCTL_PASSED;

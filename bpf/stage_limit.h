@@ -10,7 +10,8 @@
 #include "known.h"
 #include "session.h"
 
-#define QUIET_SHARE 8			     /* of its limit, what a quiet source uses at most */
+#define QUIET_SHARE 8	 /* of its limit, what a quiet source uses at most */
+#define TRUSTED_FACTOR 8 /* times as much, of what one source or prefix may use */
 #define QUIET_LEVEL XDPCTL_LIMIT_LEVEL_COUNT /* has buckets of its own */
 
 /* The bucket of one key, in both rows. */
@@ -27,6 +28,7 @@ struct limit_request {
 	__u32 limit_class;
 	__u32 policy_slot;
 	__u32 suspect;
+	__u32 trusted;
 	__u32 look_only;
 };
 
@@ -81,28 +83,20 @@ static __always_inline __u64 low_word(const struct xdpctl_addr *addr)
 	return (__u64)addr->word[2] << 32 | addr->word[3];
 }
 
-/* Its /16 or /48. */
-static __always_inline struct xdpctl_addr network_of(const struct xdpctl_addr *addr)
-{
-	struct xdpctl_addr network = prefix_of(addr);
-
-	if (network.word[0] || network.word[1])
-		network.word[1] &= bpf_htonl(0xffff0000);
-	else
-		network.word[3] &= bpf_htonl(0xffff0000);
-	return network;
-}
-
 static __always_inline bool has_room(const struct limit_question *ask,
 				     const struct xdpctl_addr *source, __u32 level)
 {
-	const struct xdpctl_limit *limit = &ask->limits[level];
+	struct xdpctl_limit limit = ask->limits[level];
 	struct bucket bucket;
 
-	if (!is_limited(limit) ||
+	if (ask->request->trusted) {
+		limit.packet_ns /= TRUSTED_FACTOR;
+		limit.byte_cost /= TRUSTED_FACTOR;
+	}
+	if (!is_limited(&limit) ||
 	    !find_bucket(ask, high_word(source), low_word(source), level, &bucket))
 		return true;
-	return take(ask, limit, &bucket, limit->burst_ns);
+	return take(ask, &limit, &bucket, limit.burst_ns);
 }
 
 /* Counted only where it gets narrow; a source is quiet until it is seen to be heavy. */
@@ -245,13 +239,13 @@ static __always_inline enum xdpctl_reason stage_limit(const struct packet *pkt)
 		.limit_class = pkt->limit_class,
 		.policy_slot = pkt->slot,
 		.suspect = pkt->suspect,
+		.trusted = pkt->stand.is_trusted,
 		.look_only = pkt->dry_run,
 	};
 	enum xdpctl_reason level;
 
-	if (pkt->hdr.protocol == IPPROTO_TCP && pkt->limit_class != XDPCTL_LIMIT_ORPHAN &&
-	    pkt->limit_class != XDPCTL_LIMIT_TCP_UNKNOWN)
-		return XDPCTL_NEXT;
+	if (pkt->hdr.protocol == IPPROTO_TCP && !pkt->limit_class)
+		return XDPCTL_NEXT; /* the guard's matter */
 	if (!pkt->dry_run)
 		count_offered(pkt);
 	level = xdpctl_limit(&pkt->hdr, &request);

@@ -15,19 +15,6 @@
 #define STRAY_PREFIX_BURST 32 /* and of one /24 or /64: a traceroute's probes */
 #define STRAY_WIDE_FACTOR 64  /* times as much where connections may have been */
 
-/* Takes one packet from the rate, or only looks. */
-static __always_inline bool take_stray(__u64 *due_ns, __u64 now, __u64 interval_ns, __u64 burst,
-				       bool look_only)
-{
-	__u64 due = *(volatile __u64 *)due_ns;
-
-	if (due > now + interval_ns * burst)
-		return false;
-	if (!look_only)
-		*(volatile __u64 *)due_ns = (due < now ? now : due) + interval_ns;
-	return true;
-}
-
 static __always_inline __u64 *stray_bucket(const struct xdpctl_addr *source, __u32 kind,
 					   __u64 secret)
 {
@@ -73,12 +60,13 @@ __noinline int xdpctl_stray_passes(const struct headers *hdr, __u32 kind, __u32 
 	}
 	kind &= XDPCTL_STRAY_SLOTS - 1;
 	all = bpf_map_lookup_elem(&strays, &kind);
-	if (!all || !take_stray(all, now, interval, burst, true))
+	if (!all || !take_due(all, now, interval, interval * burst, true))
 		return 0;
 	prefix = stray_bucket(&hdr->src, kind, words->secret);
-	if (prefix && !take_stray(prefix, now, prefix_interval, prefix_burst, look_only))
+	if (prefix &&
+	    !take_due(prefix, now, prefix_interval, prefix_interval * prefix_burst, look_only))
 		return 0;
-	return take_stray(all, now, interval, burst, look_only);
+	return take_due(all, now, interval, interval * burst, look_only);
 }
 
 /* `kind`: enum xdpctl_stray. */

@@ -270,8 +270,8 @@ static __always_inline enum xdpctl_reason answer_syn(struct xdp_md *ctx, const s
 		return XDPCTL_NEXT;
 	__builtin_memset(answer, 0, sizeof(*answer));
 	read_options(ctx, hdr, &tcp, &asked);
-	if (asked.has_signature && terms->is_signed)
-		return XDPCTL_NEXT;
+	if (asked.has_signature && terms->is_signed) /* only the kernel can answer it */
+		return XDPCTL_SYN_LIMITED;
 	if (!asked.mss)
 		asked.mss = hdr->family == XDPCTL_IPV4 ? IPV4_MSS_DEFAULT : IPV6_MSS_DEFAULT;
 	if (terms->user_mss && terms->user_mss < asked.mss)

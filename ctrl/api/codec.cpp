@@ -300,6 +300,7 @@ json to_json(const Status& status)
          {"lists", lists_json(status.lists)},
          {"list_bytes", status.list_bytes},
          {"allow_prefixes", status.allow_prefixes},
+         {"trusted_prefixes", status.trusted_prefixes},
          {"block_prefixes", status.block_prefixes},
          {"bans",
           {{"active", snapshot.bans.active_total()},
@@ -450,14 +451,14 @@ json to_json(const BanResult& result)
     return versioned({{"added", result.added}, {"refused", refused}});
 }
 
-json to_json(const std::vector<Control::AllowInfo>& allowed)
+json to_json(const std::vector<Control::AllowInfo>& allowed, const char* name)
 {
     json rows = json::array();
     for (const auto& info : allowed) {
         rows.push_back({{"prefix", to_string(info.prefix)},
                         {"origin", info.from_config ? "config" : "operator"}});
     }
-    return versioned({{"allow", rows}});
+    return versioned({{name, rows}});
 }
 
 json to_json(const Control::Applied& applied)

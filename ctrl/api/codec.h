@@ -20,7 +20,8 @@ nlohmann::json to_json(const std::vector<LogEvent>& events);
 // As text: a million bans as JSON values take a gigabyte.
 std::string to_text(const std::vector<BanInfo>& bans);
 nlohmann::json to_json(const BanResult& result);
-nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed);
+// `name`: of the list.
+nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed, const char* name);
 nlohmann::json to_json(const Control::Applied& applied);
 nlohmann::json to_json(const Control::Checked& checked);
 nlohmann::json to_json(const PanicEnd& end);

@@ -46,6 +46,7 @@ struct Status {
     uint64_t conntrack_max_entries = 0; // 0: not known
     std::vector<Service> services;
     size_t allow_prefixes = 0;
+    size_t trusted_prefixes = 0;
     size_t block_prefixes = 0;
     uint32_t max_bans = 0;
     std::vector<FeedStatus> feeds;
@@ -124,6 +125,9 @@ struct GeoStatus {
     xdpctl_cell refused{};  // packets, over all services
 };
 
+// Lists of sources that are not blocked: see enum xdpctl_prefix_verdict.
+enum class Spared { allowed, trusted };
+
 class Control
 {
   public:
@@ -150,10 +154,10 @@ class Control
         Prefix prefix;
         bool from_config;
     };
-    virtual std::vector<AllowInfo> allowed() = 0;
+    virtual std::vector<AllowInfo> allowed(Spared which) = 0;
     // Refused where one is too wide, unless `force`; see too_wide_to_allow().
-    virtual Result<size_t> allow(const std::vector<Prefix>& prefixes, bool force) = 0;
-    virtual Result<size_t> disallow(const std::vector<Prefix>& prefixes) = 0;
+    virtual Result<size_t> allow(Spared which, const std::vector<Prefix>& prefixes, bool force) = 0;
+    virtual Result<size_t> disallow(Spared which, const std::vector<Prefix>& prefixes) = 0;
 
     virtual Result<> set_mode(xdpctl_mode mode) = 0;
     // Of the service on this TCP port; none: as configured.

@@ -89,6 +89,22 @@ template <typename Verb> ApiResponse with_config(const ApiRequest& request, Verb
     });
 }
 
+ApiResponse spare(Control& control, const ApiRequest& request, Spared list)
+{
+    return with_prefixes(request, [&](const PrefixRequest& p) {
+        return reply(control.allow(list, p.prefixes, parse_flag(request.body, "force")),
+                     [&control](size_t n) { return counted(control, "added", n); });
+    });
+}
+
+ApiResponse unspare(Control& control, const ApiRequest& request, Spared list)
+{
+    return with_prefixes(request, [&](const PrefixRequest& p) {
+        return reply(control.disallow(list, p.prefixes),
+                     [&control](size_t n) { return counted(control, "removed", n); });
+    });
+}
+
 ApiResponse put_mode(Control& control, const ApiRequest& request)
 {
     return with_string(request, "mode", [&](const std::string& text) {
@@ -158,21 +174,21 @@ const std::vector<Route>& routes()
                            : reply(filter.error());
          }},
         {"GET", "/v1/allow", "the allow list",
-         [](Control& c, const ApiRequest&) { return reply(to_json(c.allowed())); }},
+         [](Control& c, const ApiRequest&) {
+             return reply(to_json(c.allowed(Spared::allowed), "allow"));
+         }},
         {"POST", "/v1/allow", R"(adds {"entries": [PREFIX...], "force": BOOLEAN?})",
-         [](Control& c, const ApiRequest& r) {
-             return with_prefixes(r, [&](const PrefixRequest& p) {
-                 return reply(c.allow(p.prefixes, parse_flag(r.body, "force")),
-                              [&c](size_t n) { return counted(c, "added", n); });
-             });
-         }},
+         [](Control& c, const ApiRequest& r) { return spare(c, r, Spared::allowed); }},
         {"DELETE", "/v1/allow", R"(removes {"entries": [PREFIX...]})",
-         [](Control& c, const ApiRequest& r) {
-             return with_prefixes(r, [&c](const PrefixRequest& p) {
-                 return reply(c.disallow(p.prefixes),
-                              [&c](size_t n) { return counted(c, "removed", n); });
-             });
+         [](Control& c, const ApiRequest& r) { return unspare(c, r, Spared::allowed); }},
+        {"GET", "/v1/trusted", "whom no list blocks",
+         [](Control& c, const ApiRequest&) {
+             return reply(to_json(c.allowed(Spared::trusted), "trusted"));
          }},
+        {"POST", "/v1/trusted", R"(adds {"entries": [PREFIX...], "force": BOOLEAN?})",
+         [](Control& c, const ApiRequest& r) { return spare(c, r, Spared::trusted); }},
+        {"DELETE", "/v1/trusted", R"(removes {"entries": [PREFIX...]})",
+         [](Control& c, const ApiRequest& r) { return unspare(c, r, Spared::trusted); }},
         {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
         {"GET", "/v1/guard", "the SYN guard of every service",
          [](Control& c, const ApiRequest&) { return reply(guards_to_json(*c.status().snapshot)); }},

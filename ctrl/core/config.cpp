@@ -663,6 +663,7 @@ const std::vector<Key>& keys()
         choice("attach", attach_words, &Config::attach, true),
         choice("on_stop", on_stop_words, &Config::on_stop),
         prefixes("lists.allow", &Config::allow),
+        prefixes("lists.trusted", &Config::trusted),
         prefixes("lists.block", &Config::block),
         {"reasons.monitor",
          [](const toml::node& n, Config& c) { return read_reason_mask(n, c.observed_reasons); },
@@ -680,6 +681,9 @@ const std::vector<Key>& keys()
                  return fmt::format("[{}]", fmt::join(c.guard.lockdown, ", "));
              }},
         nested("guard.admit_per_second", &Config::guard, &G::admit_per_second),
+        {"guard.known_after",
+         [](const toml::node& n, Config& c) { return read_duration(n, c.guard.known_after_ns); },
+         [](const Config& c) { return format_duration(c.guard.known_after_ns); }},
         nested("guard.syn_prefix_per_second", &Config::guard, &G::syn_prefix_per_second),
         nested("guard.syn_service_per_second", &Config::guard, &G::syn_service_per_second),
         nested("guard.sysctls", &Config::guard, &G::sysctls),
@@ -950,6 +954,13 @@ Result<std::vector<ListenAddress>> parse_listen(std::string_view text)
     return all;
 }
 
+std::vector<Prefix> spared_by(const Config& config)
+{
+    std::vector<Prefix> all = config.allow;
+    all.insert(all.end(), config.trusted.begin(), config.trusted.end());
+    return all;
+}
+
 std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
 {
     // As wide as the widest private network, and as what a registry gives to a provider.
@@ -964,9 +975,23 @@ std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
     if (length >= widest) {
         return std::nullopt;
     }
-    return fmt::format("{} is wider than /{}: what is allowed passes every list and check, also "
+    return fmt::format("{} is wider than /{}: no list would block hardly anybody any more, also "
                        "with a forged source address",
                        to_string(prefix), widest);
+}
+
+std::optional<std::string> better_trusted(const Prefix& prefix)
+{
+    constexpr uint32_t few_ipv4 = 28; // 16 hosts
+    constexpr uint32_t few_ipv6 = 64; // what one owner has
+    const bool few = prefix.is_ipv4() ? prefix.length - 96U >= few_ipv4 : prefix.length >= few_ipv6;
+    if (few || is_private(prefix.address)) {
+        return std::nullopt;
+    }
+    return fmt::format("{} is a public network: strangers can forge its addresses and pass every "
+                       "check; on the list `trusted` it is never blocked, but guards and limits "
+                       "hold",
+                       to_string(prefix));
 }
 
 std::vector<std::string> config_keys()

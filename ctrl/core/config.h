@@ -29,6 +29,7 @@ struct GuardConfig {
     std::map<uint16_t, xdpctl_guard_mode> modes; // by port
     std::set<uint16_t> lockdown;                 // ports
     uint32_t admit_per_second = 50;              // new clients of a service in lockdown
+    uint64_t known_after_ns = 600 * ns_per_s;    // since its first connection a client is trusted
     uint32_t syn_prefix_per_second = 500;        // of a /24 or /64, where cookies cannot be used
     uint32_t syn_service_per_second = 20000;     // of all together, likewise
     bool sysctls = true;                         // set what the guard needs, put back at detach
@@ -96,6 +97,7 @@ struct Config {
     AttachMode attach = AttachMode::automatic;
     OnStop on_stop = OnStop::keep;
     std::vector<Prefix> allow;
+    std::vector<Prefix> trusted;
     std::vector<Prefix> block;
     uint64_t observed_reasons = 0; // bit r: reason r is counted, not enforced
     uint32_t samples_per_second = 200;
@@ -143,9 +145,15 @@ struct ListenAddress {
 };
 Result<std::vector<ListenAddress>> parse_listen(std::string_view text);
 
-// Why hardly anybody would be judged any more if this were allowed; none where the prefix
-// is narrow enough for an operator to mean it.
+// Whom the configuration spares from countries: the allowed and the trusted.
+std::vector<Prefix> spared_by(const Config& config);
+
+// Why hardly anybody would be judged any more if this were allowed or trusted; none where
+// the prefix is narrow enough for an operator to mean it.
 std::optional<std::string> too_wide_to_allow(const Prefix& prefix);
+// Why the prefix is better trusted than allowed: strangers may forge addresses in it. None for
+// a few hosts, and for private networks.
+std::optional<std::string> better_trusted(const Prefix& prefix);
 
 // Why a key of `Config::retired` does nothing any more.
 std::string_view why_retired(std::string_view key);

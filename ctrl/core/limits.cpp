@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <vector>
 
 #include "core/units.h"
@@ -260,6 +261,9 @@ constexpr double growth_enforced = 0.1; // per hour
 constexpr double growth_held = 1;       // while nothing is enforced, but would be held
 constexpr double growth_free = 1e9;
 constexpr uint64_t harmless_part = 8;
+// A peak that does not come again is forgotten, to a third in so long.
+constexpr double forget_s = 30 * 86400;
+constexpr uint64_t fade_ns = 3600 * ns_per_s; // between two looks
 
 } // namespace
 
@@ -272,12 +276,31 @@ void Baseline::raise(uint64_t& peak, uint64_t seen, uint64_t harmless, double gr
     peak = std::max(peak, std::min(seen, static_cast<uint64_t>(most) + 1));
 }
 
+// Rounded up: small peaks, which change no limit, stay.
+void Baseline::fade(uint64_t now_ns)
+{
+    if (faded_ns_ == 0) {
+        faded_ns_ = now_ns;
+    }
+    if (now_ns < faded_ns_ + fade_ns) {
+        return;
+    }
+    const double part = std::exp(-static_cast<double>(now_ns - faded_ns_) / 1e9 / forget_s);
+    faded_ns_ = now_ns;
+    for (Rate& peak : peaks_) {
+        for (uint64_t* number : {&peak.packets_per_second, &peak.bits_per_second}) {
+            *number = static_cast<uint64_t>(std::ceil(static_cast<double>(*number) * part));
+        }
+    }
+}
+
 void Baseline::observe(uint64_t now_ns, const Counts& offered, bool calm, bool learning)
 {
     calm_ = calm_ && calm;
     if (last_ns_ != 0 && now_ns < last_ns_ + window_ns) {
         return;
     }
+    fade(now_ns);
     if (last_ns_ != 0 && (calm_ || learning)) {
         const double seconds = static_cast<double>(now_ns - last_ns_) / 1e9;
         const double growth = !learning ? growth_enforced : calm_ ? growth_free : growth_held;

@@ -84,12 +84,14 @@ class Baseline
     const Peaks& peaks() const { return peaks_; }
 
   private:
+    void fade(uint64_t now_ns);
     static void raise(uint64_t& peak, uint64_t seen, uint64_t harmless, double growth_per_hour,
                       double seconds);
 
     Peaks peaks_;
     Counts last_{};
     uint64_t last_ns_ = 0;
+    uint64_t faded_ns_ = 0;
     bool calm_ = true;
 };
 

@@ -98,6 +98,16 @@ void compile_geo(const PolicySpec& spec, xdpctl_policy& policy)
     }
 }
 
+std::vector<ListEntry> for_ever(const std::vector<Prefix>& prefixes)
+{
+    std::vector<ListEntry> entries;
+    entries.reserve(prefixes.size());
+    for (const Prefix& prefix : prefixes) {
+        entries.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    return entries;
+}
+
 } // namespace
 
 PolicySpec policy_of(const Config& config)
@@ -105,9 +115,8 @@ PolicySpec policy_of(const Config& config)
     PolicySpec spec;
     spec.mode = config.mode;
     spec.allow = config.allow;
-    for (const Prefix& prefix : config.block) {
-        spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
-    }
+    spec.trusted = config.trusted;
+    spec.block = for_ever(config.block);
     spec.observed_reasons = config.observed_reasons;
     spec.samples_per_second = config.samples_per_second;
     spec.admit_per_second = config.guard.admit_per_second;
@@ -128,11 +137,8 @@ CompiledPolicy compile_policy(const PolicySpec& spec, uint32_t cpus)
 {
     CompiledPolicy compiled{};
     std::memset(&compiled.policy, 0, sizeof(compiled.policy)); // compared as bytes, with its gaps
-    ListContent allow{XDPCTL_LIST_ALLOW, XDPCTL_PREFIX_ALLOW, {}};
-    for (const Prefix& prefix : spec.allow) {
-        allow.prefixes.push_back({prefix, XDPCTL_NO_DEADLINE});
-    }
-    compiled.lists = {std::move(allow),
+    compiled.lists = {{XDPCTL_LIST_ALLOW, XDPCTL_PREFIX_ALLOW, for_ever(spec.allow)},
+                      {XDPCTL_LIST_TRUSTED, XDPCTL_PREFIX_TRUST, for_ever(spec.trusted)},
                       {XDPCTL_LIST_BLOCK, XDPCTL_PREFIX_BLOCK, spec.block},
                       {XDPCTL_LIST_BANS, XDPCTL_PREFIX_BLOCK, spec.bans}};
     compiled.policy.observed_reasons = spec.observed_reasons;

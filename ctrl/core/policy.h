@@ -60,6 +60,7 @@ struct HostSpec {
 struct PolicySpec {
     xdpctl_mode mode = XDPCTL_MODE_MONITOR;
     std::vector<Prefix> allow;
+    std::vector<Prefix> trusted;
     std::vector<ListEntry> block;
     std::vector<ListEntry> bans;     // networks, by hand
     uint64_t observed_reasons = 0;   // bit r: count reason r, do not enforce it
@@ -83,8 +84,8 @@ struct PolicySpec {
 PolicySpec policy_of(const Config& config);
 
 // What a list holds. Duplicates and overlaps may be there: an allow speaks before
-// every block, a block that holds longer before others, then the longer prefix, then
-// the list with the lower number.
+// trust, trust before every block, a block that holds longer before others, then the longer prefix,
+// then the list with the lower number.
 struct ListContent {
     uint16_t list = XDPCTL_LIST_NONE;
     uint8_t verdict = XDPCTL_PREFIX_NONE;

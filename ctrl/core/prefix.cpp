@@ -7,7 +7,10 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <random>
 #include <vector>
+
+#include <xdpctl/abi/ban_table.h>
 
 namespace xdpctl
 {
@@ -126,8 +129,12 @@ const Prefix& all_ipv4()
 
 size_t AddressHash::operator()(const Address& address) const
 {
-    const auto words = std::bit_cast<std::array<uint64_t, 2>>(address.bytes);
-    return (words[0] ^ std::rotl(words[1], 31)) * 0x9e3779b97f4a7c15ULL;
+    static const uint64_t seed = [] {
+        std::random_device random;
+        return static_cast<uint64_t>(random()) << 32 | random();
+    }();
+    const xdpctl_addr words = address.to_abi();
+    return xdpctl_ban_hash(&words, seed);
 }
 
 bool Prefix::contains(const Address& other) const

@@ -32,6 +32,7 @@ struct Address {
     xdpctl_addr to_abi() const;
 };
 
+// Another one in each process: nobody can choose addresses that meet in one place.
 struct AddressHash {
     size_t operator()(const Address& address) const;
 };

@@ -171,7 +171,8 @@ template <typename Item> class SortedChunks
 // 0: the leaf says nothing.
 using LeafRanks = std::vector<uint64_t>;
 inline constexpr uint64_t rank_allow = ~0ULL;
-inline constexpr uint64_t rank_forever = ~0ULL - 1; // below it: deadlines
+inline constexpr uint64_t rank_trust = ~0ULL - 1;
+inline constexpr uint64_t rank_forever = ~0ULL - 2; // below it: deadlines
 inline constexpr uint64_t rank_geo = 1;             // says nothing of the source itself
 
 // What an octet's 256 values have; see PrefixIndex::paint.

@@ -47,10 +47,16 @@ std::string_view text_of(Protection protection)
     return rows[static_cast<size_t>(protection)].text;
 }
 
+bool is_spared(const Protected& entry)
+{
+    return entry.as == Protection::ALLOWED || entry.as == Protection::TRUSTED;
+}
+
 ProtectedSet::Strength ProtectedSet::strength_of(const Protected& entry)
 {
     switch (entry.as) {
     case Protection::ALLOWED:
+    case Protection::TRUSTED:
         return allowed;
     case Protection::SSH_PEER:
         return session;

@@ -19,6 +19,7 @@ namespace xdpctl
  */
 #define XDPCTL_PROTECTIONS(X)                                                                      \
     X(ALLOWED, "allowed", "on the allow list")                                                     \
+    X(TRUSTED, "trusted", "one of the trusted")                                                    \
     X(OWN_ADDRESS, "own_address", "an address of this host")                                       \
     X(GATEWAY, "gateway", "a gateway of this host")                                                \
     X(RESOLVER, "resolver", "a resolver of this host")                                             \
@@ -44,6 +45,9 @@ struct Protected {
 
     auto operator<=>(const Protected&) const = default;
 };
+
+// By a list of the operator, which comes before every block in the data path.
+bool is_spared(const Protected& entry);
 
 // Who wants to block. What is stated of the host holds against everybody; what is only
 // seen, private networks and logins hold against whom the operator did not order to.

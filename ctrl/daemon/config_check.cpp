@@ -66,9 +66,16 @@ void check_interfaces(const Config& config, const HostLook& look, Findings& foun
 
 void check_lists(const Config& config, const HostLook& look, Findings& found)
 {
+    for (const Prefix& prefix : config.trusted) {
+        if (const auto why = too_wide_to_allow(prefix)) {
+            found.warn("lists.trusted", *why);
+        }
+    }
     for (const Prefix& prefix : config.allow) {
         if (const auto why = too_wide_to_allow(prefix)) {
             found.warn("lists.allow", *why);
+        } else if (const auto trusted = better_trusted(prefix)) {
+            found.warn("lists.allow", *trusted);
         }
     }
     for (const Prefix& prefix : config.block) {

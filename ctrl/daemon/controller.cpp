@@ -56,6 +56,7 @@ PolicySpec Controller::policy_spec(const Config& config, const HandState& hand) 
     PolicySpec spec = policy_of(config);
     spec.mode = hand.mode.value_or(config.mode);
     spec.allow.insert(spec.allow.end(), hand.allow.begin(), hand.allow.end());
+    spec.trusted.insert(spec.trusted.end(), hand.trusted.begin(), hand.trusted.end());
     spec.host = host_spec(config, hand);
     add_blocks(config, hand, spec);
     return spec;
@@ -195,25 +196,25 @@ Result<> Controller::change(Config config, HandState hand)
 Result<> Controller::start()
 {
     const std::lock_guard lock(mutex_);
-    auto hand = state_file_.load();
-    if (!hand) {
-        return hand.error();
+    auto [hand, put_aside] = state_file_.load();
+    if (!put_aside.empty()) {
+        setup_.conditions[Condition::state_put_aside] = put_aside;
     }
     if (auto readings = plane_.guards()) {
         guards_.adopt(*readings);
     }
-    kernel_.adopt(hand->sysctls);
-    baseline_ = Baseline(hand->peaks);
+    kernel_.adopt(hand.sysctls);
+    baseline_ = Baseline(hand.peaks);
     refresh_attachments(); // what an earlier daemon left
     // A clock that was not set yet would make every ban longer.
-    const Clocks clocks{plane_.now_ns(), std::max(unix_s(), hand->saved_unix_s)};
-    for (auto* bans : {&hand->prefix_bans, &hand->shared_bans}) {
+    const Clocks clocks{plane_.now_ns(), std::max(unix_s(), hand.saved_unix_s)};
+    for (auto* bans : {&hand.prefix_bans, &hand.shared_bans}) {
         for (HandBan& ban : *bans) {
             ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)
                                                : uint64_t{XDPCTL_NO_DEADLINE};
         }
     }
-    hand_ = *hand; // before the host is followed, which commits what is set by hand
+    hand_ = std::move(hand); // before the host is followed, which commits what is set by hand
     refresh_host();
     adopt_connections();
     refresh_protected();
@@ -520,6 +521,7 @@ void Controller::watch_guards()
     for (std::string& text : guards_.watch(*readings, now)) {
         note("guard", std::move(text));
     }
+    trust_older_clients(*readings);
     guard_statuses_.clear();
     for (const GuardReading& reading : *readings) {
         GuardStatus& status = guard_statuses_.emplace_back(guard_status(reading, now));
@@ -530,6 +532,19 @@ void Controller::watch_guards()
     const std::string syncookies = kernel_.before("net.ipv4.tcp_syncookies")
                                        .value_or(std::to_string(host_.network.tcp_syncookies));
     want_sysctls(works ? sysctls_for(guard_statuses_, syncookies) : Sysctls{});
+}
+
+// Those who come while a service is attacked, or came in the minutes before, may belong to it.
+void Controller::trust_older_clients(const std::vector<GuardReading>& readings)
+{
+    const uint64_t now = plane_.now_ns();
+    const bool calm =
+        std::none_of(readings.begin(), readings.end(), [now](const GuardReading& reading) {
+            return now < reading.state.attack_until_ns || reading.service.lockdown != 0;
+        });
+    if (calm) {
+        plane_.trust_clients_before(now - std::min(now, config_.guard.known_after_ns));
+    }
 }
 
 void Controller::want_sysctls(const Sysctls& wanted)
@@ -640,6 +655,7 @@ Status Controller::status()
     status.conntrack_max_entries = host_.network.conntrack_max_entries;
     status.services = host_.services;
     status.allow_prefixes = config_.allow.size() + hand_.allow.size();
+    status.trusted_prefixes = config_.trusted.size() + hand_.trusted.size();
     status.block_prefixes = config_.block.size() + hand_.prefix_bans.size();
     status.max_bans = plane_.max_bans();
     follow_conditions();
@@ -669,20 +685,45 @@ std::vector<LogEvent> Controller::events(uint64_t since)
     return log_.since(since);
 }
 
-std::vector<Control::AllowInfo> Controller::allowed()
+namespace
 {
-    const std::lock_guard lock(mutex_);
+
+std::vector<Prefix>& list_of(Spared list, Config& config)
+{
+    return list == Spared::allowed ? config.allow : config.trusted;
+}
+
+std::vector<Prefix>& list_of(Spared list, HandState& hand)
+{
+    return list == Spared::allowed ? hand.allow : hand.trusted;
+}
+
+const char* name_of(Spared list)
+{
+    return list == Spared::allowed ? "the allow list" : "the trusted";
+}
+
+} // namespace
+
+std::vector<Control::AllowInfo> Controller::spared(Spared which)
+{
     std::vector<AllowInfo> list;
-    for (const Prefix& prefix : config_.allow) {
+    for (const Prefix& prefix : list_of(which, config_)) {
         list.push_back({prefix, true});
     }
-    for (const Prefix& prefix : hand_.allow) {
+    for (const Prefix& prefix : list_of(which, hand_)) {
         list.push_back({prefix, false});
     }
     return list;
 }
 
-Result<size_t> Controller::allow(const std::vector<Prefix>& prefixes, bool force)
+std::vector<Control::AllowInfo> Controller::allowed(Spared which)
+{
+    const std::lock_guard lock(mutex_);
+    return spared(which);
+}
+
+Result<size_t> Controller::allow(Spared which, const std::vector<Prefix>& prefixes, bool force)
 {
     const std::lock_guard lock(mutex_);
     for (const Prefix& prefix : prefixes) {
@@ -691,37 +732,39 @@ Result<size_t> Controller::allow(const std::vector<Prefix>& prefixes, bool force
         }
     }
     HandState hand = hand_;
+    std::vector<Prefix>& list = list_of(which, hand);
+    const size_t before = list.size();
     for (const Prefix& prefix : prefixes) {
-        if (std::find(hand.allow.begin(), hand.allow.end(), prefix) == hand.allow.end()) {
-            hand.allow.push_back(prefix);
+        if (std::find(list.begin(), list.end(), prefix) == list.end()) {
+            list.push_back(prefix);
         }
     }
-    const size_t added = hand.allow.size() - hand_.allow.size();
+    const size_t added = list.size() - before;
     if (auto done = change(config_, std::move(hand)); !done) {
         return done.error();
     }
-    note("config", fmt::format("{} prefixes added to the allow list by the operator", added));
+    note("config", fmt::format("{} prefixes added to {} by the operator", added, name_of(which)));
     return added;
 }
 
-Result<size_t> Controller::disallow(const std::vector<Prefix>& prefixes)
+Result<size_t> Controller::disallow(Spared which, const std::vector<Prefix>& prefixes)
 {
     const std::lock_guard lock(mutex_);
     HandState hand = hand_;
     for (const Prefix& prefix : prefixes) {
-        if (erase_value(hand.allow, prefix)) {
+        if (erase_value(list_of(which, hand), prefix)) {
             continue;
         }
-        const bool configured =
-            std::find(config_.allow.begin(), config_.allow.end(), prefix) != config_.allow.end();
-        return configured ? failure(ErrorKind::refused, "{} is allowed by {}: remove it there",
-                                    to_string(prefix), setup_.config_path)
-                          : failure(ErrorKind::not_found, "{} is not on the allow list",
-                                    to_string(prefix));
+        const std::vector<Prefix>& configured = list_of(which, config_);
+        return std::find(configured.begin(), configured.end(), prefix) != configured.end()
+                   ? failure(ErrorKind::refused, "{} is on {} by {}: remove it there",
+                             to_string(prefix), name_of(which), setup_.config_path)
+                   : failure(ErrorKind::not_found, "{} is not on {}", to_string(prefix),
+                             name_of(which));
     }
     const HandState before = std::exchange(hand_, hand); // who is shut out without it
     std::vector<std::string> warnings;
-    const auto safe = check_geo_lockout(geo_wanted(config_, hand), config_.allow, warnings);
+    const auto safe = check_geo_lockout(geo_wanted(config_, hand), spared_by(config_), warnings);
     hand_ = before;
     if (!safe) {
         return safe.error();
@@ -730,7 +773,7 @@ Result<size_t> Controller::disallow(const std::vector<Prefix>& prefixes)
         return done.error();
     }
     note("config",
-         fmt::format("{} prefixes taken off the allow list by the operator", prefixes.size()));
+         fmt::format("{} prefixes taken off {} by the operator", prefixes.size(), name_of(which)));
     return prefixes.size();
 }
 
@@ -895,7 +938,8 @@ Result<Control::Checked> Controller::check(const std::string& toml, const std::s
     if (auto done = check_host(*parsed, toml, name, checked.warnings); !done) {
         return done.error();
     }
-    if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow, checked.warnings);
+    if (auto safe =
+            check_geo_lockout(geo_wanted(*parsed, hand_), spared_by(*parsed), checked.warnings);
         !safe) {
         return safe.error();
     }
@@ -960,7 +1004,8 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
     if (auto done = check_host(*parsed, toml, name, applied.warnings); !done) {
         return done.error().in("nothing was changed");
     }
-    if (auto safe = check_geo_lockout(geo_wanted(*parsed, hand_), parsed->allow, applied.warnings);
+    if (auto safe =
+            check_geo_lockout(geo_wanted(*parsed, hand_), spared_by(*parsed), applied.warnings);
         !safe) {
         return safe.error().in("nothing was changed");
     }

@@ -80,9 +80,10 @@ class Controller final : public Control
     Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) override;
     Result<size_t> lift(const BanFilter& filter) override;
     std::string not_saved() override;
-    std::vector<AllowInfo> allowed() override;
-    Result<size_t> allow(const std::vector<Prefix>& prefixes, bool force = false) override;
-    Result<size_t> disallow(const std::vector<Prefix>& prefixes) override;
+    std::vector<AllowInfo> allowed(Spared which) override;
+    Result<size_t> allow(Spared which, const std::vector<Prefix>& prefixes,
+                         bool force = false) override;
+    Result<size_t> disallow(Spared which, const std::vector<Prefix>& prefixes) override;
     Result<> set_mode(xdpctl_mode mode) override;
     Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) override;
     Result<> set_lockdown(uint16_t port, std::optional<bool> on) override;
@@ -139,7 +140,8 @@ class Controller final : public Control
     void follow_conditions();
     std::string missing_text() const;
     std::string conntrack_text() const;
-    std::string allow_text() const;
+    std::vector<AllowInfo> spared(Spared which);
+    std::string allow_text();
     std::string feed_copies_text() const;
     std::vector<std::string> missing_interfaces() const;
     HostLook look() const;
@@ -171,6 +173,7 @@ class Controller final : public Control
     std::string limits_text() const;
     bool can_answer(const LinkFacts& link);
     void watch_guards();
+    void trust_older_clients(const std::vector<GuardReading>& readings);
     void want_sysctls(const Sysctls& wanted);
     bool is_service(uint16_t port) const { return host_.backlogs.contains(port); }
     Result<std::vector<std::string>> attach_fresh(const std::vector<std::string>& interfaces,

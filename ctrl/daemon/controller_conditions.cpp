@@ -92,17 +92,22 @@ std::string Controller::feed_copies_text() const
     return fmt::format("{}", fmt::join(told, "; "));
 }
 
-std::string Controller::allow_text() const
+std::string Controller::allow_text()
 {
     std::vector<std::string> wide;
-    for (const auto* list : {&config_.allow, &hand_.allow}) {
-        for (const Prefix& prefix : *list) {
-            if (auto why = too_wide_to_allow(prefix)) {
-                wide.push_back(std::move(*why));
-            }
+    for (const AllowInfo& info : spared(Spared::trusted)) {
+        if (auto why = too_wide_to_allow(info.prefix)) {
+            wide.push_back(std::move(*why));
         }
     }
-    return wide.empty() ? "" : fmt::format("the allow list: {}", fmt::join(wide, "; "));
+    for (const AllowInfo& info : spared(Spared::allowed)) {
+        auto why = too_wide_to_allow(info.prefix);
+        why = why ? std::move(why) : better_trusted(info.prefix);
+        if (why) {
+            wide.push_back(std::move(*why));
+        }
+    }
+    return fmt::format("{}", fmt::join(wide, "; "));
 }
 
 void Controller::follow_conditions()

@@ -76,6 +76,7 @@ std::optional<Controller::Lockout> Controller::geo_lockout(const GeoSets::Plan& 
         }
     }
     allow.insert(allow.end(), hand_.allow.begin(), hand_.allow.end());
+    allow.insert(allow.end(), hand_.trusted.begin(), hand_.trusted.end());
     std::set<std::string> shut_out;
     for (const SocketInfo& socket : *connections) {
         if (!logged_in.empty() && !logged_in.contains(socket.peer)) {
@@ -131,7 +132,7 @@ Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule, 
     if (!plan) {
         return plan.error();
     }
-    if (const auto lockout = geo_lockout(*plan, config_.allow); lockout && !force) {
+    if (const auto lockout = geo_lockout(*plan, spared_by(config_)); lockout && !force) {
         return failure(ErrorKind::refused, "{}, or say --force", lockout->text);
     }
     if (auto done = change(config_, std::move(hand)); !done) {
@@ -170,7 +171,7 @@ void Controller::follow_geo()
     }
     const size_t networks = plan->data->networks.size();
     const bool was_suspended = geo_.is_suspended();
-    if (const auto lockout = geo_lockout(*plan, config_.allow)) {
+    if (const auto lockout = geo_lockout(*plan, spared_by(config_))) {
         const std::string text = "the databases are other ones: " + lockout->text;
         if (lockout->certain) {
             geo_.failed(text, stamp);

@@ -38,12 +38,14 @@ void Controller::refresh_protected()
     std::vector<Protected> by_host = host_.dependencies;
     const std::vector<Protected> asked = asked_.servers();
     by_host.insert(by_host.end(), asked.begin(), asked.end());
-    for (const Prefix& prefix : config_.allow) {
-        by_host.push_back({prefix, Protection::ALLOWED, "lists.allow"});
-    }
-    for (const Prefix& prefix : hand_.allow) {
-        by_host.push_back({prefix, Protection::ALLOWED, "by hand"});
-    }
+    const auto add = [&by_host](const std::vector<AllowInfo>& list, Protection as,
+                                const char* key) {
+        for (const AllowInfo& info : list) {
+            by_host.push_back({info.prefix, as, info.from_config ? key : "by hand"});
+        }
+    };
+    add(spared(Spared::allowed), Protection::ALLOWED, "lists.allow");
+    add(spared(Spared::trusted), Protection::TRUSTED, "lists.trusted");
     if (by_host == protected_by_host_ && !protected_->entries().empty()) {
         return;
     }
@@ -60,7 +62,7 @@ void Controller::protection_changed(const ProtectedSet& before)
     note_protection(before, *protected_);
     std::vector<Protected> added = added_protection(before, *protected_);
     // An allow comes before every block in the data path.
-    std::erase_if(added, [](const Protected& entry) { return entry.as == Protection::ALLOWED; });
+    std::erase_if(added, is_spared);
     if (!added.empty()) {
         lift_protected_bans(added);
         spare_from_feeds();
@@ -79,7 +81,7 @@ void Controller::protection_changed(const ProtectedSet& before)
 void Controller::note_protection(const ProtectedSet& before, const ProtectedSet& now)
 {
     const auto tell = [this](std::vector<Protected> entries, const char* what) {
-        std::erase_if(entries, [](const Protected& e) { return e.as == Protection::ALLOWED; });
+        std::erase_if(entries, is_spared);
         for (size_t i = 0; i < entries.size() && i < named_most; i++) {
             note("protected", fmt::format("{} {}: {} ({})", to_string(entries[i].prefix), what,
                                           text_of(entries[i].as), entries[i].source));
@@ -100,7 +102,7 @@ void Controller::lift_protected_bans(const std::vector<Protected>& added)
     std::vector<Address> hosts;
     std::vector<Protected> networks;
     for (const Protected& entry : added) {
-        if (entry.as == Protection::ALLOWED) {
+        if (is_spared(entry)) {
             continue;
         }
         if (entry.prefix.is_host()) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/state.h"
 
+#include <cstdio>
+
 #include <algorithm>
 #include <charconv>
 
@@ -111,6 +113,27 @@ Result<> decode_peaks(const json& in, HandState& state)
             return failure("peaks: {} must tell packets_per_second and bits_per_second", name);
         }
         state.peaks[c] = {packets.get<uint64_t>(), bits.get<uint64_t>()};
+    }
+    return Done{};
+}
+
+json prefixes_json(const std::vector<Prefix>& prefixes)
+{
+    json out = json::array();
+    for (const Prefix& prefix : prefixes) {
+        out.push_back(to_string(prefix));
+    }
+    return out;
+}
+
+Result<> decode_prefixes(const json& in, const char* key, std::vector<Prefix>& prefixes)
+{
+    for (const json& value : in.value(key, json::array())) {
+        auto prefix = prefix_of(value);
+        if (!prefix) {
+            return prefix.error().in(key);
+        }
+        prefixes.push_back(*prefix);
     }
     return Done{};
 }
@@ -240,12 +263,12 @@ json bans_json(const std::vector<HandBan>& bans)
 
 std::string encode_state(const HandState& state, const std::string& boot)
 {
-    json out = {{"version", 1}, {"saved", state.saved_unix_s}, {"allow", json::array()}};
+    json out = {{"version", 1},
+                {"saved", state.saved_unix_s},
+                {"allow", prefixes_json(state.allow)},
+                {"trusted", prefixes_json(state.trusted)}};
     if (state.mode) {
         out["mode"] = to_string(*state.mode);
-    }
-    for (const Prefix& prefix : state.allow) {
-        out["allow"].push_back(to_string(prefix));
     }
     out["prefix_bans"] = bans_json(state.prefix_bans);
     out["shared_bans"] = bans_json(state.shared_bans);
@@ -297,12 +320,11 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
         }
         state.mode = *parsed;
     }
-    for (const json& value : in.value("allow", json::array())) {
-        auto prefix = prefix_of(value);
-        if (!prefix) {
-            return prefix.error().in("allow");
-        }
-        state.allow.push_back(*prefix);
+    if (auto done = decode_prefixes(in, "allow", state.allow); !done) {
+        return done.error();
+    }
+    if (auto done = decode_prefixes(in, "trusted", state.trusted); !done) {
+        return done.error();
     }
     if (auto done = decode_bans(in, "prefix_bans", state.prefix_bans); !done) {
         return done.error();
@@ -334,15 +356,21 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
     return state;
 }
 
-Result<HandState> StateFile::load() const
+StateFile::Loaded StateFile::load() const
 {
     const auto text = read_file(path());
-    if (!text) {
-        return text.error().kind == ErrorKind::not_found ? Result<HandState>(HandState{})
-                                                         : text.error();
+    auto state = text ? decode_state(*text, boot_id()) : Result<HandState>(text.error());
+    if (state) {
+        return {std::move(*state), ""};
     }
-    auto state = decode_state(*text, boot_id());
-    return state ? state : state.error().in(path());
+    if (!text && text.error().kind == ErrorKind::not_found) {
+        return {};
+    }
+    std::rename(path().c_str(), (path() + ".bad").c_str());
+    return {{},
+            fmt::format("what was set by hand is not known, and the configuration alone holds: "
+                        "{}: {}; it is kept as state.json.bad",
+                        path(), state.error().message)};
 }
 
 Result<> StateFile::save(const HandState& state) const

@@ -33,6 +33,7 @@ struct HandState {
     uint64_t saved_unix_s = 0; // when it was written
     std::optional<xdpctl_mode> mode;
     std::vector<Prefix> allow;
+    std::vector<Prefix> trusted;
     std::vector<HandBan> prefix_bans;             // hosts live in the data path's own table
     std::vector<HandBan> shared_bans;             // by several jails, see shared_bans.h
     std::map<uint16_t, xdpctl_guard_mode> guards; // by port
@@ -59,8 +60,13 @@ class StateFile
   public:
     explicit StateFile(std::string directory) : directory_(std::move(directory)) {}
 
-    // An absent file is an empty state.
-    Result<HandState> load() const;
+    struct Loaded {
+        HandState state;
+        std::string put_aside; // why the file was not used and is kept as state.json.bad; or empty
+    };
+    // An absent file is an empty state. One that is damaged, or of a later version, is put
+    // aside: without what was set by hand a daemon protects more than none.
+    Loaded load() const;
     Result<> save(const HandState& state) const;
 
   private:

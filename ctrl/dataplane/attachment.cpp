@@ -114,10 +114,12 @@ std::string program_name(uint32_t id)
 
 Error occupied(const std::string& interface, uint32_t ifindex)
 {
+    const Attached there = query(ifindex);
     return failure(ErrorKind::refused,
                    "{} already runs the XDP program {}; it was left alone. To make room: "
-                   "`ip link set dev {} xdp off`",
-                   interface, program_name(query(ifindex).id), interface);
+                   "`ip link set dev {} {} off`",
+                   interface, program_name(there.id), interface,
+                   there.native ? "xdpdrv" : "xdpgeneric");
 }
 
 // Swaps the previous program of the pins for the new one in a single step.

@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <unordered_set>
+#include <unordered_map>
 #include <ctime>
 #include <limits>
 #include <random>
@@ -343,31 +343,35 @@ bool BpfDataplane::bypass() const
     return control_->bypass != 0;
 }
 
-// What was added before one did not fit is taken back.
+// Where one does not fit, all is as it was.
 Result<> BpfDataplane::ban(std::span<const BanEntry> entries)
 {
-    std::unordered_set<Address, AddressHash> fresh;
+    std::unordered_map<Address, std::optional<xdpctl_ban>, AddressHash> before;
+    size_t fresh = 0;
     for (const BanEntry& entry : entries) {
-        if (!bans_->find(entry.source)) {
-            fresh.insert(entry.source);
+        const auto [at, is_new] = before.try_emplace(entry.source, std::nullopt);
+        if (is_new) {
+            at->second = bans_->find(entry.source);
+            fresh += at->second ? 0 : 1;
         }
     }
     const Error full = failure(
         "there is room for {} bans of hosts (maps.bans) and {} are held: {} more do not fit, none "
         "was added",
-        max_bans(), ban_entries_, fresh.size());
-    if (ban_entries_ + fresh.size() > max_bans()) {
+        max_bans(), ban_entries_, fresh);
+    if (ban_entries_ + fresh > max_bans()) {
         return full;
     }
     for (const BanEntry& entry : entries) {
         if (!bans_->put(entry.source, entry.ban)) { // both its buckets are, at half load
-            for (const Address& source : fresh) {
-                bans_->erase(source);
+            for (const auto& [source, ban] : before) {
+                ban ? static_cast<void>(bans_->put(source, *ban))
+                    : static_cast<void>(bans_->erase(source));
             }
             return full;
         }
     }
-    ban_entries_ += fresh.size();
+    ban_entries_ += fresh;
     return Done{};
 }
 
@@ -451,7 +455,7 @@ Result<> BpfDataplane::seed_client(const Address& source, uint32_t connections)
     if (code != 0 && code != -EEXIST) {
         return system_failure(code, "writing the map clients");
     }
-    return remember_client(source);
+    return remember(source, now_ns());
 }
 
 void BpfDataplane::mark_peer(const Address& source)
@@ -463,10 +467,20 @@ void BpfDataplane::mark_peer(const Address& source)
 
 Result<> BpfDataplane::remember_client(const Address& source)
 {
+    return remember(source, 0);
+}
+
+void BpfDataplane::trust_clients_before(uint64_t time_ns)
+{
+    __atomic_store_n(&control_->trusted_before_ns, time_ns, __ATOMIC_RELAXED);
+}
+
+Result<> BpfDataplane::remember(const Address& source, uint64_t first_ns) const
+{
     const xdpctl_addr address = source.to_abi();
     const xdpctl_addr key = xdpctl_known_key(&address);
-    const uint64_t now = now_ns();
-    const xdpctl_known_client known = {.first_ns = now, .last_ns = now, .challenged_ns = 0};
+    const xdpctl_known_client known = {
+        .first_ns = first_ns, .last_ns = now_ns(), .challenged_ns = 0};
     const int code = bpf_map_update_elem(object_.map("known_clients"), &key, &known, BPF_NOEXIST);
     return code == 0 || code == -EEXIST ? Result<>(Done{})
                                         : system_failure(code, "writing the map known_clients");
@@ -771,7 +785,7 @@ Result<> BpfDataplane::client_opened(const SocketKey& socket)
     guard.proof_since_ns = 0;
     guard.pending -= guard.pending > 0 ? 1 : 0;
     if (now_ns() >= guard.attack_until_ns || policy.services[slot].lockdown != 0) {
-        if (auto done = remember_client(socket.peer); !done) {
+        if (auto done = remember(socket.peer, now_ns()); !done) {
             return done;
         }
     }

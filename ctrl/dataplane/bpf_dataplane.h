@@ -54,6 +54,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<> set_own_addresses(const std::vector<Address>& addresses) override;
     void set_answer_routes(const AnswerRoutes& routes) override;
     Result<> remember_client(const Address& source) override;
+    void trust_clients_before(uint64_t time_ns) override;
     Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) override;
     void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override;
     uint32_t max_bans() const override { return BanStore::capacity(ban_tags_.size()); }
@@ -77,6 +78,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     Result<> client_closed(const SocketKey& socket) override;
 
   private:
+    Result<> remember(const Address& source, uint64_t first_ns) const;
     BpfDataplane(BpfObject& object, bool replay) : object_(object), replay_(replay) {}
 
     uint32_t max_entries(const char* map) const;

@@ -140,6 +140,23 @@ uint64_t object_hash()
     return hash_bytes({static_cast<const char*>(data), size});
 }
 
+// Whoever else can write there decides what we attach.
+Result<> own_directory(const std::string& directory)
+{
+    struct stat status {
+    };
+    if (stat(directory.c_str(), &status) != 0) {
+        return system_failure(errno, directory);
+    }
+    return status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0
+               ? Result<>(Done{})
+               : failure(ErrorKind::refused,
+                         "paths.pins: {} belongs to user {}, mode {:o}: others could put programs "
+                         "there; remove it, or `chown {} {}` and `chmod 700 {}`",
+                         directory, status.st_uid, status.st_mode & 07777U, geteuid(), directory,
+                         directory);
+}
+
 } // namespace
 
 uint32_t program_id_of(int fd)
@@ -152,7 +169,7 @@ uint32_t program_id_of(int fd)
 Result<> ensure_bpffs(const std::string& pin_directory)
 {
     const std::string root = "/sys/fs/bpf";
-    if (!pin_directory.starts_with(root)) {
+    if (!pin_directory.starts_with(root + "/") || pin_directory.find("/..") != std::string::npos) {
         return failure(ErrorKind::invalid_config, "paths.pins: {} is not below {}", pin_directory,
                        root);
     }
@@ -165,7 +182,8 @@ Result<> ensure_bpffs(const std::string& pin_directory)
         }
         log::info("mounted a bpf file system at {}", root);
     }
-    return make_directories(pin_directory);
+    auto made = make_directories(pin_directory);
+    return made ? own_directory(pin_directory) : made;
 }
 
 Result<Fd> lock_pins(const std::string& pin_directory)

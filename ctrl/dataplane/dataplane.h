@@ -135,6 +135,8 @@ class Dataplane
     virtual void set_answer_routes(const AnswerRoutes& routes) = 0;
     // A gateway or a neighbour in use: it has room where others have none left.
     virtual Result<> remember_client(const Address& source) = 0;
+    // Known clients that came first before this time are trusted; until it is called, all.
+    virtual void trust_clients_before(uint64_t time_ns) = 0;
 
     // What would happen to this Ethernet frame now. Leaves no trace.
     virtual Result<xdpctl_judgement> judge(std::span<const uint8_t> frame, uint32_t ifindex) = 0;

@@ -93,6 +93,7 @@ uint64_t rank_of(uint8_t verdict, uint64_t deadline_ns)
 {
     return verdict == XDPCTL_PREFIX_NONE       ? 0
            : verdict == XDPCTL_PREFIX_ALLOW    ? rank_allow
+           : verdict == XDPCTL_PREFIX_TRUST    ? rank_trust
            : verdict == XDPCTL_PREFIX_GEO      ? rank_geo
            : deadline_ns == XDPCTL_NO_DEADLINE ? rank_forever
                                                : std::min(deadline_ns, rank_forever - 1);

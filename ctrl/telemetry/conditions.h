@@ -28,6 +28,7 @@ enum class Severity { warning, critical };
       "the data path can be read again")                                                           \
     X(conntrack_full, "conntrack_full", "host", critical,                                          \
       "the connection tracking table has room again")                                              \
+    X(state_put_aside, "state_put_aside", "state", warning, "what is set by hand is known")        \
     X(state_not_saved, "state_not_saved", "state", warning, "the state is saved again")            \
     X(bans_not_saved, "bans_not_saved", "state", warning, "bans are saved again")                  \
     X(feed_not_saved, "feed_not_saved", "feed", warning, "copies of feeds are saved again")        \

@@ -9,81 +9,13 @@
 #include <map>
 #include <set>
 
-#include "bpf/loaded.h"
-#include "bpf/wire.h"
-#include "core/config.h"
-#include "core/reasons.h"
-#include "harness/literals.h"
+#include "bpf/peace.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
 
 namespace
 {
-
-constexpr uint16_t dns = 53;
-constexpr uint16_t ntp = 123;
-constexpr uint16_t web = 80;
-constexpr uint16_t closed = 9999;
-
-// The defaults in enforce mode, on a clock in our hands, with the sockets of a capture.
-struct Peace : Loaded {
-    bool ipv6;
-
-    explicit Peace(bool v6) : Loaded({{}, false, true, ""}), ipv6(v6)
-    {
-        spec = policy_of(Config{});
-        spec.mode = XDPCTL_MODE_ENFORCE;
-        spec.host.limits = limits_of({}, {});
-        spec.host.ephemeral_least = 32768;
-        for (const uint16_t port : {dns, ntp}) {
-            spec.host.udp_services.emplace(ipv6, port);
-        }
-        spec.host.services = {{1, web, true, XDPCTL_GUARD_AUTO, false, 64}};
-        commit();
-        REQUIRE(plane->set_own_addresses({Wire::server(false), Wire::server(true)}));
-        REQUIRE(plane->open_socket({IPPROTO_TCP, Wire::server(ipv6), web, {}, 0},
-                                   XDPCTL_SESSION_LISTENER));
-    }
-    uint32_t judge(const Bytes& frame)
-    {
-        const auto verdict = plane->run(frame);
-        REQUIRE(verdict);
-        reasons_met().insert(verdict->judgement.reason);
-        return verdict->judgement.reason;
-    }
-    // How many of them pass: at this rate, each from the next source.
-    int passed(int count, int per_second, const std::function<Bytes(uint32_t)>& frame)
-    {
-        int passed = 0;
-        for (int i = 0; i < count; i++) {
-            passed += judge(frame(static_cast<uint32_t>(i))) == XDPCTL_PASSED ? 1 : 0;
-            advance(ns_per_s / static_cast<uint64_t>(per_second));
-        }
-        return passed;
-    }
-    Address nth(uint32_t n) const // a /24 or /64 each
-    {
-        Address address = ipv6 ? "2001:db8::"_ip : "10.0.0.0"_ip;
-        const size_t last = ipv6 ? 7 : 14;
-        for (size_t i = 0; i < (ipv6 ? 3U : 2U); i++) {
-            address.bytes[last - i] = static_cast<uint8_t>(n >> 8 * i);
-        }
-        address.bytes[15] = 1;
-        return address;
-    }
-    FrameBuilder from(uint32_t n) const { return {nth(n), Wire::server(ipv6)}; }
-    FrameBuilder from_client() const { return Wire::from_client(ipv6); }
-};
-
-Bytes with_payload(FrameBuilder& builder, const Bytes& begin, size_t bytes = 64)
-{
-    builder.payload(bytes);
-    Bytes frame = builder.build();
-    std::copy(begin.begin(), begin.end(),
-              frame.begin() + static_cast<std::ptrdiff_t>(builder.transport_offset() + 8));
-    return frame;
-}
 
 const Bytes ntp_client = {0x23};
 const Bytes dns_answer = {1, 2, 0x81, 0x80};

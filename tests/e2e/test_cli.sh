@@ -26,7 +26,7 @@ check_code 6 "a file that is not UTF-8" xdpctl diff "$DIR/latin1.toml"
 check_code 2 "a word that is not UTF-8" xdpctl -j mode "$(printf '\xff')"
 check_code 1 "an endless file" xdpctl check /dev/zero
 check_code 1 "no room for the output" bash -c "$BUILD/bin/xdpctl version > /dev/full"
-for verb in status stats top "ban list" "allow list" "mode" "explain --reasons" "explain --reflectors" version; do
+for verb in status stats top "ban list" "allow list" "trust list" "mode" "explain --reasons" "explain --reflectors" version; do
     check_code 0 "$verb" xdpctl $verb
     check_code 0 "$verb -j" xdpctl -j $verb
     check "$verb has a schema version" test "$(jq .schema_version "$DIR/out")" = 1

@@ -18,7 +18,7 @@ foreign=$(in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id')
 write_config enforce
 daemon_up
 check_equal "the foreign program stays" "$(in_host ip -j link show dev atk0 | jq '.[0].xdp.prog.id')" "$foreign"
-check "the log names it and says what to do" grep -q "atk0 already runs the XDP program foreign.*ip link set dev atk0 xdp off" "$DIR/daemon.log"
+check "the log names it and says what to do" grep -q "atk0 already runs the XDP program foreign.*ip link set dev atk0 xdpdrv off" "$DIR/daemon.log"
 check_equal "the other interface is protected" "$(xdpctl -j status | jq -r '.interfaces[].name')" cli0
 check "status shows the missing one" grep -q "atk0 (NOT ATTACHED)" <(xdpctl status)
 check_code 7 "attach is refused" xdpctl attach atk0

@@ -24,6 +24,7 @@ admit_per_second = 2'
 daemon_up
 check "a client in peacetime" new_client 10
 check "and over IPv6" new_client6 10
+sleep 3 # until they are known, see write_config
 daemon_kill KILL
 daemon_up
 check_code 4 "no lockdown of what is no service" xdpctl guard lockdown 81 on

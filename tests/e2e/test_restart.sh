@@ -79,6 +79,19 @@ daemon_up
 check "a damaged file of bans is refused, and said" grep -q "state/bans: not used: line 2" "$DIR/daemon.log"
 check_not "and not used in part" grep -q "$ATTACKER6" <(xdpctl ban)
 
+# What was set by hand is lost, but nobody is without protection for it.
+daemon_kill TERM
+for damaged in '{"version": 99}' '{"version": 1, "allow": ["x"]}' '' '{'; do
+    printf '%s' "$damaged" > "$DIR/state/state.json"
+    daemon_up
+    check "a state file that holds '$damaged' is put aside, and said" \
+        grep -q "state.json.bad" <(xdpctl status)
+    check_equal "and kept" "$(cat "$DIR/state/state.json.bad")" "$damaged"
+    check_equal "the configuration holds" "$(xdpctl -j status | jq -r .mode)" enforce
+    daemon_kill TERM
+done
+daemon_up
+
 # Killed at any moment, also while it writes: the file of bans is the old or the new one.
 awk 'BEGIN { for (i = 0; i < 50000; i++) printf "10.1.%d.%d\n", i / 256, i % 256 }' > "$DIR/many"
 RANDOM=20261122
@@ -89,8 +102,8 @@ for round in 1 2 3 4 5 6; do
     [ $round = 6 ] && eventually 'grep -q "round 6" "$DIR/state/bans"'
     sleep $((RANDOM % 2)).$((RANDOM % 10))
     daemon_kill KILL
-    in_host ip link set cli0 xdp off
-    in_host ip link set atk0 xdp off
+    in_host ip link set cli0 xdpgeneric off
+    in_host ip link set atk0 xdpgeneric off
     rm -rf "$PINS"
     daemon_up
     held=$(xdpctl -j status | jq .bans.active)

@@ -92,7 +92,7 @@ check "in the same words" grep -q "nothing was changed: .*gone.toml:2: interface
 check_code 0 "check --offline looks at the file alone" xdpctl check --offline "$DIR/gone.toml"
 printf '\n[crowdsec]\nurl = "http://127.0.0.1:9"\nkey_file = "%s/none"\n' "$DIR" | cat "$DIR/xdpctl.toml" - > "$DIR/key.toml"
 check_code 6 "check: no key" xdpctl check "$DIR/key.toml"
-check "named" grep -q "key.toml:12: crowdsec.key_file: .*$DIR/none: no such file" "$DIR/err"
+check "named" grep -q "key.toml:$(grep -n key_file "$DIR/key.toml" | cut -d: -f1): crowdsec.key_file: .*$DIR/none: no such file" "$DIR/err"
 check_code 6 "as JSON" xdpctl -j check "$DIR/key.toml"
 check_equal "kind" "$(jq -r .error.kind "$DIR/err")" invalid_config
 printf '\n[metrics]\nlisten = "127.0.0.1:99999"\n' | cat "$DIR/xdpctl.toml" - > "$DIR/port.toml"

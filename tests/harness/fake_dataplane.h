@@ -124,6 +124,8 @@ class FakeDataplane final : public Dataplane
     AnswerRoutes routes;
     void set_answer_routes(const AnswerRoutes& now) override { routes = now; }
     std::vector<Address> remembered;
+    uint64_t trusted_before_ns = UINT64_MAX;
+    void trust_clients_before(uint64_t time_ns) override { trusted_before_ns = time_ns; }
     Result<> remember_client(const Address& source) override
     {
         remembered.push_back(source);

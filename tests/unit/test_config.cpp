@@ -40,6 +40,7 @@ on_stop = "detach"
 sockets = "elsewhere"
 [lists]
 allow = ["192.0.2.0/24", "2001:db8::1"]
+trusted = ["198.51.100.128/25"]
 block = ["198.51.100.0/24"]
 [reasons]
 monitor = ["port_zero"]
@@ -53,6 +54,7 @@ armed = [8443]
 auto = [8080]
 lockdown = [443]
 admit_per_second = 7
+known_after = "5m"
 syn_prefix_per_second = 8
 syn_service_per_second = 0
 sysctls = false
@@ -144,6 +146,7 @@ cgroup = "/sys/fs/cgroup"
                                         {8443, XDPCTL_GUARD_ARMED}},
                                        {443},
                                        7,
+                                       300 * ns_per_s,
                                        8,
                                        0,
                                        false,
@@ -304,6 +307,20 @@ TEST_CASE("how wide a prefix may be allowed")
          {"0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/3", "2001::/31", "fc00::/6"}) {
         INFO(wide);
         CHECK(too_wide_to_allow(*parse_prefix(wide)));
+    }
+}
+
+TEST_CASE("public networks of more than a few hosts are better trusted than allowed")
+{
+    for (const char* few : {"192.0.2.7", "198.51.100.16/28", "10.0.0.0/8", "192.168.0.0/16",
+                            "2001:db8::7", "2001:db8:1:2::/64", "fc00::/7", "fe80::/10"}) {
+        INFO(few);
+        CHECK_FALSE(better_trusted(*parse_prefix(few)));
+    }
+    for (const char* wide :
+         {"198.51.100.0/24", "203.0.113.0/27", "2001:db8::/32", "2001:db8::/63"}) {
+        INFO(wide);
+        CHECK(better_trusted(*parse_prefix(wide)));
     }
 }
 

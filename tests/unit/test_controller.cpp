@@ -110,18 +110,19 @@ TEST_CASE("a change that the data path refuses changes nothing")
     House house;
     house.plane.fail_commit = true;
     CHECK_FALSE(house.controller->set_mode(XDPCTL_MODE_ENFORCE));
-    CHECK_FALSE(house.controller->allow({"192.0.2.0/24"_net}));
+    CHECK_FALSE(house.controller->allow(Spared::allowed, {"192.0.2.0/24"_net}));
     CHECK_FALSE(house.controller->apply("mode = \"enforce\"", "x"));
     house.plane.fail_commit = false;
     CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
-    CHECK(house.controller->allowed().empty());
+    CHECK(house.controller->allowed(Spared::allowed).empty());
 }
 
 TEST_CASE("what is set by hand is in force and survives a restart")
 {
     House house;
     REQUIRE(house.controller->set_mode(XDPCTL_MODE_ENFORCE));
-    REQUIRE(*house.controller->allow({"192.0.2.0/24"_net, "192.0.2.0/24"_net}) == 1);
+    REQUIRE(*house.controller->allow(Spared::allowed, {"192.0.2.0/24"_net, "192.0.2.0/24"_net}) ==
+            1);
     REQUIRE(house.controller->ban({{"203.0.113.0/24"_net, {}, ""}}, XDPCTL_BAN_OPERATOR)->added ==
             1);
     CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
@@ -155,7 +156,7 @@ TEST_CASE("an invalid reload is refused whole and remembered for status")
 TEST_CASE("bans: guarded in parts, listed, lifted")
 {
     House house;
-    REQUIRE(house.controller->allow({"192.0.2.0/24"_net}));
+    REQUIRE(house.controller->allow(Spared::allowed, {"192.0.2.0/24"_net}));
     const std::optional<uint64_t> ttl = ns_per_s * 90;
     const auto result = house.controller->ban({{"203.0.113.7"_net, ttl, "a scanner"},
                                                {"192.0.2.7"_net, ttl, ""},
@@ -367,7 +368,7 @@ TEST_CASE("bans that cannot be saved are in force, and it is told")
     CHECK(events() == 2); // each once
     std::filesystem::remove(house.directory + "/state");
     CHECK(control.save_bans() > 0);
-    REQUIRE(control.allow({"192.0.2.7"_net}));
+    REQUIRE(control.allow(Spared::allowed, {"192.0.2.7"_net}));
     CHECK(control.not_saved().empty());
     control.status();
     CHECK(events() == 4);
@@ -673,16 +674,16 @@ TEST_CASE("hardly anybody means to allow everybody")
     for (const char* wide : {"0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"}) {
         INFO(wide);
         const std::vector<Prefix> prefixes = {"192.0.2.0/24"_net, parse_prefix(wide).value()};
-        const auto refused = house.controller->allow(prefixes);
+        const auto refused = house.controller->allow(Spared::allowed, prefixes);
         REQUIRE_FALSE(refused);
         CHECK(refused.error().kind == ErrorKind::refused);
         CHECK_THAT(refused.error().message, Catch::Contains(wide) && Catch::Contains("--force"));
-        CHECK(house.controller->allowed().empty()); // nothing of it
+        CHECK(house.controller->allowed(Spared::allowed).empty()); // nothing of it
     }
     CHECK(house.condition("allow_too_wide").empty());
-    REQUIRE(house.controller->allow({"0.0.0.0/0"_net}, true));
+    REQUIRE(house.controller->allow(Spared::allowed, {"0.0.0.0/0"_net}, true));
     CHECK_THAT(house.condition("allow_too_wide"), Catch::Contains("0.0.0.0/0"));
-    REQUIRE(house.controller->disallow({"0.0.0.0/0"_net}));
+    REQUIRE(house.controller->disallow(Spared::allowed, {"0.0.0.0/0"_net}));
     CHECK(house.condition("allow_too_wide").empty());
     const auto applied = house.controller->apply("lists.allow = [\"::/0\"]", "x");
     REQUIRE(applied);

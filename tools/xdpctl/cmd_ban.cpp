@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ban and allow: list, add, del, import
+// ban, allow and trust: list, add, del, import
 #include <sstream>
+
+#include <xdpctl/abi/maps.h>
 
 #include "core/bans.h"
 #include "core/prefix.h"
@@ -139,10 +141,10 @@ void print_bans(const json& answer)
     table.print();
 }
 
-void print_allowed(const json& answer)
+void print_spared(const json& answer)
 {
     Table table({"PREFIX", "ORIGIN"});
-    for (const json& row : answer["allow"]) {
+    for (const json& row : answer.contains("allow") ? answer["allow"] : answer["trusted"]) {
         table.add({row["prefix"], row["origin"]});
     }
     table.print();
@@ -236,6 +238,26 @@ std::shared_ptr<ListOptions> add_common(CLI::App& app)
     return options;
 }
 
+Action setup_spared(CLI::App& app, const char* path)
+{
+    const auto options = add_common(app);
+    options->add->add_flag("--force", options->force, "however wide it is");
+    options->del->get_option("PREFIX")->required();
+    return [options, path](const Context& context) -> Outcome {
+        if (options->add->parsed()) {
+            return add(context, path, options->prefixes,
+                       options->force ? json{{"force", true}} : json::object());
+        }
+        if (options->del->parsed()) {
+            if (auto checked = check_prefixes(options->prefixes); !checked) {
+                return checked.error();
+            }
+            return remove(context, path, {{"entries", options->prefixes}});
+        }
+        return show(context, path, {}, print_spared);
+    };
+}
+
 } // namespace
 
 Action setup_ban(CLI::App& app)
@@ -272,22 +294,18 @@ Action setup_ban(CLI::App& app)
 
 Action setup_allow(CLI::App& app)
 {
-    const auto options = add_common(app);
-    options->add->add_flag("--force", options->force, "however wide it is");
-    options->del->get_option("PREFIX")->required();
-    return [options](const Context& context) -> Outcome {
-        if (options->add->parsed()) {
-            return add(context, "/v1/allow", options->prefixes,
-                       options->force ? json{{"force", true}} : json::object());
-        }
-        if (options->del->parsed()) {
-            if (auto checked = check_prefixes(options->prefixes); !checked) {
-                return checked.error();
-            }
-            return remove(context, "/v1/allow", {{"entries", options->prefixes}});
-        }
-        return show(context, "/v1/allow", {}, print_allowed);
-    };
+    app.footer("Passes before everything: for management. Beyond " +
+               std::to_string(XDPCTL_ALLOWED_PER_SECOND) +
+               " TCP packets per second and CPU, which may be forged, the SYN guard holds for it, "
+               "too.");
+    return setup_spared(app, "/v1/allow");
+}
+
+Action setup_trust(CLI::App& app)
+{
+    app.footer("No ban, list or country speaks for these sources; guards and limits do, so that "
+               "who forges their addresses gains nothing.");
+    return setup_spared(app, "/v1/trusted");
 }
 
 } // namespace xdpctl::cli

@@ -50,6 +50,9 @@ HostLook look_without_daemon(const Config& config, const Error& why)
         for (const Prefix& prefix : config.allow) {
             entries.push_back({prefix, Protection::ALLOWED, "configuration"});
         }
+        for (const Prefix& prefix : config.trusted) {
+            entries.push_back({prefix, Protection::TRUSTED, "configuration"});
+        }
         look.refuses_ban = [set = protect(std::move(entries))](const Prefix& prefix) {
             return set.refuses(prefix, Authority::configuration);
         };

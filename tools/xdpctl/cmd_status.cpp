@@ -163,8 +163,9 @@ void print_status(const json& status)
     fmt::print("bans        {} in force, {} remembered, room for {}\n",
                bans["active"].get<uint64_t>(), bans["remembered"].get<uint64_t>(),
                bans["max"].get<uint64_t>());
-    fmt::print("lists       {} prefixes allowed, {} blocked\n",
-               status["allow_prefixes"].get<uint64_t>(), status["block_prefixes"].get<uint64_t>());
+    fmt::print("lists       {} prefixes allowed, {} trusted, {} blocked\n",
+               status["allow_prefixes"].get<uint64_t>(), status["trusted_prefixes"].get<uint64_t>(),
+               status["block_prefixes"].get<uint64_t>());
     std::string services;
     for (const json& service : status["services"]) {
         services += (services.empty() ? "" : ", ") + service.get<std::string>();

@@ -52,6 +52,7 @@ Action setup_detach(CLI::App& app);
 Action setup_panic(CLI::App& app);
 Action setup_ban(CLI::App& app);
 Action setup_allow(CLI::App& app);
+Action setup_trust(CLI::App& app);
 Action setup_feed(CLI::App& app);
 Action setup_geo(CLI::App& app);
 Action setup_guard(CLI::App& app);

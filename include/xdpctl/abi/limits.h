@@ -25,7 +25,7 @@
 	  "UDP that looks like a reflector's answer, to a socket without a peer")    \
 	X(TCP_UNKNOWN, "tcp_unknown",                                                \
 	  "TCP without a socket, where another host or namespace may have it")       \
-	X(FORWARDED, "forwarded", "ICMP and fragments for other hosts")
+	X(FORWARDED, "forwarded", "ICMP, fragments and SYNs for other hosts")
 
 enum xdpctl_limit_class {
 #define XDPCTL_LIMIT_CLASS_ENUM(id, name, text) XDPCTL_LIMIT_##id,

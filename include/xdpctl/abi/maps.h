@@ -41,8 +41,11 @@ struct xdpctl_control {
 	__s64 monotonic_offset_ns;
 	__u64 netns_cookie; /* of the namespace whose services are guarded; 0: any */
 	__u64 own_epoch;    /* counts changes of own_addresses; never 0 */
-	__u32 prefix_set;   /* the active one, 0 or 1 */
-	__u32 route_set;    /* likewise, of answer_routes */
+	/* Known clients that came first before it are trusted. The daemon moves it along in
+	 * peace, and lets it stand while a service is attacked or in lockdown. */
+	__u64 trusted_before_ns;
+	__u32 prefix_set; /* the active one, 0 or 1 */
+	__u32 route_set;  /* likewise, of answer_routes */
 	struct xdpctl_prefix_set prefix_sets[XDPCTL_PREFIX_SETS];
 	struct xdpctl_device devices[XDPCTL_DEVICE_SLOTS];
 };
@@ -66,6 +69,10 @@ enum xdpctl_disposition {
 	XDPCTL_DISPOSITION_COUNT,
 };
 
+/* TCP packets per second, of one CPU and device, that pass unjudged because their sources are
+ * allowed: what exceeds that may be forged, and meets the guard as if they were trusted. */
+#define XDPCTL_ALLOWED_PER_SECOND 1000
+
 /* Per CPU and device slot. */
 struct xdpctl_counters {
 	__u64 next_sample_ns;
@@ -74,6 +81,7 @@ struct xdpctl_counters {
 	__u32 client_random;	/* state of the generator that sets it */
 	__u32 scratch;		/* of the packet at hand */
 	__u32 own_since_tick;	/* when the host got the address `own` */
+	__u64 allowed_due_ns;	/* GCRA: of TCP from the allow list, XDPCTL_ALLOWED_PER_SECOND */
 	__u64 own_epoch;	/* of `own`; see xdpctl_control */
 	struct xdpctl_addr own; /* one of the host's addresses, the last that was met */
 	struct xdpctl_cell offered[XDPCTL_LIMIT_CLASS_SLOTS]; /* what came to the limits */
@@ -211,10 +219,13 @@ struct xdpctl_accepted {
  * with it (failover, reboot), and their peers wait for a RST. In XDPCTL_PEER_TICK_NS. */
 #define XDPCTL_OWN_NEW_TICKS 120
 
-/* A client whose handshake was completed while its service was not attacked, or
- * that was admitted during lockdown. */
+/*
+ * A client whose handshake was completed while its service was not attacked, or that was
+ * admitted during lockdown. It is trusted from xdpctl_control.trusted_before_ns on, so that
+ * who comes in the minutes before an attack gains nothing by it.
+ */
 struct xdpctl_known_client {
-	__u64 first_ns;
+	__u64 first_ns; /* 0: it needs no age (admitted, or a gateway) */
 	__u64 last_ns;
 	__u64 challenged_ns; /* when it was last sent a cookie, while it had been here lately */
 };

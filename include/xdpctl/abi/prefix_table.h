@@ -34,6 +34,7 @@
 #define XDPCTL_LISTS(X)                                       \
 	X(NONE, "none", "no list")                            \
 	X(ALLOW, "allow", "the operator's allow list")        \
+	X(TRUSTED, "trusted", "sources that no list blocks")  \
 	X(BLOCK, "block", "lists.block in the configuration") \
 	X(BANS, "bans", "networks that were banned by hand")  \
 	X(GEO, "geo", "countries and AS numbers that services are narrowed to or closed for")
@@ -61,7 +62,8 @@ enum xdpctl_prefix_verdict {
 	XDPCTL_PREFIX_NONE = 0,
 	XDPCTL_PREFIX_ALLOW = 1,
 	XDPCTL_PREFIX_BLOCK = 2,
-	XDPCTL_PREFIX_GEO = 3, /* says only which `codes` the source has */
+	XDPCTL_PREFIX_GEO = 3,	 /* says only which `codes` the source has */
+	XDPCTL_PREFIX_TRUST = 4, /* no ban, list or country speaks; guards and limits do */
 };
 
 enum xdpctl_prefix_kind {
