@@ -21,6 +21,17 @@ inline uint64_t unix_s()
     return unix_ms() / 1000;
 }
 
+// The time that deadlines are to be compared with. A clock that nobody set since the boot
+// begins at 1970 or at the date of some package, and would make deadlines longer: then what was
+// saved last is nearer. One that is set is right, also where it was ahead once.
+inline uint64_t time_or_saved(uint64_t now_unix_s, uint64_t saved_unix_s)
+{
+    constexpr uint64_t year_2026 = 1767225600; // no file of this program is older
+    return now_unix_s >= year_2026     ? now_unix_s
+           : now_unix_s > saved_unix_s ? now_unix_s
+                                       : saved_unix_s;
+}
+
 // To measure what something took.
 inline uint64_t steady_ns()
 {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <iterator>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "core/units.h"
 
@@ -115,8 +116,7 @@ Result<std::vector<SavedBan>> decode_bans(std::string_view text, const Clocks& c
     if (first == std::string_view::npos || !read_number(text.substr(0, first), then.unix_s)) {
         return failure("line 1: not the time when it was written");
     }
-    // A clock that was not set yet would make every ban longer.
-    then.unix_s = std::max(then.unix_s, clocks.unix_s);
+    then.unix_s = time_or_saved(clocks.unix_s, then.unix_s);
     text.remove_prefix(first + 1);
     for (size_t number = 2; !text.empty(); number++) {
         const size_t end = text.find('\n');

@@ -206,8 +206,7 @@ Result<> Controller::start()
     kernel_.adopt(hand.sysctls);
     baseline_ = Baseline(hand.peaks);
     refresh_attachments(); // what an earlier daemon left
-    // A clock that was not set yet would make every ban longer.
-    const Clocks clocks{plane_.now_ns(), std::max(unix_s(), hand.saved_unix_s)};
+    const Clocks clocks{plane_.now_ns(), time_or_saved(unix_s(), hand.saved_unix_s)};
     for (auto* bans : {&hand.prefix_bans, &hand.shared_bans}) {
         for (HandBan& ban : *bans) {
             ban.deadline_ns = ban.until_unix_s ? deadline_of(*ban.until_unix_s, clocks)

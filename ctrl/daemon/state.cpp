@@ -379,7 +379,7 @@ Result<> StateFile::save(const HandState& state) const
         return made;
     }
     HandState saved = state;
-    saved.saved_unix_s = std::max(unix_s(), state.saved_unix_s);
+    saved.saved_unix_s = time_or_saved(unix_s(), state.saved_unix_s);
     return write_file_atomic(path(), encode_state(saved, boot_id()));
 }
 

@@ -218,6 +218,7 @@ Result<> BpfDataplane::map_bans()
     }
     ban_slots_ = *slots;
     if (control_->secret == 0) { // new maps
+        control_->trusted_before_ns = UINT64_MAX;
         std::random_device random;
         control_->secret = replay_ ? 1 : static_cast<uint64_t>(random()) << 32 | random() | 1;
     }

@@ -3,7 +3,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <chrono>
@@ -11,10 +14,12 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <thread>
 
 #include <CLI/CLI.hpp>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "core/frame.h"
 #include "host/netlink.h"
@@ -27,6 +32,8 @@ using namespace xdpctl;
 
 namespace
 {
+
+constexpr std::string_view kinds = "syn ack rst synack fin udp icmp fragment first gre";
 
 struct Options {
     std::string interface;
@@ -44,6 +51,14 @@ struct Options {
     uint64_t seed = 1;
     uint64_t batch = 65536; // frames per system call, each of which takes some 20 ms to begin
     bool options = true;    // TCP options in SYNs, as Linux sends them
+    bool even = false;      // one by one at the same distance, not in batches
+};
+
+// What differs from packet to packet where they are made one by one.
+struct Drawn {
+    uint16_t from_port = 1024;
+    uint32_t sequence = 1;
+    uint32_t id = 1; // of a datagram
 };
 
 struct Template {
@@ -96,17 +111,17 @@ Result<> refuse_outside_lab(const std::string& interface)
     return failure(ErrorKind::refused, "{} is not a veth of this namespace", interface);
 }
 
-Result<Template> make_template(const Options& options, const Prefix& source,
-                               const Address& destination)
+Result<Template> make_template(const Options& options, const Address& source,
+                               const Address& destination, const Drawn& drawn = {})
 {
-    FrameBuilder frame(source.address, destination);
+    FrameBuilder frame(source, destination);
     const std::map<std::string, uint8_t> tcp_kinds = {{"syn", tcp_syn},
                                                       {"ack", tcp_ack},
                                                       {"rst", tcp_rst},
                                                       {"synack", tcp_syn | tcp_ack},
                                                       {"fin", tcp_fin | tcp_ack}};
     if (const auto kind = tcp_kinds.find(options.kind); kind != tcp_kinds.end()) {
-        frame.tcp(1024, options.port, kind->second);
+        frame.tcp(drawn.from_port, options.port, kind->second).sequence(drawn.sequence, 1);
         if (kind->second == tcp_syn && options.options) {
             frame.tcp_options({2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 1, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7});
         }
@@ -114,7 +129,8 @@ Result<Template> make_template(const Options& options, const Prefix& source,
         return Template{frame.build(), transport, transport + 16, true};
     }
     if (options.kind == "udp") {
-        frame.udp(options.from_port == 0 ? 1024 : options.from_port, options.port).payload(18);
+        frame.udp(options.from_port == 0 ? drawn.from_port : options.from_port, options.port)
+            .payload(18);
         const auto transport = static_cast<uint32_t>(frame.transport_offset());
         return Template{frame.build(), options.from_port == 0 ? transport : 0, transport + 6,
                         false};
@@ -126,14 +142,22 @@ Result<Template> make_template(const Options& options, const Prefix& source,
         return Template{frame.build(), 0, destination.is_ipv4() ? 0 : checksum, false};
     }
     if (options.kind == "fragment") {
-        frame.fragment(800, true).udp(1024, options.port).payload(32);
+        frame.fragment(800, true, drawn.id).udp(drawn.from_port, options.port).payload(32);
         return Template{frame.build(), 0, 0, false};
     }
-    return failure(ErrorKind::usage, "'{}' is none of syn ack rst synack fin udp icmp fragment",
-                   options.kind);
+    if (options.kind == "first") {
+        frame.fragment(0, true, drawn.id).udp(drawn.from_port, options.port).payload(48);
+        return Template{frame.build(), 0, 0, false};
+    }
+    if (options.kind == "gre") {
+        frame.protocol(IPPROTO_GRE).payload(32);
+        return Template{frame.build(), 0, 0, false};
+    }
+    return failure(ErrorKind::usage, "'{}' is none of {}", options.kind, kinds);
 }
 
-Result<> set_mac(Bytes& frame, const std::string& mac, const std::string& interface)
+// To `mac`, from the interface: how a frame begins.
+Result<Bytes> macs_of(const std::string& mac, const std::string& interface)
 {
     unsigned int to[6];
     unsigned int from[6];
@@ -146,11 +170,9 @@ Result<> set_mac(Bytes& frame, const std::string& mac, const std::string& interf
                from + 5) != 6) {
         return failure(ErrorKind::usage, "'{}' or '{}' is not a MAC address", mac, own);
     }
-    for (size_t i = 0; i < 6; i++) {
-        frame[i] = static_cast<uint8_t>(to[i]);
-        frame[6 + i] = static_cast<uint8_t>(from[i]);
-    }
-    return Done{};
+    Bytes macs(std::begin(to), std::end(to)); // narrowed: a byte each
+    macs.insert(macs.end(), std::begin(from), std::end(from));
+    return macs;
 }
 
 using Program = std::unique_ptr<flood_bpf, decltype(&flood_bpf__destroy)>;
@@ -237,6 +259,78 @@ Result<> send(int program, const Bytes& frame, uint32_t ifindex, uint64_t count)
     return code == 0 ? Result<>(Done{}) : system_failure(code, "sending frames");
 }
 
+Address random_source(const Prefix& source, std::mt19937_64& random)
+{
+    Address address = source.address;
+    for (size_t bit = source.length; bit < 128; bit++) {
+        if (random() % 2 != 0) {
+            address.bytes[bit / 8] |= static_cast<uint8_t>(0x80U >> bit % 8);
+        }
+    }
+    return address;
+}
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin)
+{
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void print_sent(const Options& options, uint64_t sent, double seconds)
+{
+    fmt::print("{{\"kind\": \"{}\", \"sent\": {}, \"seconds\": {:.3f}, \"pps\": {:.0f}, "
+               "\"seed\": {}}}\n",
+               options.kind, sent, seconds, static_cast<double>(sent) / seconds, options.seed);
+}
+
+// Batches hide what a limit does to packets that come one by one.
+Result<> send_evenly(const Options& options, const Prefix& source, const Address& destination)
+{
+    if (options.pps == 0) {
+        return failure(ErrorKind::usage, "--even needs --pps");
+    }
+    const Fd socket_fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
+    if (!socket_fd.valid()) {
+        return system_failure(errno, "opening a packet socket");
+    }
+    const auto macs = macs_of(options.mac, options.interface);
+    if (!macs) {
+        return macs.error();
+    }
+    std::mt19937_64 random(options.seed);
+    uint64_t sent = 0;
+    const auto begin = Clock::now();
+    for (double now = 0; options.seconds == 0 || now < options.seconds;
+         now = seconds_since(begin)) {
+        const auto due = static_cast<uint64_t>(now * static_cast<double>(options.pps));
+        while (sent < due && (options.count == 0 || sent < options.count)) {
+            const Drawn drawn{static_cast<uint16_t>(1024 + random() % 60000),
+                              static_cast<uint32_t>(random()), static_cast<uint32_t>(random())};
+            auto made = make_template(options, random_source(source, random), destination, drawn);
+            if (!made) {
+                return made.error();
+            }
+            std::copy(macs->begin(), macs->end(), made->frame.begin());
+            if (sendto(socket_fd.get(), made->frame.data(), made->frame.size(), 0,
+                       reinterpret_cast<const sockaddr*>(&to), sizeof(to)) < 0 &&
+                errno != ENOBUFS) {
+                return system_failure(errno, "sending");
+            }
+            sent++;
+        }
+        if (options.count > 0 && sent >= options.count) {
+            break;
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+    print_sent(options, sent, seconds_since(begin));
+    return Done{};
+}
+
 Result<> run(const Options& options)
 {
     if (auto done = refuse_outside_lab(options.interface); !done) {
@@ -247,24 +341,26 @@ Result<> run(const Options& options)
     if (!source || !destination) {
         return source ? destination.error() : source.error();
     }
-    auto made = make_template(options, *source, *destination);
+    if (options.even) {
+        return send_evenly(options, *source, *destination);
+    }
+    auto made = make_template(options, source->address, *destination);
     if (!made) {
         return made.error();
     }
-    if (auto done = set_mac(made->frame, options.mac, options.interface); !done) {
-        return done;
+    const auto macs = macs_of(options.mac, options.interface);
+    if (!macs) {
+        return macs.error();
     }
+    std::copy(macs->begin(), macs->end(), made->frame.begin());
     made->frame.resize((made->frame.size() + 7) / 8 * 8); // as padding
     auto program = load(*made, *source, options.seed, options.spread);
     if (!program) {
         return program.error();
     }
-    using Clock = std::chrono::steady_clock;
     const uint32_t ifindex = if_nametoindex(options.interface.c_str());
     const auto begin = Clock::now();
-    const auto elapsed = [begin] {
-        return std::chrono::duration<double>(Clock::now() - begin).count();
-    };
+    const auto elapsed = [begin] { return seconds_since(begin); };
     const uint64_t batch =
         options.pps > 0 ? std::max<uint64_t>(options.pps / 10, 1) : options.batch;
     uint64_t sent = 0;
@@ -282,10 +378,7 @@ Result<> run(const Options& options)
                             static_cast<double>(sent) / static_cast<double>(options.pps))));
         }
     }
-    const double seconds = elapsed();
-    fmt::print("{{\"kind\": \"{}\", \"sent\": {}, \"seconds\": {:.3f}, \"pps\": {:.0f}, "
-               "\"seed\": {}}}\n",
-               options.kind, sent, seconds, static_cast<double>(sent) / seconds, options.seed);
+    print_sent(options, sent, elapsed());
     return Done{};
 }
 
@@ -297,7 +390,7 @@ int main(int argc, char** argv)
     CLI::App app("Floods a veth of the lab with spoofed packets.", "flood");
     app.add_option("INTERFACE", options.interface, "veth to send from")->required();
     app.add_option("DESTINATION", options.destination, "address")->required();
-    app.add_option("KIND", options.kind, "syn ack rst synack fin udp icmp fragment")->required();
+    app.add_option("KIND", options.kind, std::string(kinds))->required();
     app.add_option("--mac", options.mac, "of the receiver");
     app.add_option("--source", options.source, "prefix: every bit beyond it is random")->required();
     app.add_option("--port", options.port, "destination port")->capture_default_str();
@@ -309,6 +402,7 @@ int main(int argc, char** argv)
     app.add_option("--spread", options.spread, "so many sources, scattered over the prefix");
     app.add_flag("--list", options.list, "print the sources of --spread instead");
     app.add_option("--batch", options.batch, "frames per system call")->capture_default_str();
+    app.add_flag("--even", options.even, "at the same distance, not in batches; needs --pps");
     app.add_flag("!--bare", options.options, "SYNs without options");
     CLI11_PARSE(app, argc, argv);
     if (!options.list && options.count == 0 && options.seconds == 0) {

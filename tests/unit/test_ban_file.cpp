@@ -52,6 +52,17 @@ TEST_CASE("a clock that is not set yet makes no ban longer")
     CHECK(read->at(0).entry.ban.deadline_ns == after.now_ns + 600 * ns_per_s);
 }
 
+TEST_CASE("a clock that was ahead once loses no ban when it is right again")
+{
+    const Clocks ahead = {5000 * ns_per_s, 1'900'000'000};
+    const Clocks right = {20 * ns_per_s, 1'800'000'000};
+    const std::vector<BanEntry> bans = {
+        {"192.0.2.1"_ip, {ahead.now_ns + 600 * ns_per_s, 0, 0, XDPCTL_BAN_OPERATOR, 1}}};
+    const auto read = decode_bans(encode_bans(bans, {}, ahead), right);
+    REQUIRE(read);
+    CHECK(read->at(0).entry.ban.deadline_ns > right.now_ns + 600 * ns_per_s);
+}
+
 TEST_CASE("damaged files of bans are refused, whatever is damaged")
 {
     const uint64_t seed = 20261122;
