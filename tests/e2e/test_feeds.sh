@@ -46,6 +46,8 @@ echo '<html><body>Sign in to go on</body></html>' > "$DIR/feeds/wrong"
 seq -f '10.%g.0.0/16' 0 255 > "$DIR/feeds/huge"
 { seq -f '%g.0.0.0/8' 1 9; seq -f '%g.0.0.0/8' 11 13; } > "$DIR/feeds/wide"
 printf '2a00::/18\n' > "$DIR/feeds/wide6"
+seq -f '# %.0f' 1000000000 1000200000 > "$DIR/feeds/long" # 2.6 MB, where 100 entries may take 1 MiB
+gzip < "$DIR/feeds/long" > "$DIR/feeds/bomb"
 hosts 100 > "$DIR/feeds/slow"
 printf '2001:db8:a:0:1::/80\n{"cidr":"2001:db8:f::/48"}\n' > "$DIR/local.list"
 feed() { # NAME URL [more]
@@ -60,6 +62,8 @@ write_config enforce "$(feed good "$server/good"
     feed huge "$server/huge" "max_entries = 100"
     feed wide "$server/wide" "widest_ipv4 = 8"
     feed wide6 "$server/wide6" "widest_ipv6 = 18"
+    feed long "$server/long" "max_entries = 100"
+    feed bomb "$server/bomb" "max_entries = 100"
     feed truncated "http://$CLIENT4:8081/x"
     feed missing "$server/missing"
     feed slow "$server/slow"
@@ -73,7 +77,7 @@ check_equal "a redirected one over IPv6" "$(of moved '.ipv4')" 100
 check_equal "one from a file" "$(of local '.ipv6')" 2
 check_equal "what would hurt this host is not taken" "$(of hurts '"\(.ipv4) \(.protected)"')" "1 3"
 check "and it is said aloud" grep -q "hurts: .*3 refused" "$DIR/daemon.log"
-for case in "wrong page of html" "huge at most 100" "wide of the public ipv4" "wide6 of the public ipv6" \
+for case in "wrong page of html" "huge at most 100" "long larger than" "bomb unpacks to more than" "wide of the public ipv4" "wide6 of the public ipv6" \
     "truncated transferred a partial" \
     "missing (404)" "loop redirects" "elsewhere protocol"; do
     problem=$(of "${case%% *}" .problem)
