@@ -77,6 +77,17 @@ requires std::is_unsigned_v<Integer> Result<> read(const toml::node& node, Integ
     return Done{};
 }
 
+// Percent.
+Result<> read_share(const toml::node& node, double& out)
+{
+    const auto value = node.value<double>(); // also a whole number
+    if (!value || node.is_boolean() || !(*value >= 0 && *value <= 100)) {
+        return failure("must be a number from 0 to 100");
+    }
+    out = *value;
+    return Done{};
+}
+
 template <typename T, size_t N>
 Result<> read_word(const toml::node& node, const std::array<Word<T>, N>& words, T& out)
 {
@@ -479,6 +490,9 @@ const std::vector<RowKey<FeedConfig>>& feed_keys()
     const auto number = [](uint32_t FeedConfig::*field) {
         return [field](const toml::node& n, FeedConfig& f) { return read(n, f.*field); };
     };
+    const auto share = [](double FeedConfig::*field) {
+        return [field](const toml::node& n, FeedConfig& f) { return read_share(n, f.*field); };
+    };
     static const std::vector<RowKey<FeedConfig>> table = {
         {"name", [](const toml::node& n, FeedConfig& f) { return read_feed_name(n, f.name); }},
         {"url", [](const toml::node& n, FeedConfig& f) { return read_feed_url(n, f.url); }},
@@ -488,6 +502,8 @@ const std::vector<RowKey<FeedConfig>>& feed_keys()
         {"max_entries", number(&FeedConfig::max_entries)},
         {"widest_ipv4", number(&FeedConfig::widest_ipv4)},
         {"widest_ipv6", number(&FeedConfig::widest_ipv6)},
+        {"max_share_ipv4", share(&FeedConfig::max_share_ipv4)},
+        {"max_share_ipv6", share(&FeedConfig::max_share_ipv6)},
         {"max_change", number(&FeedConfig::max_change)},
         {"max_faulty_lines", number(&FeedConfig::max_faulty_lines)},
     };
@@ -521,11 +537,13 @@ std::string show_feeds(const std::vector<FeedConfig>& feeds)
 {
     std::string text;
     for (const FeedConfig& f : feeds) {
-        text += fmt::format(
-            "{}{} ({}, {}, {} to {} entries, widest /{} and /{}, change {} %, {} faulty lines)",
-            text.empty() ? "" : ", ", f.name, shown_url(f.url), format_duration(f.refresh_ns),
-            f.min_entries, f.max_entries, f.widest_ipv4, f.widest_ipv6, f.max_change,
-            f.max_faulty_lines);
+        text += fmt::format("{}{} ({}, {}, {} to {} entries, widest /{} and /{}, share {} % and {} "
+                            "%, change {} %, {} "
+                            "faulty lines)",
+                            text.empty() ? "" : ", ", f.name, shown_url(f.url),
+                            format_duration(f.refresh_ns), f.min_entries, f.max_entries,
+                            f.widest_ipv4, f.widest_ipv6, f.max_share_ipv4, f.max_share_ipv6,
+                            f.max_change, f.max_faulty_lines);
     }
     return "[" + text + "]";
 }

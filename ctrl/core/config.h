@@ -3,6 +3,7 @@
 // struct is the documentation of each.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -57,6 +58,17 @@ struct ReflectorsConfig {
     bool operator==(const ReflectorsConfig&) const = default;
 };
 
+// Of lists of others. What is wider is a mistake or an attack. Spamhaus DROP had a /10, and
+// registries give an IPv6 provider a /29 to /32. Lists of addresses that nobody has (FireHOL
+// level 1, full bogons) hold 224.0.0.0/3 and /8s: for those the operator sets `widest`.
+constexpr uint32_t usual_widest_ipv4 = 10;
+constexpr uint32_t usual_widest_ipv6 = 29;
+// Percent of the public addresses that such a list may cover. Spamhaus DROP covered 0.6 % of
+// IPv4. Of 2000::/3 some 200,000 /32s are announced: 0.002 % is a twentieth of them, as 5 % is a
+// twentieth of IPv4.
+constexpr double usual_share_ipv4 = 5;
+constexpr double usual_share_ipv6 = 0.002;
+
 // A block list of others. Sizes are entries; what is wider than `widest` is not taken.
 struct FeedConfig {
     std::string name; // a label of metrics: a-z, 0-9, _ and -
@@ -64,12 +76,25 @@ struct FeedConfig {
     uint64_t refresh_ns = 3600 * ns_per_s;
     uint32_t min_entries = 1;
     uint32_t max_entries = 4'000'000;
-    uint32_t widest_ipv4 = 8;
-    uint32_t widest_ipv6 = 19;
-    uint32_t max_change = 50; // percent of its entries that may come or go at once; not of files
+    uint32_t widest_ipv4 = usual_widest_ipv4;
+    uint32_t widest_ipv6 = usual_widest_ipv6;
+    double max_share_ipv4 = usual_share_ipv4; // percent of the public addresses, see coverage.h
+    double max_share_ipv6 = usual_share_ipv6;
+    // Percent of its entries, and of the addresses that it covers, that may come or go at once; not
+    // of files.
+    uint32_t max_change = 50;
     uint32_t max_faulty_lines = 0; // that are passed over; else they refuse the whole list
 
     bool is_file() const { return url.starts_with('/'); }
+    bool is_plain_http() const { return url.starts_with("http://"); }
+    // Of its text, packed and unpacked: no known list has longer lines on average.
+    size_t bytes_most() const
+    {
+        constexpr size_t beside = 1UL << 20; // comments
+        constexpr size_t per_entry = 256;
+        constexpr size_t most = 256UL << 20;
+        return std::min(most, beside + per_entry * max_entries);
+    }
     bool operator==(const FeedConfig&) const = default;
 };
 

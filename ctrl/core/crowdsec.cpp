@@ -5,11 +5,14 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <iterator>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
 #include "core/bans.h"
+#include "core/config.h"
+#include "core/coverage.h"
 #include "core/units.h"
 
 namespace xdpctl
@@ -18,10 +21,6 @@ namespace
 {
 
 using nlohmann::json;
-
-// An entry of others that is wider is a mistake or an attack.
-constexpr uint8_t widest_ipv4 = 8;
-constexpr uint8_t widest_ipv6 = 19;
 
 std::string lower(std::string text)
 {
@@ -65,9 +64,9 @@ Result<std::vector<Prefix>> prefixes_of_row(const json& row)
         return range.error();
     }
     const bool ipv4 = range->first.is_ipv4();
-    return is_wider_than(*range, ipv4 ? 96 + widest_ipv4 : widest_ipv6)
-               ? Result<std::vector<Prefix>>(
-                     failure("wider than /{}", ipv4 ? widest_ipv4 : widest_ipv6))
+    const uint32_t widest = ipv4 ? usual_widest_ipv4 : usual_widest_ipv6;
+    return is_wider_than(*range, static_cast<uint8_t>(ipv4 ? 96 + widest : widest))
+               ? Result<std::vector<Prefix>>(failure("wider than /{}", widest))
                : prefixes_of(*range);
 }
 
@@ -163,6 +162,37 @@ Result<Decisions> parse_decisions(std::string_view text)
         });
     }
     return done ? Result<Decisions>(std::move(out)) : done.error();
+}
+
+std::set<Prefix> beyond_share(std::vector<Prefix> in_force, std::vector<Prefix> wanted)
+{
+    constexpr Coverage most = {usual_share_ipv4, usual_share_ipv6};
+    const auto fits = [&most](const Coverage& c) { return c[0] <= most[0] && c[1] <= most[1]; };
+    std::sort(in_force.begin(), in_force.end());
+    std::sort(wanted.begin(), wanted.end());
+    std::vector<Prefix> all;
+    std::set_union(in_force.begin(), in_force.end(), wanted.begin(), wanted.end(),
+                   std::back_inserter(all));
+    if (fits(coverage_of(all))) {
+        return {};
+    }
+    std::vector<Prefix> fresh;
+    std::set_difference(wanted.begin(), wanted.end(), in_force.begin(), in_force.end(),
+                        std::back_inserter(fresh));
+    std::stable_sort(fresh.begin(), fresh.end(),
+                     [](const Prefix& a, const Prefix& b) { return a.length > b.length; });
+    std::set<Prefix> beyond;
+    Coverage sum = coverage_of(in_force);
+    for (const Prefix& prefix : fresh) { // here addresses in several of them count several times
+        const size_t family = prefix.is_ipv4() ? 0 : 1;
+        const double share = coverage_of({prefix})[family];
+        if (sum[family] + share > most[family]) {
+            beyond.insert(prefix);
+        } else {
+            sum[family] += share;
+        }
+    }
+    return beyond;
 }
 
 } // namespace xdpctl

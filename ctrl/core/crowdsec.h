@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,10 @@ struct Decisions {
 
 // Errors where it is not such an answer at all.
 Result<Decisions> parse_decisions(std::string_view text);
+
+// Those of `wanted` that would bring the bans of CrowdSec to more of the public addresses than a
+// list of others may cover (usual_share_*). The widest are left out first.
+std::set<Prefix> beyond_share(std::vector<Prefix> in_force, std::vector<Prefix> wanted);
 
 // "3h59m48.5s", as Go writes it; nothing where it is negative, which is over.
 Result<std::optional<uint64_t>> parse_go_duration(std::string_view text);

@@ -2,12 +2,14 @@
 #include "core/feed.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <span>
 
 #include <nlohmann/json.hpp>
 
+#include "core/coverage.h"
 #include "core/feed_columns.h"
 
 namespace xdpctl
@@ -19,11 +21,22 @@ constexpr size_t shown_most = 60;  // bytes of a faulty line
 constexpr size_t why_most = 160;   // and of what is wrong with it
 constexpr size_t line_most = 4096; // no prefix is longer, and JSON takes memory
 constexpr size_t entries_most = 20'000'000;
-constexpr size_t json_bytes_most = 16UL << 20; // of an array, which is read as a whole
+constexpr size_t json_bytes_most = 16UL << 20; // of an array
+constexpr size_t row_values_most = 1000;       // of an element of an array
 // So many entries may always come or go; fewer go than come, since a list that is emptied
 // protects nobody.
 constexpr size_t come_free = 1000;
 constexpr size_t go_free = 100;
+// Likewise of addresses: this part of what the list may cover.
+constexpr double share_free = 1.0 / 50;
+
+// By family, as in Coverage.
+constexpr std::array family_names = {"IPv4", "IPv6"};
+constexpr std::array share_keys = {"max_share_ipv4", "max_share_ipv6"};
+Coverage share_most(const FeedConfig& config)
+{
+    return {config.max_share_ipv4, config.max_share_ipv6};
+}
 
 // Text of strangers, for logs and terminals.
 std::string printable(std::string_view text, size_t most)
@@ -239,14 +252,51 @@ class IpsetReader
     uint8_t netmask_ = 0; // of each entry; 0: none
 };
 
-// `prefix` without what `exceptions` (sorted, each inside it) hold.
-void carve(const Prefix& prefix, std::span<const Prefix> exceptions, std::vector<Prefix>& out)
+void sort_unique(std::vector<Prefix>& prefixes)
+{
+    std::sort(prefixes.begin(), prefixes.end());
+    prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
+}
+
+// Prefixes in the order of their coming, in bounded memory.
+class BoundedPrefixes
+{
+  public:
+    explicit BoundedPrefixes(size_t most) : most_(most), full_(most) {}
+
+    // False where there are more than `most`, without duplicates.
+    bool add(const std::vector<Prefix>& prefixes)
+    {
+        all_.insert(all_.end(), prefixes.begin(), prefixes.end());
+        if (all_.size() > full_) {
+            sort_unique(all_);
+            full_ = std::max(most_, all_.size() * 2);
+        }
+        return full_ <= most_ * 2;
+    }
+    bool empty() const { return all_.empty(); }
+    // Sorted, without duplicates.
+    std::vector<Prefix> take()
+    {
+        sort_unique(all_);
+        return std::move(all_);
+    }
+
+  private:
+    size_t most_;
+    size_t full_; // so many are looked at for duplicates
+    std::vector<Prefix> all_;
+};
+
+// `prefix` without what `exceptions` (sorted, each inside it) hold; ends behind `most`.
+void carve(const Prefix& prefix, std::span<const Prefix> exceptions, size_t most,
+           std::vector<Prefix>& out)
 {
     if (exceptions.empty()) {
         out.push_back(prefix);
         return;
     }
-    if (exceptions.front() == prefix || out.size() > entries_most) {
+    if (exceptions.front() == prefix || out.size() > most) {
         return; // what is left after it is inside it
     }
     const Prefix left{prefix.address, static_cast<uint8_t>(prefix.length + 1)};
@@ -255,33 +305,34 @@ void carve(const Prefix& prefix, std::span<const Prefix> exceptions, std::vector
     const auto middle = std::partition_point(
         exceptions.begin(), exceptions.end(),
         [&right](const Prefix& exception) { return exception.address < right.address; });
-    carve(left, {exceptions.begin(), middle}, out);
-    carve(right, {middle, exceptions.end()}, out);
+    carve(left, {exceptions.begin(), middle}, most, out);
+    carve(right, {middle, exceptions.end()}, most, out);
 }
 
 // As ipset matches: of an address the longest entry that covers it decides, so an exception
-// is taken out of the networks around it only.
+// is taken out of the networks around it only. Both sorted; more than `most` where there are.
 std::vector<Prefix> without_exceptions(const std::vector<Prefix>& prefixes,
-                                       std::vector<Prefix> exceptions)
+                                       const std::vector<Prefix>& exceptions, size_t most)
 {
-    std::sort(exceptions.begin(), exceptions.end());
-    exceptions.erase(std::unique(exceptions.begin(), exceptions.end()), exceptions.end());
     std::vector<Prefix> out;
     for (const Prefix& prefix : prefixes) {
         const auto from = std::lower_bound(exceptions.begin(), exceptions.end(), prefix);
         const auto to = std::find_if_not(from, exceptions.end(),
                                          [&prefix](const Prefix& e) { return prefix.contains(e); });
-        carve(prefix, {from, to}, out);
+        carve(prefix, {from, to}, most * 2, out); // some of them may be the same
     }
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
+    sort_unique(out);
     return out;
 }
 
 class FeedReader
 {
   public:
-    explicit FeedReader(const FeedConfig& config) : config_(config) {}
+    explicit FeedReader(const FeedConfig& config)
+        : config_(config), most_(std::min<size_t>(config.max_entries, entries_most)),
+          prefixes_(most_), exceptions_(most_)
+    {
+    }
 
     Result<FeedText> read(std::string_view text)
     {
@@ -298,7 +349,7 @@ class FeedReader
             return failure("it is UTF-16; UTF-8 or ASCII is understood");
         }
         auto done = is_json_document(begin) ? read_array(begin) : read_lines(text);
-        return done ? Result<FeedText>(finish()) : done.error();
+        return done ? finish() : done.error();
     }
 
   private:
@@ -312,7 +363,7 @@ class FeedReader
 
     Result<> read_lines(std::string_view text)
     {
-        while (!text.empty() && !is_full_) {
+        while (!text.empty()) {
             number_++;
             const size_t end = std::min(text.find('\n'), text.size());
             const std::string_view line = trimmed(text.substr(0, end));
@@ -439,25 +490,47 @@ class FeedReader
         }));
     }
 
+    // Row by row: all of it would take many times its size in memory.
     Result<> read_array(std::string_view text)
     {
         if (text.size() > json_bytes_most) {
             return failure("it is JSON of more than {} bytes; JSON lines may be longer",
                            json_bytes_most);
         }
-        const json rows = json::parse(text, nullptr, false);
-        if (!rows.is_array()) {
-            return failure("it is JSON, but neither an array nor an object on each line: '{}'",
-                           printable(text.substr(0, text.find('\n')), shown_most));
-        }
-        for (const json& row : rows) {
-            number_++;
-            const auto done =
-                row.is_string() ? take(parse_range(row.get<std::string>())) : read_object(row);
-            if (!done) {
-                fault(row.dump(-1, ' ', false, json::error_handler_t::replace),
-                      done.error().message);
+        const Error no_array =
+            failure("it is JSON, but neither an array nor an object on each line: '{}'",
+                    printable(text.substr(0, text.find('\n')), shown_most));
+        using Event = json::parse_event_t;
+        Result<> done = Done{};
+        size_t values = 0;
+        const auto keep = [&](int depth, Event event, json& value) {
+            if (done && depth == 0 && event == Event::object_start) {
+                done = no_array;
+            } else if (done && depth > 1 && ++values > row_values_most) {
+                done = failure("element {}: more than {} values", number_ + 1, row_values_most);
             }
+            const bool is_row =
+                depth == 1 && event != Event::object_start && event != Event::array_start;
+            if (done && is_row) {
+                values = 0;
+                done = read_element(value);
+            }
+            return done && !is_row;
+        };
+        const json rest = json::parse(text, keep, false);
+        return done && rest.is_discarded() ? Result<>(no_array) : done;
+    }
+
+    // An error where nothing more is to be read.
+    Result<> read_element(const json& row)
+    {
+        number_++;
+        auto done = row.is_string() ? take(parse_range(row.get<std::string>())) : read_object(row);
+        if (!done && done.error().kind == ErrorKind::refused) {
+            return done;
+        }
+        if (!done) {
+            fault(row.dump(-1, ' ', false, json::error_handler_t::replace), done.error().message);
         }
         return Done{};
     }
@@ -481,14 +554,8 @@ class FeedReader
             }
             return Done{};
         }
-        const auto prefixes = prefixes_of(*range);
-        auto& into = exception ? exceptions_ : feed_.prefixes;
-        if (into.size() + prefixes.size() > entries_most) {
-            is_full_ = true;
-            return failure("more than 20 million entries");
-        }
-        into.insert(into.end(), prefixes.begin(), prefixes.end());
-        return Done{};
+        const bool fits = (exception ? exceptions_ : prefixes_).add(prefixes_of(*range));
+        return fits ? Result<>(Done{}) : too_many();
     }
 
     void fault(std::string_view line, std::string_view why)
@@ -498,29 +565,31 @@ class FeedReader
         }
     }
 
-    FeedText finish()
+    Error too_many() const
     {
-        auto& prefixes = feed_.prefixes;
-        std::sort(prefixes.begin(), prefixes.end());
-        prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
+        return failure(ErrorKind::refused, "it has at least {} entries, at most {} are expected",
+                       most_ + 1, most_);
+    }
+
+    Result<FeedText> finish()
+    {
+        feed_.prefixes = prefixes_.take();
         if (!exceptions_.empty()) {
-            prefixes = without_exceptions(prefixes, std::move(exceptions_));
+            feed_.prefixes = without_exceptions(feed_.prefixes, exceptions_.take(), most_);
         }
-        if (prefixes.size() > entries_most) {
-            fault("", "more than 20 million entries");
-        }
-        return std::move(feed_);
+        return feed_.prefixes.size() > most_ ? Result<FeedText>(too_many()) : std::move(feed_);
     }
 
     const FeedConfig& config_;
     FeedText feed_;
     IpsetReader ipset_;
-    std::vector<Prefix> exceptions_;
+    size_t most_; // entries
+    BoundedPrefixes prefixes_;
+    BoundedPrefixes exceptions_;
     std::string comment_; // the last one
     std::optional<FeedColumns> columns_;
     char delimiter_ = 0;
     size_t number_ = 0; // of the line, or of the element of an array
-    bool is_full_ = false;
 };
 
 } // namespace
@@ -562,10 +631,6 @@ Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
         return failure("it has {} entries, at least {} are expected", text.prefixes.size(),
                        config.min_entries);
     }
-    if (text.prefixes.size() > config.max_entries) {
-        return failure("it has {} entries, at most {} are expected", text.prefixes.size(),
-                       config.max_entries);
-    }
     FeedTaken taken;
     taken.too_wide = text.too_wide;
     taken.first_refused = text.first_too_wide;
@@ -579,6 +644,48 @@ Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
     }
     return taken;
 }
+
+Result<> accept_share(const std::vector<Prefix>& prefixes, const FeedConfig& config)
+{
+    const Coverage share = coverage_of(prefixes);
+    const Coverage most = share_most(config);
+    for (size_t family = 0; family < share.size(); family++) {
+        if (share[family] > most[family]) {
+            return failure(ErrorKind::refused,
+                           "it covers {:.3g} % of the public {} addresses, at most {} % are "
+                           "expected: raise {}, or `xdpctl feed refresh {} --force` "
+                           "takes it once",
+                           share[family], family_names[family], most[family], share_keys[family],
+                           config.name);
+        }
+    }
+    return Done{};
+}
+
+namespace
+{
+
+// The same of the addresses that are covered.
+Result<> accept_coverage_change(const std::vector<Prefix>& before, const std::vector<Prefix>& after,
+                                const FeedConfig& config)
+{
+    const CoverageChange change = coverage_change(before, after);
+    const Coverage most = share_most(config);
+    for (size_t family = 0; family < most.size(); family++) {
+        const double share =
+            std::max(change.before[family] * config.max_change / 100, most[family] * share_free);
+        if (change.go[family] > share || change.come[family] > share) {
+            return failure(ErrorKind::refused,
+                           "{:.3g} % of the public {} addresses go and {:.3g} % come, of {:.3g} %: "
+                           "more than {} % at once; `xdpctl feed refresh {} --force` takes it",
+                           change.go[family], family_names[family], change.come[family],
+                           change.before[family], config.max_change, config.name);
+        }
+    }
+    return Done{};
+}
+
+} // namespace
 
 Result<> accept_change(const std::vector<Prefix>& before, const std::vector<Prefix>& after,
                        const FeedConfig& config)
@@ -602,10 +709,10 @@ Result<> accept_change(const std::vector<Prefix>& before, const std::vector<Pref
     if (go > std::max(go_free, share) || come > std::max(come_free, share)) {
         return failure(ErrorKind::refused,
                        "{} entries go and {} come, of {}: more than {} % at once; "
-                       "`xdpctl feed refresh --force` takes it",
-                       go, come, before.size(), config.max_change);
+                       "`xdpctl feed refresh {} --force` takes it",
+                       go, come, before.size(), config.max_change, config.name);
     }
-    return Done{};
+    return accept_coverage_change(before, after, config);
 }
 
 } // namespace xdpctl

@@ -44,7 +44,8 @@ std::string shown_url(const std::string& url);
 // - `ipset save` of one set of addresses or networks, with `nomatch` exceptions;
 // - Tor's exit-addresses.
 // # begins a comment, as does ; at the begin of a line or behind a blank. An error where the
-// whole is something else; lines that are not understood are counted.
+// whole is something else, or has more than max_entries, behind which nothing is read; lines
+// that are not understood are counted.
 Result<FeedText> parse_feed(std::string_view text, const FeedConfig& config);
 
 struct FeedTaken {
@@ -55,13 +56,17 @@ struct FeedTaken {
 };
 
 // What of the text is taken. An error where a line is not understood (beyond
-// max_faulty_lines), or its size is not what the configuration expects.
+// max_faulty_lines), or where it has fewer entries than the configuration expects.
 Result<FeedTaken> take_feed(FeedText text, const FeedConfig& config,
                             const ProtectedSet& protected_set);
 
+// Refused where sorted prefixes cover more of the public addresses than the configuration expects.
+Result<> accept_share(const std::vector<Prefix>& prefixes, const FeedConfig& config);
+
 // Of a list that others write: refused where more than config.max_change percent of `before`
-// goes or as much comes. A few entries may always go or come, since small lists do change
-// so, and nothing is too much for an empty `before`. Both sorted.
+// goes or as much comes, of its entries or of the addresses that they cover. A few may always go
+// or come, since small lists do change so, and nothing is too much for an empty `before`. Both
+// sorted.
 Result<> accept_change(const std::vector<Prefix>& before, const std::vector<Prefix>& after,
                        const FeedConfig& config);
 

@@ -295,7 +295,7 @@ Result<Prefix> parse_prefix(std::string_view text)
     return network->first;
 }
 
-bool is_private(const Prefix& prefix)
+const std::vector<Prefix>& private_networks()
 {
     static const std::vector<Prefix> networks = [] {
         std::vector<Prefix> all;
@@ -305,7 +305,12 @@ bool is_private(const Prefix& prefix)
         }
         return all;
     }();
-    return std::any_of(networks.begin(), networks.end(),
+    return networks;
+}
+
+bool is_private(const Prefix& prefix)
+{
+    return std::any_of(private_networks().begin(), private_networks().end(),
                        [&prefix](const Prefix& network) { return network.contains(prefix); });
 }
 

@@ -80,6 +80,7 @@ std::optional<uint8_t> netmask_length(const Address& mask);
 // The network of this length, 0..128, that the address is in.
 Prefix network_of(const Address& address, uint8_t length);
 // Not routed between sites: RFC 1918, 6598, 3927, 4193, 4291 (link-local).
+const std::vector<Prefix>& private_networks();
 bool is_private(const Address& address);
 bool is_private(const Prefix& prefix); // all of it
 

@@ -85,6 +85,19 @@ void check_lists(const Config& config, const HostLook& look, Findings& found)
     }
 }
 
+void check_feeds(const Config& config, Findings& found)
+{
+    for (size_t i = 0; i < config.feeds.size(); i++) {
+        const FeedConfig& feed = config.feeds[i];
+        if (feed.is_plain_http()) {
+            found.warn(fmt::format("feeds[{}].url", i),
+                       fmt::format("{}: plain http: anybody on the path can write your block list; "
+                                   "use https where the server has it",
+                                   feed.name));
+        }
+    }
+}
+
 // The daemon makes directories that are missing, where it may.
 Result<> can_make_directory(const std::string& path)
 {
@@ -125,6 +138,14 @@ Result<> check_cgroup(const std::string& path)
                : failure("{} is not a directory of a cgroup v2 file system", path);
 }
 
+// Others than its owner and group.
+bool others_may_read(const std::string& path)
+{
+    struct stat about {
+    };
+    return stat(path.c_str(), &about) == 0 && (about.st_mode & S_IROTH) != 0;
+}
+
 void check_files(const Config& config, Findings& found)
 {
     const auto check = [&found](const char* key, const Result<>& done) {
@@ -144,12 +165,17 @@ void check_files(const Config& config, Findings& found)
                                             config.socket_group));
     }
     if (!config.crowdsec.url.empty()) {
-        const auto key = read_crowdsec_key(config.crowdsec.key_file);
+        const std::string& path = config.crowdsec.key_file;
+        const auto key = read_crowdsec_key(path);
         check("crowdsec.key_file", key ? Result<>(Done{}) : key.error());
+        if (key && others_may_read(path)) {
+            found.warn("crowdsec.key_file",
+                       fmt::format("every user of this host may read {0} (chmod o= {0})", path));
+        }
     }
     for (size_t i = 0; i < config.feeds.size(); i++) {
         const FeedConfig& feed = config.feeds[i];
-        if (feed.url.starts_with('/') && access(feed.url.c_str(), R_OK) != 0) {
+        if (feed.is_file() && access(feed.url.c_str(), R_OK) != 0) {
             found.warn(fmt::format("feeds[{}].url", i),
                        system_failure(errno, fmt::format("{}: {}", feed.name, feed.url)).message);
         }
@@ -192,6 +218,7 @@ std::vector<ConfigFinding> check_config(const Config& config, const HostLook& lo
     check_retired(config, found);
     check_interfaces(config, look, found);
     check_lists(config, look, found);
+    check_feeds(config, found);
     if (look.files) {
         check_files(config, found);
     }

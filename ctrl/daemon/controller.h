@@ -209,6 +209,7 @@ class Controller final : public Control
     void renew(std::vector<HandBan>& shared, const Address& source, const xdpctl_ban& known,
                xdpctl_ban& ban);
     HandBan hand_ban_of(const Address& source, const xdpctl_ban& ban) const;
+    std::string bound_share(std::vector<BanWish>& wishes) const;
     std::string fit_decisions(std::vector<BanWish>& wishes) const;
     std::optional<CrowdSecStatus> crowdsec_status() const;
     void configure_feeds();

@@ -54,6 +54,32 @@ size_t Controller::lift_but(const std::set<Prefix>& kept)
     return lift_locked({over, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
 }
 
+// Takes out networks that would bring its bans beyond the share of the public addresses that
+// lists of others may cover; says so. Hosts are too few to count.
+std::string Controller::bound_share(std::vector<BanWish>& wishes) const
+{
+    std::vector<Prefix> in_force;
+    for (const HandBan& ban : hand_.prefix_bans) {
+        if (ban.origin == XDPCTL_BAN_CROWDSEC && plane_.now_ns() < ban.deadline_ns) {
+            in_force.push_back(ban.prefix);
+        }
+    }
+    std::vector<Prefix> wanted;
+    for (const BanWish& wish : wishes) {
+        if (!wish.prefix.is_host()) {
+            wanted.push_back(wish.prefix);
+        }
+    }
+    const std::set<Prefix> beyond = beyond_share(std::move(in_force), std::move(wanted));
+    std::erase_if(wishes, [&beyond](const BanWish& wish) { return beyond.contains(wish.prefix); });
+    return beyond.empty() ? ""
+                          : fmt::format("{} networks are not banned, such as {}: its bans would "
+                                        "cover more than {} % of the public addresses of IPv4, or "
+                                        "{} % of those of IPv6",
+                                        beyond.size(), to_string(*beyond.begin()), usual_share_ipv4,
+                                        usual_share_ipv6);
+}
+
 // Takes out what does not fit beside the bans of others, for whom an eighth is kept; says
 // so.
 std::string Controller::fit_decisions(std::vector<BanWish>& wishes) const
@@ -103,12 +129,15 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
             wishes.push_back({decision.prefix, decision.ttl_ns, decision.reason});
         }
     }
-    const std::string left_out = fit_decisions(wishes);
     size_t lifted = 0;
     if (job.all) {
         lifted = lift_but(kept);
     } else {
         lifted = lift_locked({decisions.gone, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
+    }
+    std::string left_out = bound_share(wishes);
+    if (const std::string no_room = fit_decisions(wishes); !no_room.empty()) {
+        left_out += (left_out.empty() ? "" : "; ") + no_room;
     }
     const auto banned = ban_locked(wishes, XDPCTL_BAN_CROWDSEC);
     if (!banned) {

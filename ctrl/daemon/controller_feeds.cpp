@@ -36,15 +36,18 @@ void Controller::load_feed_copies()
             continue;
         }
         const auto text = parse_feed((*copy)->text, config);
-        auto taken = text ? take_feed(*text, config, *protected_) : Result<FeedTaken>(text.error());
-        if (taken) {
-            if (auto done = set_feed(config.name, taken->prefixes); !done) {
-                taken = done.error();
-            }
+        const auto taken =
+            text ? take_feed(*text, config, *protected_) : Result<FeedTaken>(text.error());
+        auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
+        if (done && !(*copy)->forced) {
+            done = accept_share(taken->prefixes, config);
         }
-        if (!taken) {
+        if (done) {
+            done = set_feed(config.name, taken->prefixes);
+        }
+        if (!done) {
             note("feed",
-                 fmt::format("{}: its copy is not used: {}", config.name, taken.error().message));
+                 fmt::format("{}: its copy is not used: {}", config.name, done.error().message));
             continue;
         }
         feeds_.taken(config.name, *text, *taken, (*copy)->validators, (*copy)->fetched_unix_s);
@@ -127,7 +130,7 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
     std::unique_lock guarding(mutex_);
     const auto protected_then = protected_;
     guarding.unlock();
-    auto content = unpack(std::move(fetched.text), FetchOptions{}.bytes_most);
+    auto content = unpack(std::move(fetched.text), job.config.bytes_most());
     const auto text =
         content ? parse_feed(*content, job.config) : Result<FeedText>(content.error());
     const auto taken =
@@ -145,6 +148,9 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         const std::vector<Prefix>& before =
             in_force == feed_prefixes_.end() ? nothing : in_force->second;
         auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
+        if (done && !job.force) {
+            done = accept_share(taken->prefixes, *config);
+        }
         if (done && !job.force) {
             done = accept_change(before, taken->prefixes, *config);
         }
@@ -182,7 +188,8 @@ void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
         feed_failed(job, *problem);
         return;
     }
-    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(*content)};
+    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(*content),
+                        job.force};
     const auto saved = feed_copies_.save(name, copy);
     const std::lock_guard lock(mutex_);
     if (saved) {

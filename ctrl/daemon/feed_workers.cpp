@@ -54,7 +54,9 @@ void FeedWorkers::run()
 
 void FeedWorkers::work(const FeedJob& job)
 {
-    auto fetched = fetch(job.config.url, job.known, {}, stop_);
+    FetchOptions options;
+    options.bytes_most = job.config.bytes_most();
+    auto fetched = fetch(job.config.url, job.known, options, stop_);
     if (stop_) {
         return;
     }
@@ -62,6 +64,7 @@ void FeedWorkers::work(const FeedJob& job)
         controller_.feed_failed(job, fetched.error());
         return;
     }
+    const std::lock_guard one_at_a_time(reading_); // a large list takes much memory
     try { // what a library throws where there is no memory for such a list
         controller_.feed_fetched(job, std::move(*fetched));
     } catch (const std::exception& problem) {

@@ -26,6 +26,7 @@ class FeedWorkers
     Controller& controller_;
     std::atomic<bool> stop_ = false;
     std::mutex mutex_;
+    std::mutex reading_;
     std::condition_variable wake_;
     std::vector<std::thread> threads_;
 };

@@ -26,6 +26,7 @@ std::string encode_copy(const FeedCopy& copy)
                         {"etag", copy.validators.etag},
                         {"last_modified", copy.validators.last_modified},
                         {"fetched", copy.fetched_unix_s},
+                        {"forced", copy.forced},
                         {"bytes", copy.text.size()},
                         {"hash", hash_bytes(copy.text)}};
     return about.dump(-1, ' ', false, json::error_handler_t::replace) + "\n" + copy.text;
@@ -47,7 +48,8 @@ Result<FeedCopy> decode_copy(std::string_view file)
     FeedCopy copy{word("url"),
                   {word("etag"), word("last_modified")},
                   fetched.is_number_unsigned() ? fetched.get<uint64_t>() : 0,
-                  std::string(file.substr(end + 1))};
+                  std::string(file.substr(end + 1)),
+                  about.value("forced", json()) == true};
     if (about.value("bytes", json()) != copy.text.size() ||
         about.value("hash", json()) != hash_bytes(copy.text)) {
         return failure("it is damaged: its text is not what was written");

@@ -15,6 +15,7 @@ struct FeedCopy {
     Validators validators;
     uint64_t fetched_unix_s = 0;
     std::string text;
+    bool forced = false; // the operator took it, however much it covers
 };
 
 class FeedCopies

@@ -127,6 +127,7 @@ void limit_transfer(CURL* curl, const FetchOptions& options)
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 100L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, options.stall_seconds);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, options.total_seconds);
+    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.bytes_most));
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "xdpctl/" XDPCTL_VERSION);
@@ -174,7 +175,7 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
     const CURLcode code = curl_easy_perform(curl.get());
     long status = 0;
     curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-    if (transfer.too_large) {
+    if (transfer.too_large || code == CURLE_FILESIZE_EXCEEDED) {
         return failure("{}: larger than {} bytes", shown, options.bytes_most);
     }
     if (code != CURLE_OK) {

@@ -62,7 +62,12 @@ status() { xdpctl -j status | jq -r ".crowdsec | $1"; }
 ban() { xdpctl -j ban list | jq -r ".bans[] | select(.prefix == \"$1\") | $2"; }
 eventually 'status .problem | grep -q 403'
 check_equal "a wrong key bans nobody" "$(xdpctl -j ban list | jq '.bans | length')" 0
+check "a key that every user may read is told at the start" \
+    grep -q "every user of this host may read $C/key" "$DIR/daemon.log"
 echo "$key" > "$C/key"
+chmod 600 "$C/key"
+check_equal "one that is kept close is not" \
+    "$(xdpctl check "$DIR/xdpctl.toml" 2>&1 | grep -c "every user" || true)" 0
 eventually '[ "$(status .bans)" = 1 ]'
 check_equal "a decision of before the start is a ban" "$(ban $ATTACKER4 '.origin + ": " + .reason')" \
     "crowdsec: ssh brute force"
@@ -78,6 +83,7 @@ cs decisions add --ip 2001:DB8:A::0002 --duration 4h --reason six
 cs decisions add --range 192.0.2.77/25 --duration 4h --reason "a range with host bits"
 cs decisions add --range 2001:db8:f::/48 --duration 4h --reason "a range"
 cs decisions add --ip 192.0.2.200 --duration 4h --type captcha
+cs decisions add --range 203.0.0.0/9 --duration 4h --reason "too wide"
 cs decisions add --range 0.0.0.0/0 --duration 4h --reason "a mistake"
 cs decisions add --ip $TARGET4 --duration 4h --reason "our own address"
 cs decisions add --ip 192.0.2.201 --duration 5s --reason short
@@ -88,7 +94,7 @@ check_equal "a range is a network" "$(ban 192.0.2.0/25 .reason)" "a range with h
 check_equal "of IPv6 too" "$(ban 2001:db8:f::/48 .origin)" crowdsec
 check_equal "a captcha is no ban" "$(ban 192.0.2.200 .reason)" ""
 check_equal "it is counted" "$(status .passed_over)" 1
-check_equal "nobody bans the world" "$(status .not_understood)" 1
+check_equal "nobody bans the world" "$(status .not_understood)" 2
 check "and it is said" grep -q "wider than" <<< "$(status .first_not_understood)"
 eventually '[ -z "$(ban 192.0.2.201 .reason)" ]'
 echo "ok: a short one ends"

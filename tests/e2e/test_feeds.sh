@@ -44,6 +44,10 @@ hosts 100 > "$DIR/feeds/good"
 printf '198.51.100.0/24\n203.0.113.0/24\n2001:db8:a::/48\n192.0.2.7\n' > "$DIR/feeds/hurts"
 echo '<html><body>Sign in to go on</body></html>' > "$DIR/feeds/wrong"
 seq -f '10.%g.0.0/16' 0 255 > "$DIR/feeds/huge"
+{ seq -f '%g.0.0.0/8' 1 9; seq -f '%g.0.0.0/8' 11 13; } > "$DIR/feeds/wide"
+printf '2a00::/18\n' > "$DIR/feeds/wide6"
+seq -f '# %.0f' 1000000000 1000200000 > "$DIR/feeds/long" # 2.6 MB, where 100 entries may take 1 MiB
+gzip < "$DIR/feeds/long" > "$DIR/feeds/bomb"
 hosts 100 > "$DIR/feeds/slow"
 printf '2001:db8:a:0:1::/80\n{"cidr":"2001:db8:f::/48"}\n' > "$DIR/local.list"
 feed() { # NAME URL [more]
@@ -56,6 +60,10 @@ write_config enforce "$(feed good "$server/good"
     feed elsewhere "$server/elsewhere"
     feed wrong "$server/wrong"
     feed huge "$server/huge" "max_entries = 100"
+    feed wide "$server/wide" "widest_ipv4 = 8"
+    feed wide6 "$server/wide6" "widest_ipv6 = 18"
+    feed long "$server/long" "max_entries = 100"
+    feed bomb "$server/bomb" "max_entries = 100"
     feed truncated "http://$CLIENT4:8081/x"
     feed missing "$server/missing"
     feed slow "$server/slow"
@@ -69,12 +77,21 @@ check_equal "a redirected one over IPv6" "$(of moved '.ipv4')" 100
 check_equal "one from a file" "$(of local '.ipv6')" 2
 check_equal "what would hurt this host is not taken" "$(of hurts '"\(.ipv4) \(.protected)"')" "1 3"
 check "and it is said aloud" grep -q "hurts: .*3 refused" "$DIR/daemon.log"
-for case in "wrong page of html" "huge at most 100" "truncated transferred a partial" \
+for case in "wrong page of html" "huge at most 100" "long larger than" "bomb unpacks to more than" "wide of the public ipv4" "wide6 of the public ipv6" \
+    "truncated transferred a partial" \
     "missing (404)" "loop redirects" "elsewhere protocol"; do
     problem=$(of "${case%% *}" .problem)
     [[ ${problem,,} = *"${case#* }"* ]] || fail "${case%% *}: '$problem'"
 done
 echo "ok: every failure has its cause"
+
+check_equal "nothing of what covers too much is in force" "$(of wide .ipv4)$(of wide6 .ipv6)" 00
+xdpctl feed refresh wide --force > /dev/null
+eventually '[ "$(of wide .ipv4)" = 12 ]'
+echo "ok: --force takes it"
+check "check warns of plain http" grep -q "good: plain http: anybody on the path" \
+    <(xdpctl check "$DIR/xdpctl.toml" 2>&1)
+check "so does the start" grep -q "good: plain http: anybody on the path" "$DIR/daemon.log"
 
 # What it blocks is dropped and counted for it.
 flood 500 192.0.2.120 $TARGET4 ack

@@ -96,6 +96,8 @@ min_entries = 5
 max_entries = 6
 widest_ipv4 = 7
 widest_ipv6 = 8
+max_share_ipv4 = 12.5
+max_share_ipv6 = 1
 max_change = 9
 max_faulty_lines = 3
 [crowdsec]
@@ -157,7 +159,7 @@ cgroup = "/sys/fs/cgroup"
           Rate{0, 1000000000});
     CHECK(config->reflectors == ReflectorsConfig{{7777}, {53}});
     CHECK(config->feeds == std::vector<FeedConfig>{{"drop", "https://www.example/drop.txt",
-                                                    7200 * ns_per_s, 5, 6, 7, 8, 9, 3}});
+                                                    7200 * ns_per_s, 5, 6, 7, 8, 12.5, 1, 9, 3}});
     CHECK(config->crowdsec == CrowdSecConfig{"http://127.0.0.1:1", "/key", 20 * ns_per_s});
     const GeoRule narrow{{"CN", "AS4134"}, {"US"}};
     CHECK(config->geo == GeoConfig{{"/var/lib/GeoIP/a.mmdb"}, {{80, narrow}, {443, narrow}}});
@@ -213,6 +215,10 @@ TEST_CASE("errors name the line, the key and the cause")
                Catch::Contains("line 3: url: must be"));
     CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"/x\"\nsize = 1"),
                Catch::Contains("line 4: size: unknown key"));
+    for (const char* share : {"-1", "100.5", "nan", "true", "\"5\""}) {
+        CHECK_THAT(error_of(fmt::format("[[feeds]]\nmax_share_ipv6 = {}", share)),
+                   Catch::Contains("max_share_ipv6: must be a number from 0 to 100"));
+    }
     CHECK_THAT(error_of("[[feeds]]\nname = \"a\"\nurl = \"/x\"\n[[feeds]]\nname = \"a\"\n"
                         "url = \"/y\""),
                Catch::Contains("the name a is taken"));

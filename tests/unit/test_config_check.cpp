@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -106,7 +107,10 @@ TEST_CASE("each thing that is missing on this host is found, and only that")
         here.config.crowdsec.key_file = here.file("empty", "\n");
         here.one("crowdsec.key_file", "no key in it", true);
         here.config.crowdsec.key_file = here.file("key", "secret\n");
+        chmod(here.config.crowdsec.key_file.c_str(), 0640);
         CHECK(here.found().empty());
+        chmod(here.config.crowdsec.key_file.c_str(), 0644);
+        here.one("crowdsec.key_file", "every user of this host may read", false);
     }
     SECTION("a feed")
     {
@@ -114,6 +118,15 @@ TEST_CASE("each thing that is missing on this host is found, and only that")
         here.config.feeds[0].name = "local";
         here.config.feeds[0].url = here.directory + "/none";
         here.one("feeds[0].url", "local: ", false);
+    }
+    SECTION("a feed by plain http")
+    {
+        here.config.feeds.resize(2);
+        here.config.feeds[0].name = "safe";
+        here.config.feeds[0].url = "https://www.example/list";
+        here.config.feeds[1] = here.config.feeds[0];
+        here.config.feeds[1].url = "http://www.example/list";
+        here.one("feeds[1].url", "anybody on the path can write your block list", false);
     }
     SECTION("a database of geo, with rules and without")
     {

@@ -693,6 +693,88 @@ TEST_CASE("hardly anybody means to allow everybody")
     CHECK_FALSE(house.condition("allow_too_wide").empty());
 }
 
+TEST_CASE("networks of CrowdSec that would cover too much in all are not banned, and told")
+{
+    Config config;
+    config.crowdsec.url = "http://192.0.2.1";
+    House house(config);
+    Controller& control = *house.controller;
+    const auto answer = [&](const Decisions& decisions) {
+        std::optional<BouncerJob> job;
+        while (!(job = control.due_decisions())) {
+            house.plane.now += ns_per_s;
+        }
+        control.decisions_fetched(*job, decisions);
+        control.tick();
+        return job->all;
+    };
+    const auto decide = [](std::vector<Prefix> prefixes) {
+        Decisions decisions;
+        for (const Prefix& prefix : prefixes) {
+            decisions.fresh.push_back({prefix, 6000 * ns_per_s, "a"});
+        }
+        return decisions;
+    };
+    const Prefix narrow = "203.0.113.0/24"_net;
+    CHECK(answer(decide({"2a00::/19"_net, "11.0.0.0/8"_net})));
+    CHECK(control.status().crowdsec->problem.empty());
+    CHECK_FALSE(answer(decide({"2a00:2000::/19"_net, narrow})));
+    CHECK_THAT(control.status().crowdsec->problem,
+               Catch::Contains("1 networks are not banned, such as 2a00:2000::/19") &&
+                   Catch::Contains("0.002 %"));
+    CHECK(house.logged("crowdsec", "such as 2a00:2000::/19"));
+    CHECK(control.bans()->size() == 3);
+    Decisions exchanged = decide({"2a00:2000::/19"_net}); // there is room again
+    exchanged.gone = {"2a00::/19"_net};
+    CHECK_FALSE(answer(exchanged));
+    CHECK(control.status().crowdsec->problem.empty());
+    CHECK(control.bans()->size() == 3);
+}
+
+TEST_CASE(
+    "a feed that covers too much is refused at its first fetch; forced, it outlives a restart")
+{
+    Config config;
+    config.feeds.resize(1);
+    config.feeds[0].name = "a";
+    config.feeds[0].url = "https://www.example/a";
+    config.feeds[0].widest_ipv4 = 8;
+    House house(config);
+    const auto fetch = [&house](const std::string& text) {
+        const auto job = house.controller->due_feed();
+        REQUIRE(job);
+        house.controller->feed_fetched(*job, {false, text, {}});
+        return house.controller->feeds()[0];
+    };
+    std::string wide;
+    for (int i = 11; i < 100; i++) {
+        wide += fmt::format("{}.0.0.0/8\n", i);
+    }
+    const FeedStatus refused = fetch(wide);
+    CHECK_THAT(refused.problem, Catch::Contains("of the public IPv4 addresses, at most 5 %"));
+    CHECK(refused.prefixes[0] == 0);
+    REQUIRE(house.controller->refresh_feed("a", false));
+    CHECK(fetch("192.0.2.1\n").prefixes[0] == 1);
+    REQUIRE(house.controller->refresh_feed("a", false));
+    const FeedStatus changed = fetch("192.0.2.1\n11.0.0.0/8\n");
+    CHECK_THAT(changed.problem, Catch::Contains("% come"));
+    CHECK(changed.prefixes[0] == 1);
+    REQUIRE(house.controller->refresh_feed("a", true));
+    const FeedStatus forced = fetch(wide);
+    CHECK(forced.problem.empty());
+    CHECK(forced.prefixes[0] == 89);
+    house.restart(config);
+    CHECK(house.controller->feeds()[0].prefixes[0] == 89);
+    // What an earlier version took without being told to is not in force any more.
+    const FeedCopies copies(house.directory + "/state");
+    FeedCopy copy = **copies.load("a");
+    copy.forced = false;
+    REQUIRE(copies.save("a", copy));
+    house.restart(config);
+    CHECK(house.controller->feeds()[0].prefixes[0] == 0);
+    CHECK(house.logged("feed", "its copy is not used: it covers"));
+}
+
 TEST_CASE("check says what apply would; apply refuses only what it brings in")
 {
     House house;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cmath>
+
+#include "core/coverage.h"
 #include "core/feed.h"
 #include "daemon/feeds.h"
 #include "feeds/copies.h"
@@ -259,6 +263,133 @@ TEST_CASE("a list of another size is not taken")
     CHECK_THAT(read("", own), Catch::Contains("at least 5"));
 }
 
+TEST_CASE("behind max_entries nothing is read")
+{
+    FeedConfig config;
+    config.max_entries = 2;
+    config.max_faulty_lines = 5;
+    const std::string two = "192.0.2.1\n192.0.2.2\n";
+    CHECK(read(two + two + two + two + two, config) == "192.0.2.1 192.0.2.2");
+    CHECK_THAT(read(two + "192.0.2.3\nno list\nadd a 192.0.2.1,80\n", config),
+               Catch::Contains("line 3: it has at least 3 entries, at most 2 are expected"));
+    CHECK_THAT(read("192.0.2.0-192.0.2.6\nadd a 192.0.2.1,80\n", config),
+               Catch::Contains("line 1: it has at least 3 entries"));
+    CHECK_THAT(read("[\"192.0.2.1\",\"192.0.2.2\",\"2001:db8::1\",{broken", config),
+               Catch::Contains("at least 3 entries"));
+    // What nomatch leaves is counted, too.
+    CHECK_THAT(read("add a 192.0.2.0/24\nadd a 192.0.2.7 nomatch\n", config),
+               Catch::Contains("at least 3 entries"));
+    CHECK_THAT(
+        read("add a 192.0.2.1 nomatch\nadd a 192.0.2.2 nomatch\nadd a 192.0.2.3 nomatch\n", config),
+        Catch::Contains("at least 3 entries"));
+    config.max_entries = 1000;
+    CHECK(config.bytes_most() < 2UL << 20);
+    CHECK(FeedConfig{}.bytes_most() == 256UL << 20);
+}
+
+TEST_CASE("an element of a JSON array has a size")
+{
+    std::string nested = "[[1,2,[3],{}";
+    for (int i = 0; i < 2000; i++) {
+        nested += ",0";
+    }
+    CHECK_THAT(read("[{\"ip\":\"192.0.2.1\",\"x\":" + nested + "]]}]"),
+               Catch::Contains("element 1: more than 1000 values"));
+    CHECK(read("[{\"x\":[1,{\"y\":[2]}],\"ip\":\"192.0.2.1\"},{\"ip\":\"192.0.2.2\",\"z\":{}}]") ==
+          "192.0.2.1 192.0.2.2");
+}
+
+TEST_CASE("coverage is the share of the public addresses, what overlaps counts once")
+{
+    const auto of = [](std::vector<Prefix> prefixes) {
+        std::sort(prefixes.begin(), prefixes.end());
+        return coverage_of(prefixes);
+    };
+    const auto is = [](double percent) { return Approx(percent).epsilon(1e-6); };
+    CHECK(of({}) == Coverage{0, 0});
+    CHECK(of({"::/0"_net, "0.0.0.0/0"_net})[0] == is(100));
+    CHECK(of({"::/0"_net, "0.0.0.0/0"_net})[1] == is(100));
+    CHECK(of({"2000::/3"_net, "2001:db8::/32"_net}) == Coverage{0, 100});
+    CHECK(of({"2001:db8::/32"_net})[1] == is(100 / std::ldexp(1, 29)));
+    CHECK(of({"::/4"_net, "fc00::/7"_net, "fe80::1"_net, "10.0.0.0/8"_net, "192.168.0.0/16"_net,
+              "224.0.0.0/4"_net, "0.0.0.0/8"_net}) == Coverage{0, 0});
+    const double one = of({"11.0.0.0/8"_net})[0]; // of 220.7 /8s
+    CHECK(one > 0.45);
+    CHECK(one < 0.46);
+    CHECK(of({"10.0.0.0/7"_net})[0] == is(one));
+    CHECK(of({"11.0.0.0/8"_net, "11.0.0.0/9"_net, "11.128.0.0/9"_net, "11.255.0.0/16"_net,
+              "12.0.0.0/8"_net, "2000::/3"_net})[0] == is(2 * one));
+    // Inside what is not public, and around it.
+    CHECK(of({"172.0.0.0/8"_net, "172.16.0.0/13"_net, "172.32.0.0/12"_net})[0] ==
+          is(one * 15 / 16));
+    const auto change =
+        coverage_change({"11.0.0.0/8"_net, "12.0.0.0/9"_net}, {"11.0.0.0/9"_net, "12.0.0.0/8"_net});
+    CHECK(change.before[0] == is(1.5 * one));
+    CHECK(change.go[0] == is(0.5 * one));
+    CHECK(change.come[0] == is(0.5 * one));
+    CHECK(change.come[1] == 0);
+}
+
+TEST_CASE("a list that covers too much is refused, of either family")
+{
+    const auto wide = [](uint8_t from, uint8_t count) {
+        std::vector<Prefix> all;
+        for (uint8_t i = 0; i < count; i++) {
+            const std::array<uint8_t, 4> bytes = {static_cast<uint8_t>(from + i), 0, 0, 0};
+            all.push_back(network_of(Address::from_ipv4(bytes.data()), 96 + 8));
+        }
+        return all;
+    };
+    FeedConfig config = config_of("https://www.example/a");
+    CHECK(accept_share({}, config));
+    CHECK(accept_share(wide(11, 11), config)); // 4.98 %
+    CHECK_THAT(accept_share(wide(11, 12), config).error().message,
+               Catch::Contains("5.44 % of the public IPv4 addresses, at most 5 %") &&
+                   Catch::Contains("max_share_ipv4") &&
+                   Catch::Contains("xdpctl feed refresh a --force"));
+    CHECK(accept_share({"2001:db8::/29"_net, "2a00::/19"_net}, config));
+    CHECK_THAT(accept_share({"2a00::/18"_net}, config).error().message,
+               Catch::Contains("0.00305 % of the public IPv6 addresses, at most 0.002 %") &&
+                   Catch::Contains("max_share_ipv6"));
+    CHECK_FALSE(accept_share(wide(11, 12), config_of("/own/file"))); // and of a file
+    config.max_share_ipv4 = 6;
+    CHECK(accept_share(wide(11, 12), config));
+}
+
+TEST_CASE("a change of what a list covers is bounded, however few entries it takes")
+{
+    FeedConfig config = config_of("https://www.example/a");
+    std::vector<Prefix> before; // 1000 hosts, as many as may always come
+    for (uint32_t i = 0; i < 1000; i++) {
+        const std::array<uint8_t, 4> bytes = {60, 0, static_cast<uint8_t>(i >> 8),
+                                              static_cast<uint8_t>(i)};
+        before.push_back({Address::from_ipv4(bytes.data()), 128});
+    }
+    const auto with = [&before](const std::vector<Prefix>& more) {
+        std::vector<Prefix> all = before;
+        all.insert(all.end(), more.begin(), more.end());
+        std::sort(all.begin(), all.end());
+        return all;
+    };
+    CHECK(accept_change(before, with({"61.0.0.0/11"_net, "2001:db8::/32"_net}), config));
+    CHECK_THAT(accept_change(before, with({"61.0.0.0/10"_net}), config).error().message,
+               Catch::Contains("0.113 % come") && Catch::Contains("more than 50 % at once") &&
+                   Catch::Contains("refresh a --force"));
+    CHECK_FALSE(accept_change(before, with({"2a00::/23"_net}), config));
+    CHECK_FALSE(accept_change(with({"61.0.0.0/10"_net}), before, config)); // it goes
+    CHECK_FALSE(accept_change(with({"2a00::/23"_net}), before, config));
+    // Half of what was there before.
+    const auto large = with({"11.0.0.0/9"_net, "61.0.0.0/10"_net, "62.0.0.0/10"_net});
+    CHECK(accept_change(large, with({"11.0.0.0/9"_net}), config));
+    CHECK_FALSE(accept_change(large, with({"61.0.0.0/10"_net}), config));
+    // Other entries of the same addresses are no change.
+    CHECK(accept_change(with({"61.0.0.0/9"_net}), with({"61.0.0.0/10"_net, "61.64.0.0/10"_net}),
+                        config));
+    config.max_change = 1'000'000'000;
+    CHECK(accept_change(before, with({"61.0.0.0/10"_net}), config));
+    CHECK(accept_change(before, with({"61.0.0.0/10"_net}), config_of("/own/file")));
+}
+
 TEST_CASE("compressed lists")
 {
     using namespace std::string_literals;
@@ -292,7 +423,8 @@ TEST_CASE("what would hurt this host is not taken, and told")
 {
     const ProtectedSet host({{"192.0.2.1"_net, Protection::GATEWAY, "route"},
                              {"10.1.0.0/16"_net, Protection::PRIVATE_NETWORK, "route"}});
-    const FeedConfig config = config_of("a");
+    FeedConfig config = config_of("a");
+    config.widest_ipv4 = 8;
     const auto taken =
         take_feed(*parse_feed("192.0.2.0/24\n10.1.2.0/24\n10.0.0.0/8\n10.2.0.0/16\n0.0.0.0/1\n"
                               "2000::/3",
@@ -378,7 +510,8 @@ TEST_CASE("feeds are due by their interval, sooner after failures, and keep thei
 
 TEST_CASE("a copy is read as it was written, and damage is found")
 {
-    const FeedCopy copy{"https://www.example/x", {"\"e\"", "Tue"}, 7, "192.0.2.1\n192.0.2.2\n"};
+    const FeedCopy copy{
+        "https://www.example/x", {"\"e\"", "Tue"}, 7, "192.0.2.1\n192.0.2.2\n", true};
     const std::string file = encode_copy(copy);
     const auto read = decode_copy(file);
     REQUIRE(read);
@@ -386,6 +519,7 @@ TEST_CASE("a copy is read as it was written, and damage is found")
     CHECK(read->validators == copy.validators);
     CHECK(read->fetched_unix_s == 7);
     CHECK(read->text == copy.text);
+    CHECK(read->forced);
     for (size_t i = 0; i < file.size(); i++) {
         CHECK_FALSE(decode_copy(file.substr(0, i)));
     }
