@@ -179,10 +179,12 @@ struct extension_chain {
 	__u32 fragment_id;
 	__u8 more_fragments;
 	__u8 protocol; /* of the next header */
+	__u8 has_fragment;
 };
 
 /*
- * Steps over one extension header; 0 where it is cut short. Global, so that
+ * Steps over one extension header; 0 where it is cut short, or a second Fragment header, which
+ * the kernel refuses, too (net/ipv6/reassembly.c, IP6SKB_FRAGMENTED). Global, so that
  * the verifier looks at one step, not at all sequences of eight.
  */
 __noinline int xdpctl_step_extension(struct xdp_md *ctx, struct extension_chain *chain)
@@ -198,6 +200,9 @@ __noinline int xdpctl_step_extension(struct xdp_md *ctx, struct extension_chain 
 	if (chain->protocol == IPPROTO_FRAGMENT) {
 		__u32 offset = bpf_ntohs(((struct ipv6_fragment *)ext)->offset);
 
+		if (chain->has_fragment)
+			return 0;
+		chain->has_fragment = 1;
 		chain->fragment_offset = offset & IPV6_FRAGMENT_OFFSET;
 		chain->more_fragments = offset & IPV6_MORE_FRAGMENTS;
 		chain->fragment_id = ((struct ipv6_fragment *)ext)->id;

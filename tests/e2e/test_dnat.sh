@@ -24,6 +24,8 @@ table inet published {
         type nat hook prerouting priority dstnat;
         iifname { "cli0", "atk0" } meta nfproto ipv4 tcp dport { 8080, 8081 } dnat ip to $INNER4:80
         iifname { "cli0", "atk0" } meta nfproto ipv6 tcp dport { 8080, 8081 } dnat ip6 to [$INNER6]:80
+        iifname { "cli0", "atk0" } meta nfproto ipv4 udp dport 5000 dnat ip to $INNER4:5000
+        iifname { "cli0", "atk0" } meta nfproto ipv6 udp dport 5000 dnat ip6 to [$INNER6]:5000
     }
     chain postrouting {
         type nat hook postrouting priority srcnat;
@@ -38,13 +40,33 @@ EXTRA_PIDS=$!
 # Like docker-proxy: it listens, but never sees the packets.
 nsenter --net=/run/netns/$HOST socat TCP6-LISTEN:8080,ipv6only=0,fork,reuseaddr,backlog=128 /dev/null &
 EXTRA_PIDS="$EXTRA_PIDS $!"
+nsenter --net=/run/netns/$INNER socat UDP6-RECVFROM:5000,ipv6only=0,fork EXEC:cat 2> /dev/null &
+EXTRA_PIDS="$EXTRA_PIDS $!"
 write_config enforce '[guard]
-syn_service_per_second = 2000'
+syn_service_per_second = 2000
+[limits]
+udp = ["service 3kpps"]'
 daemon_up
 eventually '[ -n "$(guard 8080 port)" ]'
 eventually '[ "$(count_ok 1 http://$WEB4:8080/)" = 1 ]'
 check_equal "published ports answer in peace" \
     "$(count_ok 5 http://$WEB4:8080/) $(count_ok 5 "http://[$WEB6]:8080/") $(count_ok 5 http://$WEB4:8081/)" "5 5 5"
+
+# A published UDP port: that a flow was answered once gives it no more room than others have.
+ask() { echo hello | in_client timeout 2 socat -t 1 - "$1"; }
+check_equal "a published UDP port answers" "$(ask UDP4:$WEB4:5000) $(ask UDP6:[$WEB6]:5000)" "hello hello"
+in_host sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.atk0.rp_filter=0
+inner_udp() { in_inner awk '$1 == "Udp:" && $2 ~ /^[0-9]/ {four = $2 + $3} END {print four}' /proc/net/snmp; }
+inner_udp6() { in_inner awk '$1 ~ /^Udp6(InDatagrams|NoPorts)$/ {sum += $2} END {print sum}' /proc/net/snmp6; }
+for family in "$TARGET4 198.18.7.0/25 inner_udp" "$TARGET6 2001:db8:f:7::/121 inner_udp6"; do
+    read -r to from count <<< "$family"
+    begun=$($count)
+    spoof $to udp $from --port 5000 --from-port 7000 --even --pps 10000 --seconds 3 > /dev/null
+    sleep 0.5
+    reached=$(($($count) - begun))
+    check "of 30,000 packets of 128 answered flows $reached reach the container" [ $reached -lt 16000 ]
+    check "and not none" [ $reached -gt 1000 ]
+done
 
 # A connection from inside, masqueraded, that lives through all of it.
 nsenter --net=/run/netns/$CLIENT socat TCP6-LISTEN:9000,fork,ipv6only=0 PIPE &

@@ -43,6 +43,8 @@ SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nsp
     --network-namespace-path=/run/netns/$HOST --bind=/sys/fs/bpf --console=pipe \
     /lib/systemd/systemd --system --unit=lab.target systemd.log_target=console > "$DIR/console" 2>&1 &
 SPAWN=$!
+sleep 1
+kill -0 $SPAWN 2> /dev/null || skip "systemd-nspawn cannot boot here: $(tail -n 1 "$DIR/console")"
 eventually 'PID1=$(pgrep -P $SPAWN | head -n 1) && [ -n "$PID1" ] && nsenter -t $PID1 -m -p -n test -S /run/systemd/private'
 
 # As a version that ran as root has left it: its pins are taken over.

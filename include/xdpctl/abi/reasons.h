@@ -47,7 +47,7 @@
 	X(IPV6_HEADER, "ipv6_header", PARSE, DROP, "IPv6 header cut short or wrong version")       \
 	X(IPV6_LENGTH, "ipv6_length", PARSE, DROP, "IPv6 payload length exceeds the frame")        \
 	X(IPV6_EXTENSION, "ipv6_extension", PARSE, DROP,                                           \
-	  "IPv6 extension headers cut short or more than eight")                                   \
+	  "IPv6 extension headers cut short, more than eight, or two Fragment headers")            \
 	X(FRAGMENT_OVERSIZE, "fragment_oversize", PARSE, DROP,                                     \
 	  "fragment ends beyond 65535 bytes (ping of death)")                                      \
 	X(FRAGMENT_TINY, "fragment_tiny", PARSE, DROP,                                             \
