@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include <httplib.h>
@@ -27,6 +28,32 @@ namespace
 constexpr int question_seconds = 10;
 constexpr int change_seconds = 60; // a million bans, a large database
 constexpr int connect_seconds = 3;
+
+// A daemon that closes the connection is an error here, not the end of this program. What the
+// program prints to keeps its signal.
+class NoBrokenPipe
+{
+  public:
+    NoBrokenPipe()
+    {
+        sigemptyset(&pipe_);
+        sigaddset(&pipe_, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    }
+    ~NoBrokenPipe()
+    {
+        const timespec now{};
+        while (sigtimedwait(&pipe_, nullptr, &now) > 0) {
+        }
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    NoBrokenPipe(const NoBrokenPipe&) = delete;
+    NoBrokenPipe& operator=(const NoBrokenPipe&) = delete;
+
+  private:
+    sigset_t pipe_{};
+    sigset_t before_{};
+};
 
 // Why a connection cannot be made, as errno; 0: it can.
 int connection_problem(const std::string& path)
@@ -81,6 +108,7 @@ Error not_answered(const std::string& path, bool timed_out, int seconds, bool ch
 Result<json> ApiClient::send(const char* method, const std::string& path,
                              const std::string& body) const
 {
+    const NoBrokenPipe guard;
     httplib::Client client(socket_path_);
     client.set_address_family(AF_UNIX);
     const bool changes = std::string_view(method) != "GET";

@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "core/frame.h"
+#include "core/json.h"
 
 namespace xdpctl
 {
@@ -93,8 +94,11 @@ json guard_json(const GuardStatus& guard)
 
 Result<json> parse_object(const std::string& body)
 {
-    json parsed = json::parse(body, nullptr, false);
-    if (!parsed.is_object()) {
+    auto parsed = parse_json_bounded(body);
+    if (!parsed && parsed.error().kind == ErrorKind::refused) {
+        return failure(ErrorKind::usage, "the request body is {}", parsed.error().message);
+    }
+    if (!parsed || !parsed->is_object()) {
         return failure(ErrorKind::usage, "the request body must be a JSON object");
     }
     return parsed;
@@ -543,8 +547,8 @@ json to_json(const Explanation& explanation, uint64_t now_ns)
 
 bool parse_flag(const std::string& body, const char* member)
 {
-    const json object = json::parse(body, nullptr, false);
-    return object.is_object() && object.value(member, json()) == true;
+    const auto object = parse_object(body);
+    return object && object->value(member, json()) == true;
 }
 
 namespace

@@ -128,6 +128,10 @@ struct GeoStatus {
 // Lists of sources that are not blocked: see enum xdpctl_prefix_verdict.
 enum class Spared { allowed, trusted };
 
+// Who asks. A member of the socket's group decides how packets are judged; which files, URLs,
+// groups, sockets and addresses the daemon uses, root alone decides (host_keys_changed()).
+enum class Caller { root, member };
+
 class Control
 {
   public:
@@ -174,17 +178,21 @@ class Control
     struct Checked {
         std::vector<std::string> warnings;
     };
-    virtual Result<Checked> check(const std::string& toml, const std::string& name) = 0;
+    // These three return ErrorKind::refused, and look at nothing of the host, where a member
+    // of the group names other files or URLs than those in force.
+    virtual Result<Checked> check(const std::string& toml, const std::string& name,
+                                  Caller caller) = 0;
     // Lines of difference between what runs and this text.
-    virtual Result<std::vector<std::string>> diff(const std::string& toml,
-                                                  const std::string& name) = 0;
+    virtual Result<std::vector<std::string>> diff(const std::string& toml, const std::string& name,
+                                                  Caller caller) = 0;
     // Returns the lines that changed; warnings for what needs a restart.
     struct Applied {
         std::vector<std::string> changes;
         std::vector<std::string> warnings;
     };
-    virtual Result<Applied> apply(const std::string& toml, const std::string& name) = 0;
-    // Reads the daemon's own file again.
+    virtual Result<Applied> apply(const std::string& toml, const std::string& name,
+                                  Caller caller) = 0;
+    // Reads the daemon's own file again, for whoever asks.
     virtual Result<Applied> reload() = 0;
 
     virtual std::vector<FeedStatus> feeds() = 0;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/routes.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <climits>
 
 #include "api/codec.h"
 
@@ -80,12 +83,22 @@ ApiResponse with_guard(Control& control, const ApiRequest& request, const char* 
                   : reply(parsed.error());
 }
 
+// It is written to the log.
+bool is_one_line(std::string_view name)
+{
+    return name.size() <= PATH_MAX &&
+           std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::iscntrl(c); });
+}
+
 // Body {"config": TOML, "name": what to call it in errors}.
 template <typename Verb> ApiResponse with_config(const ApiRequest& request, Verb verb)
 {
     return with_string(request, "config", [&](const std::string& toml) {
-        return with_string(request, "name",
-                           [&](const std::string& name) { return verb(toml, name); });
+        return with_string(request, "name", [&](const std::string& name) {
+            return is_one_line(name)
+                       ? verb(toml, name)
+                       : reply(failure(ErrorKind::usage, "name: must be one line of text"));
+        });
     });
 }
 
@@ -229,23 +242,24 @@ const std::vector<Route>& routes()
          }},
         {"POST", "/v1/check", R"(says what apply would of {"config": TOML, "name": NAME})",
          [](Control& c, const ApiRequest& r) {
-             return with_config(r, [&c](const std::string& toml, const std::string& name) {
-                 return reply(c.check(toml, name),
+             return with_config(r, [&](const std::string& toml, const std::string& name) {
+                 return reply(c.check(toml, name, r.caller),
                               [](const Control::Checked& checked) { return to_json(checked); });
              });
          }},
         {"POST", "/v1/diff", R"(compares what runs with {"config": TOML, "name": NAME})",
          [](Control& c, const ApiRequest& r) {
-             return with_config(r, [&c](const std::string& toml, const std::string& name) {
-                 return reply(c.diff(toml, name), [](const std::vector<std::string>& lines) {
-                     return json{{"changes", lines}, {"schema_version", schema_version}};
-                 });
+             return with_config(r, [&](const std::string& toml, const std::string& name) {
+                 return reply(
+                     c.diff(toml, name, r.caller), [](const std::vector<std::string>& lines) {
+                         return json{{"changes", lines}, {"schema_version", schema_version}};
+                     });
              });
          }},
         {"POST", "/v1/apply", R"(makes {"config": TOML, "name": NAME} what runs)",
          [](Control& c, const ApiRequest& r) {
-             return with_config(r, [&c](const std::string& toml, const std::string& name) {
-                 return reply(c.apply(toml, name),
+             return with_config(r, [&](const std::string& toml, const std::string& name) {
+                 return reply(c.apply(toml, name, r.caller),
                               [](const Control::Applied& applied) { return to_json(applied); });
              });
          }},

@@ -14,6 +14,7 @@ namespace xdpctl
 struct ApiRequest {
     std::string body;
     std::function<std::string(const char* name)> query; // "" where absent
+    Caller caller = Caller::member;
 };
 
 struct ApiResponse {

@@ -15,6 +15,7 @@
 
 #include "core/feed.h"
 #include "core/reasons.h"
+#include "core/toml_bounds.h"
 
 namespace xdpctl
 {
@@ -229,25 +230,33 @@ std::string show_reasons(uint64_t mask)
     return "[" + text + "]";
 }
 
-// The one table of keys: how each is read, shown, and whether the running data
-// path can take it.
+// The files, directories, sockets, groups, URLs and addresses to listen at that the value of a key
+// names, in full. Only root may change them; see host_keys_changed().
+using Names = std::vector<std::string>;
+using HostNames = Names (*)(const Config&);
+constexpr HostNames no_names = nullptr;
+
+// The one table of keys: what of the host each names (a new key has to say it), how it is read,
+// shown, and whether the running data path can take it.
 struct Key {
     std::string_view name;
+    HostNames names;
     std::function<Result<>(const toml::node&, Config&)> read;
     std::function<std::string(const Config&)> show;
     bool fixed_while_loaded = false;
 };
 
-template <typename T> Key plain(std::string_view name, T Config::*field, bool fixed = false)
+template <typename T>
+Key plain(std::string_view name, HostNames names, T Config::*field, bool fixed = false)
 {
-    return {name, [field](const toml::node& n, Config& c) { return read(n, c.*field); },
+    return {name, names, [field](const toml::node& n, Config& c) { return read(n, c.*field); },
             [field](const Config& c) { return fmt::format("{}", c.*field); }, fixed};
 }
 
-template <typename S, typename T>
-Key nested(std::string_view name, S Config::*group, T S::*field, bool fixed = false)
+template <typename S, typename T> Key nested(std::string_view name, HostNames names,
+                                             S Config::*group, T S::*field, bool fixed = false)
 {
-    return {name, [=](const toml::node& n, Config& c) { return read(n, c.*group.*field); },
+    return {name, names, [=](const toml::node& n, Config& c) { return read(n, c.*group.*field); },
             [=](const Config& c) { return fmt::format("{}", c.*group.*field); }, fixed};
 }
 
@@ -256,20 +265,22 @@ template <typename T, size_t N> Key choice(std::string_view name,
                                            bool fixed = false)
 {
     return {
-        name,
+        name, no_names,
         [&words, field](const toml::node& n, Config& c) { return read_word(n, words, c.*field); },
         [&words, field](const Config& c) { return std::string(word_of(words, c.*field)); }, fixed};
 }
 
 Key prefixes(std::string_view name, std::vector<Prefix> Config::*field)
 {
-    return {name, [field](const toml::node& n, Config& c) { return read_prefixes(n, c.*field); },
+    return {name, no_names,
+            [field](const toml::node& n, Config& c) { return read_prefixes(n, c.*field); },
             [field](const Config& c) { return show_prefixes(c.*field); }};
 }
 
 Key ports(std::string_view name, std::set<uint16_t> Config::*field)
 {
-    return {name, [field](const toml::node& n, Config& c) { return read_ports(n, c.*field); },
+    return {name, no_names,
+            [field](const toml::node& n, Config& c) { return read_ports(n, c.*field); },
             [field](const Config& c) { return fmt::format("[{}]", fmt::join(c.*field, ", ")); }};
 }
 
@@ -295,7 +306,7 @@ std::string show_limits(const LimitsConfig& config, size_t limit_class)
 // "limits.udp = ["source 5000pps"]", one for each class.
 Key class_limits(size_t limit_class, std::string_view name)
 {
-    return {name,
+    return {name, no_names,
             [limit_class](const toml::node& n, Config& c) {
                 return read_limits(n, limit_class, c.limits);
             },
@@ -346,7 +357,8 @@ Result<> read_protocols(const toml::node& node, xdpctl_protocol_action action, C
 // "protocols.drop = ["igmp"]", one for each action.
 Key protocols(std::string_view name, xdpctl_protocol_action action)
 {
-    return {name, [action](const toml::node& n, Config& c) { return read_protocols(n, action, c); },
+    return {name, no_names,
+            [action](const toml::node& n, Config& c) { return read_protocols(n, action, c); },
             [action](const Config& c) {
                 std::vector<unsigned> numbers;
                 for (const auto& [protocol, configured] : c.protocols) {
@@ -625,7 +637,7 @@ std::string show_geo_services(const GeoRules& rules)
 
 Key reflectors(std::string_view name, std::set<uint16_t> ReflectorsConfig::*field)
 {
-    return {name,
+    return {name, no_names,
             [field](const toml::node& n, Config& c) { return read_ports(n, c.reflectors.*field); },
             [field](const Config& c) {
                 return fmt::format("[{}]", fmt::join(c.reflectors.*field, ", "));
@@ -662,10 +674,22 @@ Result<> read_guard_ports(const toml::node& node, xdpctl_guard_mode mode, Config
 // "guard.off = [22]", one for each mode.
 Key guard_ports(std::string_view name, xdpctl_guard_mode mode)
 {
-    return {name, [mode](const toml::node& n, Config& c) { return read_guard_ports(n, mode, c); },
+    return {name, no_names,
+            [mode](const toml::node& n, Config& c) { return read_guard_ports(n, mode, c); },
             [mode](const Config& c) {
                 return fmt::format("[{}]", fmt::join(ports_of(c, mode), ", "));
             }};
+}
+
+// The limits of a feed are no names: a member of the group may change them.
+Names feed_names(const Config& config)
+{
+    Names names;
+    for (const FeedConfig& feed : config.feeds) {
+        names.push_back(feed.name + " " + feed.url);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
 const std::vector<Key>& keys()
@@ -675,7 +699,7 @@ const std::vector<Key>& keys()
     using M = MapsConfig;
     static const std::vector<Key> table = {
         choice("mode", mode_words, &Config::mode),
-        {"interfaces",
+        {"interfaces", no_names,
          [](const toml::node& n, Config& c) { return read_interfaces(n, c.interfaces); },
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.interfaces, ", ")); }},
         choice("attach", attach_words, &Config::attach, true),
@@ -683,31 +707,32 @@ const std::vector<Key>& keys()
         prefixes("lists.allow", &Config::allow),
         prefixes("lists.trusted", &Config::trusted),
         prefixes("lists.block", &Config::block),
-        {"reasons.monitor",
+        {"reasons.monitor", no_names,
          [](const toml::node& n, Config& c) { return read_reason_mask(n, c.observed_reasons); },
          [](const Config& c) { return show_reasons(c.observed_reasons); }},
-        plain("events.samples_per_second", &Config::samples_per_second),
-        {"guard.mode",
+        plain("events.samples_per_second", no_names, &Config::samples_per_second),
+        {"guard.mode", no_names,
          [](const toml::node& n, Config& c) { return read_word(n, guard_words, c.guard.mode); },
          [](const Config& c) { return std::string(to_string(c.guard.mode)); }},
 #define XDPCTL_GUARD_PORTS(id, name, text) guard_ports("guard." name, XDPCTL_GUARD_##id),
         XDPCTL_GUARD_MODES(XDPCTL_GUARD_PORTS)
 #undef XDPCTL_GUARD_PORTS
-            {"guard.lockdown",
+            {"guard.lockdown", no_names,
              [](const toml::node& n, Config& c) { return read_ports(n, c.guard.lockdown); },
              [](const Config& c) {
                  return fmt::format("[{}]", fmt::join(c.guard.lockdown, ", "));
              }},
-        nested("guard.admit_per_second", &Config::guard, &G::admit_per_second),
-        {"guard.known_after",
+        nested("guard.admit_per_second", no_names, &Config::guard, &G::admit_per_second),
+        {"guard.known_after", no_names,
          [](const toml::node& n, Config& c) { return read_duration(n, c.guard.known_after_ns); },
          [](const Config& c) { return format_duration(c.guard.known_after_ns); }},
-        nested("guard.syn_prefix_per_second", &Config::guard, &G::syn_prefix_per_second),
-        nested("guard.syn_service_per_second", &Config::guard, &G::syn_service_per_second),
-        nested("guard.sysctls", &Config::guard, &G::sysctls),
-        nested("guard.mss", &Config::guard, &G::mss),
-        nested("limits.enabled", &Config::limits, &L::enabled),
-        nested("limits.headroom", &Config::limits, &L::headroom),
+        nested("guard.syn_prefix_per_second", no_names, &Config::guard, &G::syn_prefix_per_second),
+        nested("guard.syn_service_per_second", no_names, &Config::guard,
+               &G::syn_service_per_second),
+        nested("guard.sysctls", no_names, &Config::guard, &G::sysctls),
+        nested("guard.mss", no_names, &Config::guard, &G::mss),
+        nested("limits.enabled", no_names, &Config::limits, &L::enabled),
+        nested("limits.headroom", no_names, &Config::limits, &L::headroom),
 #define XDPCTL_LIMIT_KEY(id, name, text) class_limits(XDPCTL_LIMIT_##id, "limits." name),
         XDPCTL_LIMIT_CLASSES(XDPCTL_LIMIT_KEY)
 #undef XDPCTL_LIMIT_KEY
@@ -716,41 +741,53 @@ const std::vector<Key>& keys()
 #define XDPCTL_PROTOCOL_KEY(id, name, text) protocols("protocols." name, XDPCTL_PROTOCOL_##id),
         XDPCTL_PROTOCOL_ACTIONS(XDPCTL_PROTOCOL_KEY)
 #undef XDPCTL_PROTOCOL_KEY
-            Key{"protocols.inside",
+            Key{"protocols.inside", no_names,
                 [](const toml::node& n, Config& c) { return read_tunnels(n, c.tunnels); },
                 [](const Config& c) { return show_tunnels(c.tunnels); }},
         ports("tcp.services", &Config::tcp_services),
         ports("udp.services", &Config::udp_services),
         choice("sockets", socket_words, &Config::sockets),
-        nested("strays.per_second", &Config::strays, &StraysConfig::per_second),
-        nested("strays.prefix_per_second", &Config::strays, &StraysConfig::prefix_per_second),
-        {"feeds", [](const toml::node& n, Config& c) { return read_feeds(n, c.feeds); },
+        nested("strays.per_second", no_names, &Config::strays, &StraysConfig::per_second),
+        nested("strays.prefix_per_second", no_names, &Config::strays,
+               &StraysConfig::prefix_per_second),
+        {"feeds", feed_names, [](const toml::node& n, Config& c) { return read_feeds(n, c.feeds); },
          [](const Config& c) { return show_feeds(c.feeds); }},
-        {"crowdsec.url",
+        {"crowdsec.url", [](const Config& c) { return Names{c.crowdsec.url}; },
          [](const toml::node& n, Config& c) { return read_api_url(n, c.crowdsec.url); },
          [](const Config& c) { return shown_url(c.crowdsec.url); }},
-        nested("crowdsec.key_file", &Config::crowdsec, &CrowdSecConfig::key_file),
-        {"crowdsec.interval",
+        nested(
+            "crowdsec.key_file", [](const Config& c) { return Names{c.crowdsec.key_file}; },
+            &Config::crowdsec, &CrowdSecConfig::key_file),
+        {"crowdsec.interval", no_names,
          [](const toml::node& n, Config& c) { return read_duration(n, c.crowdsec.interval_ns); },
          [](const Config& c) { return format_duration(c.crowdsec.interval_ns); }},
-        {"geo.databases",
+        {"geo.databases", [](const Config& c) { return c.geo.databases; },
          [](const toml::node& n, Config& c) { return read_paths(n, c.geo.databases); },
          [](const Config& c) { return fmt::format("[{}]", fmt::join(c.geo.databases, ", ")); }},
-        {"geo.services",
+        {"geo.services", no_names,
          [](const toml::node& n, Config& c) { return read_geo_services(n, c.geo.services); },
          [](const Config& c) { return show_geo_services(c.geo.services); }},
-        nested("maps.bans", &Config::maps, &M::bans, true),
-        nested("maps.clients", &Config::maps, &M::clients, true),
-        nested("maps.known_clients", &Config::maps, &M::known_clients, true),
-        nested("maps.events_bytes", &Config::maps, &M::events_bytes, true),
-        {"metrics.listen",
+        nested("maps.bans", no_names, &Config::maps, &M::bans, true),
+        nested("maps.clients", no_names, &Config::maps, &M::clients, true),
+        nested("maps.known_clients", no_names, &Config::maps, &M::known_clients, true),
+        nested("maps.events_bytes", no_names, &Config::maps, &M::events_bytes, true),
+        {"metrics.listen", [](const Config& c) { return Names{c.metrics_listen}; },
          [](const toml::node& n, Config& c) { return read_listen(n, c.metrics_listen); },
          [](const Config& c) { return c.metrics_listen; }, true},
-        plain("api.socket", &Config::socket_path, true),
-        plain("api.group", &Config::socket_group, true),
-        plain("paths.state", &Config::state_directory, true),
-        plain("paths.pins", &Config::pin_directory, true),
-        plain("paths.cgroup", &Config::cgroup, true),
+        plain(
+            "api.socket", [](const Config& c) { return Names{c.socket_path}; },
+            &Config::socket_path, true),
+        plain(
+            "api.group", [](const Config& c) { return Names{c.socket_group}; },
+            &Config::socket_group, true),
+        plain(
+            "paths.state", [](const Config& c) { return Names{c.state_directory}; },
+            &Config::state_directory, true),
+        plain(
+            "paths.pins", [](const Config& c) { return Names{c.pin_directory}; },
+            &Config::pin_directory, true),
+        plain(
+            "paths.cgroup", [](const Config& c) { return Names{c.cgroup}; }, &Config::cgroup, true),
     };
     return table;
 }
@@ -861,20 +898,35 @@ Result<> check_whole(const toml::table& table, std::string_view name, const Conf
 
 } // namespace
 
-Result<Config> parse_config(std::string_view text, std::string_view name)
+namespace
 {
-    toml::table table;
+
+Result<toml::table> parse_toml(std::string_view text, std::string_view name)
+{
+    if (auto done = check_toml_bounds(text); !done) {
+        return failure(ErrorKind::invalid_config, "{}:{}", name, done.error().message);
+    }
     try { // the library's way to say that it is not TOML
-        table = toml::parse(text, name);
+        return toml::parse(text, name);
     } catch (const toml::parse_error& problem) {
         return failure(ErrorKind::invalid_config, "{}:{}: {}", name, problem.source().begin.line,
                        problem.description());
     }
+}
+
+} // namespace
+
+Result<Config> parse_config(std::string_view text, std::string_view name)
+{
+    const auto table = parse_toml(text, name);
+    if (!table) {
+        return table.error();
+    }
     Config config;
-    if (auto done = read_table(table, "", name, config); !done) {
+    if (auto done = read_table(*table, "", name, config); !done) {
         return done.error();
     }
-    if (auto done = check_whole(table, name, config); !done) {
+    if (auto done = check_whole(*table, name, config); !done) {
         return done.error();
     }
     return config;
@@ -910,16 +962,25 @@ std::vector<std::string> needs_reload(const Config& running, const Config& wante
     return names;
 }
 
+std::vector<std::string> host_keys_changed(const Config& running, const Config& wanted)
+{
+    std::vector<std::string> names;
+    for (const Key& key : keys()) {
+        if (key.names != no_names && key.names(running) != key.names(wanted)) {
+            names.emplace_back(key.name);
+        }
+    }
+    return names;
+}
+
 uint32_t config_line(std::string_view text, const std::string& key)
 {
-    toml::table table;
-    try {
-        table = toml::parse(text);
-    } catch (const toml::parse_error&) {
+    const auto table = parse_toml(text, "");
+    if (!table) {
         return 0;
     }
     for (std::string path = key;;) {
-        if (const auto view = table.at_path(path)) {
+        if (const auto view = table->at_path(path)) {
             return view.node()->source().begin.line;
         }
         const size_t end = path.find_last_of(".[");

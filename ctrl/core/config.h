@@ -150,7 +150,8 @@ struct Config {
     bool operator==(const Config&) const = default;
 };
 
-// Errors say "NAME:LINE: key: cause". `name` is what to call the text.
+// Errors say "NAME:LINE: key: cause". `name` is what to call the text, which may be anybody's: its
+// size and depth are bounded, see toml_bounds.h.
 Result<Config> parse_config(std::string_view toml, std::string_view name);
 
 // One line per key whose value differs: "key: old -> new".
@@ -158,6 +159,10 @@ std::vector<std::string> diff_configs(const Config& before, const Config& after)
 
 // Keys among the differences that only a new load of the data path can change.
 std::vector<std::string> needs_reload(const Config& running, const Config& wanted);
+
+// Keys whose files, directories, sockets, groups, URLs or addresses to listen at differ: what lets
+// the daemon read, ask or give away something else of the host.
+std::vector<std::string> host_keys_changed(const Config& running, const Config& wanted);
 
 // The line of a key in a text that parse_config() took; of its section where the key is not
 // in it; 0 where neither is. A row of an array of tables is "feeds[0].url".

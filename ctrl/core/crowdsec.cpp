@@ -8,11 +8,11 @@
 #include <iterator>
 #include <optional>
 
-#include <nlohmann/json.hpp>
-
 #include "core/bans.h"
 #include "core/config.h"
 #include "core/coverage.h"
+#include "core/json.h"
+#include "core/quote.h"
 #include "core/units.h"
 
 namespace xdpctl
@@ -70,6 +70,11 @@ Result<std::vector<Prefix>> prefixes_of_row(const json& row)
                : prefixes_of(*range);
 }
 
+std::string member_or_type(const json& row)
+{
+    return row.is_object() ? member(row, "value") : row.type_name();
+}
+
 // null where there is nothing; take(row, prefixes) for each ban of addresses.
 template <typename Take>
 Result<> read_rows(const json& answer, const char* name, Decisions& out, Take take)
@@ -90,9 +95,9 @@ Result<> read_rows(const json& answer, const char* name, Decisions& out, Take ta
         if (!taken) {
             out.faults++;
             if (out.first_fault.empty()) {
+                const std::string value = member_or_type(row);
                 out.first_fault =
-                    BanReasons::clean((row.is_object() ? member(row, "value") : row.type_name()) +
-                                      ": " + taken.error().message);
+                    short_quote(value) + ": " + with_short_quotes(taken.error().message, value);
             }
         }
     }
@@ -125,13 +130,13 @@ Result<std::optional<uint64_t>> parse_go_duration(std::string_view text)
             return text.starts_with(u.first);
         });
         if (problem != std::errc() || number < 0 || unit == units.end()) {
-            return failure("'{}' is not a duration", BanReasons::clean(whole));
+            return failure("'{}' is not a duration", short_quote(whole));
         }
         sum += number * unit->second;
         text.remove_prefix(unit->first.size());
     }
     if (empty || !(sum <= longest_ns)) {
-        return failure("'{}' is not a duration", BanReasons::clean(whole));
+        return failure("'{}' is not a duration", short_quote(whole));
     }
     return negative || sum < 1 ? std::optional<uint64_t>()
                                : std::optional(static_cast<uint64_t>(sum));
@@ -139,10 +144,12 @@ Result<std::optional<uint64_t>> parse_go_duration(std::string_view text)
 
 Result<Decisions> parse_decisions(std::string_view text)
 {
-    const json answer = json::parse(text, nullptr, false);
-    if (!answer.is_object()) {
-        return failure("not an answer of CrowdSec's local API: '{}'", BanReasons::clean(text));
+    const auto parsed = parse_json_bounded(text);
+    if (!parsed || !parsed->is_object()) {
+        return failure("not an answer of CrowdSec's local API: {}",
+                       parsed ? "it is no JSON object" : parsed.error().message);
     }
+    const json& answer = *parsed;
     Decisions out;
     using Prefixes = std::vector<Prefix>;
     auto done = read_rows(answer, "new", out, [&out](const json& row, const Prefixes& prefixes) {

@@ -11,14 +11,15 @@
 
 #include "core/coverage.h"
 #include "core/feed_columns.h"
+#include "core/json.h"
+#include "core/quote.h"
 
 namespace xdpctl
 {
 namespace
 {
 
-constexpr size_t shown_most = 60;  // bytes of a faulty line
-constexpr size_t why_most = 160;   // and of what is wrong with it
+constexpr size_t why_most = 160;   // bytes of what is wrong with a line
 constexpr size_t line_most = 4096; // no prefix is longer, and JSON takes memory
 constexpr size_t entries_most = 20'000'000;
 constexpr size_t json_bytes_most = 16UL << 20; // of an array
@@ -36,16 +37,6 @@ constexpr std::array share_keys = {"max_share_ipv4", "max_share_ipv6"};
 Coverage share_most(const FeedConfig& config)
 {
     return {config.max_share_ipv4, config.max_share_ipv6};
-}
-
-// Text of strangers, for logs and terminals.
-std::string printable(std::string_view text, size_t most)
-{
-    std::string out(text.substr(0, most));
-    std::replace_if(
-        out.begin(), out.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-    return out;
 }
 
 std::string_view trimmed(std::string_view text)
@@ -183,7 +174,7 @@ class IpsetReader
         if (!name_.empty() && name_ != name) {
             return failure(ErrorKind::refused,
                            "it holds more than one set: '{}' and '{}'; save the one that is meant",
-                           printable(name_, shown_most), printable(name, shown_most));
+                           short_quote(name_), short_quote(name));
         }
         name_ = name;
         return Done{};
@@ -196,7 +187,7 @@ class IpsetReader
             return failure(ErrorKind::refused,
                            "a set of type '{}' does not name sources alone; hash:ip, hash:net and "
                            "bitmap:ip do",
-                           printable(type, shown_most));
+                           short_quote(type));
         }
         for (size_t i = at + 1; i + 1 < words.size(); i++) {
             if (words[i] == "bitmask") {
@@ -221,7 +212,7 @@ class IpsetReader
         if (element.find(',') != std::string_view::npos) {
             return failure(ErrorKind::refused,
                            "'{}' is more than an address: blocking the whole host is not meant",
-                           printable(element, shown_most));
+                           short_quote(element));
         }
         bool exception = false;
         for (size_t i = at + 1; i < words.size(); i++) {
@@ -343,7 +334,7 @@ class FeedReader
             text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
         if (begin.starts_with('<')) {
             return failure("it is no list but a page of HTML or XML: '{}'",
-                           printable(begin.substr(0, begin.find('\n')), shown_most));
+                           short_quote(begin.substr(0, begin.find('\n'))));
         }
         if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
             return failure("it is UTF-16; UTF-8 or ASCII is understood");
@@ -393,7 +384,8 @@ class FeedReader
             return Done{};
         }
         if (line.starts_with('{')) {
-            return read_object(json::parse(line, nullptr, false));
+            const auto row = parse_json_bounded(line);
+            return row ? read_object(*row) : Result<>(failure("not a JSON object"));
         }
         if (columns_) {
             return read_row(line);
@@ -444,8 +436,7 @@ class FeedReader
         if (!columns) {
             const bool is_table = found != 0 && !(found == '\t' && has_address);
             return is_table ? failure(ErrorKind::refused, "'{}': this is a table, and {}",
-                                      printable(line, shown_most),
-                                      printable(columns.error().message, why_most * 2))
+                                      short_quote(line), told(columns.error().message, line))
                             : why;
         }
         columns_ = *columns;
@@ -499,7 +490,7 @@ class FeedReader
         }
         const Error no_array =
             failure("it is JSON, but neither an array nor an object on each line: '{}'",
-                    printable(text.substr(0, text.find('\n')), shown_most));
+                    short_quote(text.substr(0, text.find('\n'))));
         using Event = json::parse_event_t;
         Result<> done = Done{};
         size_t values = 0;
@@ -558,10 +549,19 @@ class FeedReader
         return fits ? Result<>(Done{}) : too_many();
     }
 
+    // A cause that quotes the line, or the comment above it, which may name columns.
+    std::string told(std::string_view why, std::string_view line) const
+    {
+        return with_short_quotes(with_short_quotes(why, line), comment_);
+    }
+
     void fault(std::string_view line, std::string_view why)
     {
         if (feed_.faults++ == 0) {
-            feed_.first_fault = {number_, printable(line, shown_most), printable(why, why_most)};
+            const bool is_long = line.size() > line_most;
+            feed_.first_fault = {number_, short_quote(line),
+                                 is_long ? "a line of more than 4096 bytes"
+                                         : told(why, line).substr(0, why_most)};
         }
     }
 

@@ -50,7 +50,7 @@ Result<SavedBan> decode_line(std::string_view line, const Clocks& clocks)
 {
     const auto words = split(line);
     if (!words) {
-        return failure("'{}': not ADDRESS UNTIL ORIGIN STRIKES HITS REASON", line);
+        return failure("not ADDRESS UNTIL ORIGIN STRIKES HITS REASON");
     }
     const auto& [address, until, origin, strikes, hits, reason] = *words;
     auto source = parse_address(address);
@@ -65,7 +65,7 @@ Result<SavedBan> decode_line(std::string_view line, const Clocks& clocks)
         find_ban_origin(origin.substr(0, origin.size() - (is_forced ? forced.size() : 0)));
     if ((!forever && !read_number(until, unix_s)) || !known_origin ||
         !read_number(strikes, entry.ban.strikes) || !read_number(hits, entry.ban.hits)) {
-        return failure("'{}': a field is not understood", line);
+        return failure("a field is not understood");
     }
     entry.ban.origin = *known_origin;
     entry.ban.flags = is_forced ? XDPCTL_BAN_FORCED : 0;

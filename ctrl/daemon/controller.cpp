@@ -926,13 +926,33 @@ Result<> Controller::check_host(const Config& wanted, const std::string& toml,
     return problem ? Result<>(*problem) : Result<>(Done{});
 }
 
-Result<Control::Checked> Controller::check(const std::string& toml, const std::string& name)
+// The configuration that the text means, where the caller may ask for it.
+Result<Config> Controller::config_of(const std::string& toml, const std::string& name,
+                                     Caller caller) const
 {
     auto parsed = parse_config(toml, name);
+    if (!parsed || caller == Caller::root) {
+        return parsed;
+    }
+    std::vector<std::string> lines;
+    for (std::string& key : host_keys_changed(config_, *parsed)) {
+        lines.push_back(to_string(
+            {std::move(key), "only root may set it to something else than what is in force"}, toml,
+            name));
+    }
+    return lines.empty()
+               ? std::move(parsed)
+               : Result<Config>(failure(ErrorKind::refused, "{}", fmt::join(lines, "\n")));
+}
+
+Result<Control::Checked> Controller::check(const std::string& toml, const std::string& name,
+                                           Caller caller)
+{
+    const std::lock_guard lock(mutex_);
+    const auto parsed = config_of(toml, name, caller);
     if (!parsed) {
         return parsed.error();
     }
-    const std::lock_guard lock(mutex_);
     Checked checked;
     if (auto done = check_host(*parsed, toml, name, checked.warnings); !done) {
         return done.error();
@@ -945,13 +965,14 @@ Result<Control::Checked> Controller::check(const std::string& toml, const std::s
     return checked;
 }
 
-Result<std::vector<std::string>> Controller::diff(const std::string& toml, const std::string& name)
+Result<std::vector<std::string>> Controller::diff(const std::string& toml, const std::string& name,
+                                                  Caller caller)
 {
-    auto config = parse_config(toml, name);
+    const std::lock_guard lock(mutex_);
+    const auto config = config_of(toml, name, caller);
     if (!config) {
         return config.error();
     }
-    const std::lock_guard lock(mutex_);
     return diff_configs(config_, *config);
 }
 
@@ -975,9 +996,10 @@ Controller::attach_fresh(const std::vector<std::string>& interfaces, AttachMode 
     return fresh;
 }
 
-Result<Control::Applied> Controller::apply_locked(const std::string& toml, const std::string& name)
+Result<Control::Applied> Controller::apply_locked(const std::string& toml, const std::string& name,
+                                                  Caller caller)
 {
-    auto parsed = parse_config(toml, name);
+    const auto parsed = config_of(toml, name, caller);
     if (!parsed) {
         return parsed.error();
     }
@@ -1039,17 +1061,19 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
     return applied;
 }
 
-Result<Control::Applied> Controller::apply(const std::string& toml, const std::string& name)
+Result<Control::Applied> Controller::apply(const std::string& toml, const std::string& name,
+                                           Caller caller)
 {
     const std::lock_guard lock(mutex_);
-    return apply_locked(toml, name);
+    return apply_locked(toml, name, caller);
 }
 
 Result<Control::Applied> Controller::reload()
 {
     const std::lock_guard lock(mutex_);
     auto text = read_file(setup_.config_path);
-    auto applied = text ? apply_locked(*text, setup_.config_path) : Result<Applied>(text.error());
+    auto applied = text ? apply_locked(*text, setup_.config_path, Caller::root)
+                        : Result<Applied>(text.error());
     config_ok_ = applied.ok();
     config_error_ = applied ? "" : applied.error().message;
     if (!applied) {

@@ -90,10 +90,10 @@ class Controller final : public Control
     Result<Attachment> attach(const std::string& interface) override;
     Result<bool> detach(const std::string& interface) override;
     Result<PanicEnd> end_panic() override;
-    Result<Checked> check(const std::string& toml, const std::string& name) override;
-    Result<std::vector<std::string>> diff(const std::string& toml,
-                                          const std::string& name) override;
-    Result<Applied> apply(const std::string& toml, const std::string& name) override;
+    Result<Checked> check(const std::string& toml, const std::string& name, Caller caller) override;
+    Result<std::vector<std::string>> diff(const std::string& toml, const std::string& name,
+                                          Caller caller) override;
+    Result<Applied> apply(const std::string& toml, const std::string& name, Caller caller) override;
     Result<Applied> reload() override;
     Result<Explanation> explain(const Bytes& frame) override;
 
@@ -145,7 +145,8 @@ class Controller final : public Control
     std::string feed_copies_text() const;
     std::vector<std::string> missing_interfaces() const;
     HostLook look() const;
-    Result<Applied> apply_locked(const std::string& toml, const std::string& name);
+    Result<Config> config_of(const std::string& toml, const std::string& name, Caller caller) const;
+    Result<Applied> apply_locked(const std::string& toml, const std::string& name, Caller caller);
     Result<> check_host(const Config& wanted, const std::string& toml, const std::string& name,
                         std::vector<std::string>& warnings);
     Result<> attach_locked(const std::string& interface, AttachMode mode);

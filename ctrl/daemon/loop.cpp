@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <ctime>
+#include <exception>
 #include <memory>
 
 #include <sys/epoll.h>
@@ -23,25 +24,40 @@ struct Ticking {
     const std::function<void()>& each_tick;
 };
 
+// The loop is C: nothing may be thrown through it. What a tick could not do, for want of memory,
+// the next one does.
+template <typename Work> void without_exceptions(const char* what, Work work) noexcept
+{
+    try {
+        work();
+    } catch (const std::exception& problem) {
+        log::error("{}: {}", what, problem.what());
+    }
+}
+
 int on_tick(sd_event_source* source, uint64_t due_us, void* context)
 {
     const auto* ticking = static_cast<Ticking*>(context);
-    ticking->controller.tick();
-    ticking->each_tick();
+    without_exceptions("tick", [ticking] {
+        ticking->controller.tick();
+        ticking->each_tick();
+    });
     sd_event_source_set_time(source, due_us + tick_us);
     return sd_event_source_set_enabled(source, SD_EVENT_ON);
 }
 
 int on_events(sd_event_source*, int, uint32_t, void* context)
 {
-    static_cast<Controller*>(context)->drain_events();
+    without_exceptions("events", [context] { static_cast<Controller*>(context)->drain_events(); });
     return 0;
 }
 
 int on_reload(sd_event_source*, const signalfd_siginfo*, void* context)
 {
     sd_notifyf(0, "RELOADING=1");
-    (void)static_cast<Controller*>(context)->reload(); // logs and keeps its error for `status`
+    without_exceptions("reload", [context] {
+        (void)static_cast<Controller*>(context)->reload(); // logs and keeps its error for `status`
+    });
     sd_notify(0, "READY=1");
     return 0;
 }

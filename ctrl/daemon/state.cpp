@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <charconv>
 
-#include <nlohmann/json.hpp>
-
 #include "base/clock.h"
 #include "base/file.h"
+#include "core/json.h"
 
 namespace xdpctl
 {
@@ -303,10 +302,11 @@ std::string encode_state(const HandState& state, const std::string& boot)
 
 Result<HandState> decode_state(const std::string& text, const std::string& boot)
 {
-    const json in = json::parse(text, nullptr, false);
-    if (!in.is_object() || in.value("version", json()) != 1) {
+    const auto parsed = parse_json_bounded(text);
+    if (!parsed || !parsed->is_object() || parsed->value("version", json()) != 1) {
         return failure("not a state file of version 1");
     }
+    const json& in = *parsed;
     HandState state;
     if (const json saved = in.value("saved", json(0U)); saved.is_number_unsigned()) {
         state.saved_unix_s = saved.get<uint64_t>();

@@ -18,6 +18,7 @@
 #include <random>
 #include <set>
 
+#include "base/log.h"
 #include "core/units.h"
 
 namespace xdpctl
@@ -77,12 +78,16 @@ uint64_t netns_cookie()
     return getsockopt(fd.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
-int forward_event(void* context, void* data, size_t size)
-{
+// Called by libbpf, which is C: an event for which there is no memory is lost.
+int forward_event(void* context, void* data, size_t size) noexcept
+try {
     if (size >= sizeof(xdpctl_event)) {
         (*static_cast<std::function<void(const xdpctl_event&)>*>(context))(
             *static_cast<const xdpctl_event*>(data));
     }
+    return 0;
+} catch (const std::exception& problem) {
+    log::error("a packet event is lost: {}", problem.what());
     return 0;
 }
 

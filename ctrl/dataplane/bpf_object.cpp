@@ -53,8 +53,9 @@ const std::vector<std::string>& map_names()
     return names;
 }
 
-int print_libbpf(enum libbpf_print_level, const char* format, va_list args)
-{
+// Called by libbpf and libxdp, which are C: words for which there is no memory are not heard.
+int print_libbpf(enum libbpf_print_level, const char* format, va_list args) noexcept
+try {
     // The verifier's log comes as one message of any length.
     va_list again;
     va_copy(again, args);
@@ -67,9 +68,11 @@ int print_libbpf(enum libbpf_print_level, const char* format, va_list args)
     // What else matters comes back to us as an error; this is for the curious.
     log::write(log::Level::debug, line);
     return length;
+} catch (const std::exception&) {
+    return 0;
 }
 
-int print_libxdp(enum libxdp_print_level, const char* format, va_list args)
+int print_libxdp(enum libxdp_print_level, const char* format, va_list args) noexcept
 {
     return print_libbpf(LIBBPF_DEBUG, format, args);
 }
@@ -138,6 +141,14 @@ uint64_t object_hash()
     size_t size = 0;
     const void* data = xdpctl_bpf__elf_bytes(&size);
     return hash_bytes({static_cast<const char*>(data), size});
+}
+
+// Somebody may have removed one of them.
+bool are_pinned(const std::string& directory, const std::vector<std::string>& names)
+{
+    return std::all_of(names.begin(), names.end(), [&directory](const std::string& name) {
+        return Fd(bpf_obj_get(BpfObject::pin_path(directory, name).c_str())).valid();
+    });
 }
 
 // Whoever else can write there decides what we attach.
@@ -277,8 +288,10 @@ Result<> BpfObject::adopt()
     program_ = Fd(bpf_obj_get(at(pin::program).c_str()));
     const bool same_layout = meta.layout == layout_hash();
     const bool same_object = meta.object == object_hash() && meta.frags == options_.frags;
-    if (!same_layout || !same_object || !program_.valid()) {
-        return make_way(same_layout);
+    const bool has_maps = are_pinned(directory, map_names());
+    const bool has_programs = are_pinned(directory, {pin::program, pin::judge, pin::clients});
+    if (!same_layout || !same_object || !has_maps || !has_programs) {
+        return make_way(same_layout && has_maps);
     }
     origin_ = Origin::adopted;
     for (const std::string& name : map_names()) {
@@ -314,8 +327,8 @@ Result<> BpfObject::make_way(bool keep_maps)
         origin_ = Origin::upgraded;
         return Done{};
     }
-    log::warning("the pinned maps have another layout than this version: counters start anew, "
-                 "bans are those of the file");
+    log::warning("the pinned maps are not complete, or have another layout than this version: "
+                 "counters start anew, bans are those of the file");
     origin_ = Origin::replaced;
     std::rename(at("control").c_str(), at(pin::previous_control).c_str());
     for (const std::string& name : map_names()) {

@@ -7,6 +7,7 @@
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
 
+#include "base/log.h"
 #include "core/reasons.h"
 #include "host/listen.h"
 
@@ -20,6 +21,10 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 using CellField = __u64 xdpctl_cell::*;
+
+// Each connection holds a thread, until its request is there or it is too late for one.
+constexpr const char* connections_at_once = "16";
+constexpr const char* request_ms = "3000";
 
 class Family
 {
@@ -314,7 +319,16 @@ class StatusCollector final : public prometheus::Collectable
 {
   public:
     explicit StatusCollector(Control& control) : control_(control) {}
-    std::vector<MetricFamily> Collect() const override { return metrics_of(control_.status()); }
+    // Called from within C: nothing may be thrown through it. The scrape is empty then.
+    std::vector<MetricFamily> Collect() const noexcept override
+    {
+        try {
+            return metrics_of(control_.status());
+        } catch (const std::exception& problem) {
+            log::error("metrics: {}", problem.what());
+            return {};
+        }
+    }
 
   private:
     Control& control_;
@@ -340,7 +354,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Control& control, const std::s
 {
     std::unique_ptr<Exporter> exporter(new Exporter());
     try { // the library's way to say that it cannot listen
-        exporter->exposer_ = std::make_unique<prometheus::Exposer>(listen, 1);
+        const std::vector<std::string> options = {"listening_ports",    listen,
+                                                  "num_threads",        connections_at_once,
+                                                  "request_timeout_ms", request_ms};
+        exporter->exposer_ = std::make_unique<prometheus::Exposer>(options);
     } catch (const std::exception& problem) {
         const auto why = can_listen(listen); // the library does not know
         return failure("metrics are not exported: metrics.listen: {}",

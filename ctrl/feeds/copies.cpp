@@ -3,10 +3,9 @@
 
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/file.h"
 #include "base/hash.h"
+#include "core/json.h"
 
 namespace xdpctl
 {
@@ -35,11 +34,12 @@ std::string encode_copy(const FeedCopy& copy)
 Result<FeedCopy> decode_copy(std::string_view file)
 {
     const size_t end = file.find('\n');
-    const json about = json::parse(file.substr(0, end), nullptr, false);
-    if (end == std::string_view::npos || !about.is_object() ||
-        about.value("version", json()) != 1) {
+    const auto parsed = parse_json_bounded(file.substr(0, end));
+    if (end == std::string_view::npos || !parsed || !parsed->is_object() ||
+        parsed->value("version", json()) != 1) {
         return failure("not a feed's copy of version 1");
     }
+    const json& about = *parsed;
     const auto word = [&about](const char* member) {
         const json value = about.value(member, json());
         return value.is_string() ? value.get<std::string>() : std::string();

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <exception>
 #include <memory>
 #include <string_view>
 
@@ -23,11 +24,14 @@ struct Transfer {
     Fetched* out;
     size_t bytes_most;
     bool too_large = false;
+    bool no_memory = false;
     const std::atomic<bool>* stop;
 };
 
-size_t on_data(char* data, size_t, size_t bytes, void* context)
-{
+// Called by libcurl, which is C: nothing may be thrown through it. To take less than it brought
+// ends the transfer.
+size_t on_data(char* data, size_t, size_t bytes, void* context) noexcept
+try {
     auto* transfer = static_cast<Transfer*>(context);
     if (transfer->out->text.size() + bytes > transfer->bytes_most) {
         transfer->too_large = true;
@@ -35,6 +39,9 @@ size_t on_data(char* data, size_t, size_t bytes, void* context)
     }
     transfer->out->text.append(data, bytes);
     return bytes;
+} catch (const std::exception&) {
+    static_cast<Transfer*>(context)->no_memory = true;
+    return 0;
 }
 
 // "name: value" of this name; what redirects said before is replaced.
@@ -52,8 +59,8 @@ bool take_header(std::string_view line, std::string_view name, std::string& out)
     return true;
 }
 
-size_t on_header(char* data, size_t, size_t bytes, void* context)
-{
+size_t on_header(char* data, size_t, size_t bytes, void* context) noexcept
+try {
     Fetched& out = *static_cast<Transfer*>(context)->out;
     const std::string_view line(data, bytes);
     if (line.starts_with("HTTP/")) {
@@ -63,9 +70,12 @@ size_t on_header(char* data, size_t, size_t bytes, void* context)
         take_header(line, "last-modified", out.validators.last_modified);
     }
     return bytes;
+} catch (const std::exception&) {
+    static_cast<Transfer*>(context)->no_memory = true;
+    return 0;
 }
 
-int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t)
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept
 {
     return static_cast<Transfer*>(context)->stop->load() ? 1 : 0;
 }
@@ -147,7 +157,7 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
         return failure("{}: no memory for a request", shown);
     }
     Fetched fetched;
-    Transfer transfer{&fetched, options.bytes_most, false, &stop};
+    Transfer transfer{&fetched, options.bytes_most, false, false, &stop};
     Headers headers(nullptr, curl_slist_free_all);
     if (!known.etag.empty()) {
         add_header(headers, "If-None-Match: " + known.etag);
@@ -177,6 +187,9 @@ Result<Fetched> fetch(const std::string& url, const Validators& known, const Fet
     curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
     if (transfer.too_large || code == CURLE_FILESIZE_EXCEEDED) {
         return failure("{}: larger than {} bytes", shown, options.bytes_most);
+    }
+    if (transfer.no_memory) {
+        return failure("{}: no memory for the answer", shown);
     }
     if (code != CURLE_OK) {
         return failure("{}: {}{}", shown, curl_easy_strerror(code),

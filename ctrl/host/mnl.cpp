@@ -2,6 +2,7 @@
 #include "host/mnl.h"
 
 #include <cerrno>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -15,11 +16,15 @@ constexpr int looks_most = 5;        // at a table that changes meanwhile
 
 using Message = std::vector<char>; // one nlmsghdr and what follows it
 
-int on_message(const nlmsghdr* message, void* context)
-{
+// Called by C: nothing may be thrown through it.
+int on_message(const nlmsghdr* message, void* context) noexcept
+try {
     const auto* bytes = reinterpret_cast<const char*>(message);
     static_cast<std::vector<Message>*>(context)->emplace_back(bytes, bytes + message->nlmsg_len);
     return MNL_CB_OK;
+} catch (const std::exception&) {
+    errno = ENOMEM;
+    return MNL_CB_ERROR;
 }
 
 // 0, or the errno.

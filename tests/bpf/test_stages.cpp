@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
+#include <linux/bpf.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
 
 #include "bpf/loaded.h"
 #include "core/frame.h"
@@ -451,4 +456,89 @@ TEST_CASE("generations count commits and keep to the last policy")
     CHECK_THAT(refused.error().message,
                Catch::Contains("40000 networks shall be banned for a time"));
     CHECK(loaded.plane->generation() == first + 5); // the last good one stays
+}
+
+namespace
+{
+
+// Frames of every shape that the parser knows.
+std::vector<Bytes> shapes()
+{
+    std::vector<Bytes> all;
+    for (const bool ipv6 : {false, true}) {
+        const auto frame = [ipv6] { return ipv6 ? v6() : v4(); };
+        all.push_back(frame().tcp(1024, 80, tcp_syn).tcp_options({2, 4, 5, 0xb4}).build());
+        all.push_back(frame().vlan(7).vlan(9).udp(53, 4000).payload(40).build());
+        all.push_back(frame().fragment(0, true).udp(1, 2).payload(64).build());
+        all.push_back(frame().fragment(64, false).protocol(17).payload(32).build());
+        all.push_back(frame().icmp(ipv6 ? 128 : 8, 0).payload(32).build());
+        all.push_back(frame().protocol(47).payload(48).build()); // GRE
+        all.push_back(ipv6 ? frame().extension(0, 6).extension(60, 14).tcp(1, 2, tcp_ack).build()
+                           : frame().ipv4_options(10).tcp(1, 2, tcp_ack).build());
+        // An error about a packet, and packets in tunnels.
+        const Bytes inner = frame().udp(7, 8).payload(20).build();
+        for (FrameBuilder outer : {frame().icmp(ipv6 ? 1 : 3, 1), frame().protocol(ipv6 ? 41 : 4),
+                                   frame().udp(4000, 4789)}) {
+            Bytes whole = outer.payload(inner.size()).build();
+            std::copy(inner.begin() + 14, inner.end(),
+                      whole.end() - static_cast<std::ptrdiff_t>(inner.size() - 14));
+            all.push_back(std::move(whole));
+        }
+    }
+    return all;
+}
+
+bool is_parse_drop(uint32_t reason)
+{
+    return reason_info(reason).stage == XDPCTL_STAGE_PARSE &&
+           reason_info(reason).verdict == XDPCTL_VERDICT_DROP;
+}
+
+} // namespace
+
+TEST_CASE("damaged frames are read as the reader of user space reads them")
+{
+    const uint64_t seed = 20261201;
+    INFO("seed " << seed);
+    std::mt19937_64 random(seed);
+    Loaded loaded({{}, false, true, ""});
+    const std::vector<Prefix> blocked = {"128.0.0.0/1"_net, "8000::/1"_net};
+    for (const Prefix& prefix : blocked) {
+        loaded.spec.block.push_back({prefix, XDPCTL_NO_DEADLINE});
+    }
+    loaded.spec.tunnels = ~0U;
+    loaded.commit();
+    const std::vector<Bytes> all = shapes();
+    std::map<uint32_t, size_t> met;
+    for (int round = 0; round < 40000; round++) {
+        Bytes frame = all[random() % all.size()];
+        for (uint64_t flips = random() % 4; flips > 0; flips--) {
+            frame[random() % frame.size()] = static_cast<uint8_t>(random());
+        }
+        if (random() % 8 == 0) {
+            frame.resize(14 + random() % (frame.size() - 13));
+        }
+        const auto verdict = loaded.plane->run(frame);
+        REQUIRE(verdict);
+        const uint32_t reason = verdict->judgement.reason;
+        met[reason]++;
+        INFO("round " << round << ", reason " << reason_info(reason).name);
+        REQUIRE((verdict->action == XDP_PASS || verdict->action == XDP_DROP));
+        const auto info = read_frame(frame);
+        if (is_parse_drop(reason) || reason == XDPCTL_NOT_IP) {
+            continue;
+        }
+        REQUIRE(info);
+        const bool is_blocked = std::any_of(blocked.begin(), blocked.end(),
+                                            [&](const Prefix& p) { return p.contains(info->src); });
+        if (is_blocked) {
+            CHECK(reason == XDPCTL_BLOCKED);
+        } else if (reason == XDPCTL_PORT_ZERO) {
+            CHECK((info->dport == 0 || info->sport == 0));
+        } else if (reason == XDPCTL_TCP_NULL) {
+            CHECK((info->tcp_flags & 0x3f) == 0);
+        }
+    }
+    CHECK(met[XDPCTL_BLOCKED] > 1000);
+    CHECK(met.size() > 12);
 }

@@ -60,6 +60,17 @@ check "in place of the old program" test "$(program_id)" != "$program"
 check_equal "with new counters" "$(dropped tcp_null)" 0
 check "and the bans that were saved" grep -q "$ATTACKER6" <(xdpctl ban)
 check "pages" fetch "http://$WEB4/"
+
+# Pins that somebody removed: what is missing is loaded anew, and pages go on.
+for pin in judge clients_program ban_tags; do
+    daemon_kill TERM
+    rm "$PINS/$pin"
+    daemon_up
+    check "the daemon starts without the pin $pin" test -e "$PINS/$pin"
+    check "attached" test "$(xdpctl -j status | jq '.interfaces | length')" = 2
+    check "with its bans" grep -q "$ATTACKER6" <(xdpctl ban)
+    check "pages" fetch "http://$WEB4/"
+done
 program=$(program_id)
 
 daemon_kill TERM

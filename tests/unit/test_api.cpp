@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -305,6 +306,99 @@ TEST_CASE("a second daemon on the same socket is refused")
     REQUIRE_FALSE(second);
     CHECK_THAT(second.error().message, Catch::Contains("already running"));
     CHECK(ApiClient(served.socket).get("/v1/status"));
+}
+
+namespace
+{
+
+Fd connected(const std::string& path)
+{
+    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    REQUIRE(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+    return fd;
+}
+
+void put(const Fd& fd, std::string_view text)
+{
+    REQUIRE(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(text.size()));
+}
+
+std::string answer_of(const Fd& fd)
+{
+    std::string answer;
+    std::array<char, 4096> buffer{};
+    for (ssize_t got = 1; got > 0;) {
+        got = recv(fd.get(), buffer.data(), buffer.size(), 0);
+        answer.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    }
+    return answer;
+}
+
+} // namespace
+
+TEST_CASE("a body of unknown length is bounded like others")
+{
+    Served served;
+    const Fd peer = connected(served.socket);
+    put(peer, "POST /v1/bans HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const std::string chunk = "100000\r\n" + std::string(1UL << 20, ' ') + "\r\n";
+    for (int i = 0; i < 80; i++) { // it is read to its end, though not kept
+        put(peer, chunk);
+    }
+    put(peer, "0\r\n\r\n");
+    const std::string answer = answer_of(peer);
+    CHECK(answer.starts_with("HTTP/1.1 413"));
+    CHECK_THAT(answer, Catch::Contains("the request is too large"));
+}
+
+TEST_CASE("headers are bounded too, and a body may not be compressed")
+{
+    Served served;
+    const Fd peer = connected(served.socket);
+    std::string head = "GET /v1 HTTP/1.1\r\nHost: x\r\n";
+    for (int i = 0; i < 100; i++) {
+        head += fmt::format("X-{}: {}\r\n", i, std::string(1000, 'x'));
+    }
+    put(peer, head + "\r\n");
+    shutdown(peer.get(), SHUT_WR);
+    CHECK_THAT(answer_of(peer), !Catch::Contains("routes"));
+
+    const Fd packed = connected(served.socket);
+    put(packed, "POST /v1/bans HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+                "Content-Length: 2\r\n\r\n{}");
+    CHECK_THAT(answer_of(packed), Catch::Contains("must be plain"));
+}
+
+TEST_CASE("a request that is nested or named to do harm is refused")
+{
+    Served served;
+    const Fd peer = connected(served.socket);
+    const std::string body(1UL << 20, '[');
+    put(peer, fmt::format("POST /v1/bans HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                          "Content-Length: {}\r\n\r\n{}",
+                          body.size(), body));
+    const std::string answer = answer_of(peer);
+    CHECK(answer.starts_with("HTTP/1.1 400"));
+    CHECK_THAT(answer, Catch::Contains("nested deeper than"));
+
+    const ApiClient client(served.socket);
+    const auto forged = client.post("/v1/apply", {{"config", ""}, {"name", "a\nerror: b"}});
+    REQUIRE_FALSE(forged);
+    CHECK(forged.error().message == "name: must be one line of text");
+}
+
+TEST_CASE("peers that say nothing do not keep others waiting")
+{
+    Served served;
+    std::vector<Fd> idle;
+    for (int i = 0; i < 8; i++) {
+        idle.push_back(connected(served.socket));
+    }
+    CHECK(ApiClient(served.socket, 5).get("/v1/status"));
 }
 
 TEST_CASE("a peer that is neither root nor in the group is refused")

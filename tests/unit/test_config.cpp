@@ -340,3 +340,73 @@ TEST_CASE("keys of earlier versions do nothing, and are no error")
     CHECK(config->guard.mode == XDPCTL_GUARD_ON);
     CHECK(diff_configs(Config{}, *config).size() == 1);
 }
+
+TEST_CASE("a text that would exhaust the TOML library is refused before it reads it")
+{
+    const auto repeated = [](const char* text, size_t times) {
+        std::string all;
+        for (size_t i = 0; i < times; i++) {
+            all += text;
+        }
+        return all;
+    };
+    const std::string triple = "'''"; // a string of several lines
+    for (const auto& [text, cause] :
+         {std::pair(repeated("a.", 100'000) + "a = 1\n", "x.toml:1: a key of more than 33 parts"),
+          {"\n[" + repeated("a.", 100'000) + "a]\n", "x.toml:2: a key of more than 33 parts"},
+          {"\n" + repeated("\"a\" . ", 100'000) + "a = 1", "x.toml:2: a key of more than 33"},
+          {"x = \"\"\"\na\"\"\"\"\n" + repeated("a.", 40) + "a = 1", "x.toml:3: a key of more"},
+          {"x = " + triple + " ' " + triple + " # ' \"\n" + repeated("a.", 40) + "a = 1",
+           "x.toml:2: a key of more"},
+          {"x = \"\\\\\" # \"\n" + repeated("a.", 40) + "a = 1", "x.toml:2: a key of more"},
+          {"x = " + repeated("[", 100'000), "x.toml:1: nested deeper than 64"},
+          {"x = " + repeated("{a = ", 100'000), "x.toml:1: nested deeper than 64"},
+          {repeated("#", 1 << 20) + "\n", "x.toml:1: more than 1048576 bytes"}}) {
+        INFO(text.substr(0, 60));
+        CHECK_THAT(error_of(text), Catch::Contains(cause));
+        CHECK(config_line(text, "mode") == 0);
+    }
+    // What is in strings and comments is text, and a line is a line.
+    const std::string dots = repeated("1.", 100);
+    CHECK_THAT(error_of("x = \"" + dots + "\""), Catch::Contains("x.toml:1: x: unknown key"));
+    CHECK_THAT(error_of("x = '" + dots + "'"), Catch::Contains("x.toml:1: x: unknown key"));
+    CHECK_THAT(error_of("x = \"\"\"\n" + dots + "\n\\\"\"\"\""), Catch::Contains("unknown key"));
+    CHECK(parse_config("# " + dots + repeated("[", 100), "x.toml"));
+    CHECK(parse_config("lists.block = [" + repeated("\"192.0.2.1\", ", 10'000) + "]", "x.toml"));
+    CHECK(parse_config("[lists]\nblock = [\n" + repeated("\"192.0.2.1\",\n", 10'000) + "]",
+                       "x.toml"));
+}
+
+TEST_CASE("keys that name something of the host are known as such")
+{
+    const auto changed = [](const std::string& before, const std::string& after) {
+        return host_keys_changed(*parse_config(before, "a"), *parse_config(after, "b"));
+    };
+    using Keys = std::vector<std::string>;
+    for (const auto& [key, value] : {std::pair("crowdsec.url", "\"http://192.0.2.1\""),
+                                     {"crowdsec.key_file", "\"/etc/shadow\""},
+                                     {"geo.databases", "[\"/etc/shadow\"]"},
+                                     {"metrics.listen", "\"0.0.0.0:1\""},
+                                     {"api.socket", "\"/s\""},
+                                     {"api.group", "\"adm\""},
+                                     {"paths.state", "\"/\""},
+                                     {"paths.pins", "\"/sys/fs/bpf/y\""},
+                                     {"paths.cgroup", "\"/c\""},
+                                     {"feeds", "[{name = \"a\", url = \"/etc/shadow\"}]"}}) {
+        const std::string line = fmt::format("{} = {}", key, value);
+        INFO(line);
+        CHECK(changed("", line) == Keys{key});
+        CHECK(changed(line, "") == Keys{key});
+        CHECK(changed(line, line).empty());
+    }
+    // In full, also what diff does not show.
+    CHECK(changed("crowdsec.url = \"http://a?k=1\"", "crowdsec.url = \"http://a?k=2\"") ==
+          Keys{"crowdsec.url"});
+    // How much of a feed is taken, and how often, is no name.
+    const std::string feed = "[[feeds]]\nname = \"a\"\nurl = \"https://a/\"\n";
+    CHECK(changed(feed, feed + "refresh = \"2h\"\nmax_change = 5\n").empty());
+    CHECK(changed(feed, "[[feeds]]\nname = \"b\"\nurl = \"https://a/\"\n") == Keys{"feeds"});
+    CHECK(changed("", "mode = \"enforce\"\nlists.block = [\"192.0.2.1\"]\nlimits.headroom = 9\n"
+                      "on_stop = \"detach\"\nmaps.bans = 5000\ncrowdsec.interval = \"9s\"")
+              .empty());
+}

@@ -111,7 +111,7 @@ TEST_CASE("a change that the data path refuses changes nothing")
     house.plane.fail_commit = true;
     CHECK_FALSE(house.controller->set_mode(XDPCTL_MODE_ENFORCE));
     CHECK_FALSE(house.controller->allow(Spared::allowed, {"192.0.2.0/24"_net}));
-    CHECK_FALSE(house.controller->apply("mode = \"enforce\"", "x"));
+    CHECK_FALSE(house.controller->apply("mode = \"enforce\"", "x", Caller::root));
     house.plane.fail_commit = false;
     CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
     CHECK(house.controller->allowed(Spared::allowed).empty());
@@ -474,14 +474,14 @@ TEST_CASE("a configuration whose interface cannot be attached changes nothing")
     House house(config);
     REQUIRE(house.controller->attach_configured());
     house.interfaces.refuses = "c";
-    const auto refused =
-        house.controller->apply("interfaces = [\"b\", \"c\"]\nmode = \"enforce\"", "x");
+    const auto refused = house.controller->apply("interfaces = [\"b\", \"c\"]\nmode = \"enforce\"",
+                                                 "x", Caller::root);
     REQUIRE_FALSE(refused);
     CHECK_THAT(refused.error().message, Catch::Contains("nothing was changed: c already runs"));
     CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
     CHECK(house.interfaces.present.contains("a"));
     CHECK_FALSE(house.interfaces.present.contains("b"));
-    REQUIRE(house.controller->apply("interfaces = [\"b\"]", "x"));
+    REQUIRE(house.controller->apply("interfaces = [\"b\"]", "x", Caller::root));
     CHECK_FALSE(house.interfaces.present.contains("a"));
     CHECK(house.interfaces.present.contains("b"));
 }
@@ -685,7 +685,7 @@ TEST_CASE("hardly anybody means to allow everybody")
     CHECK_THAT(house.condition("allow_too_wide"), Catch::Contains("0.0.0.0/0"));
     REQUIRE(house.controller->disallow(Spared::allowed, {"0.0.0.0/0"_net}));
     CHECK(house.condition("allow_too_wide").empty());
-    const auto applied = house.controller->apply("lists.allow = [\"::/0\"]", "x");
+    const auto applied = house.controller->apply("lists.allow = [\"::/0\"]", "x", Caller::root);
     REQUIRE(applied);
     CHECK(std::any_of(applied->warnings.begin(), applied->warnings.end(), [](const auto& warning) {
         return warning.starts_with("x:1: lists.allow: ::/0 is wider");
@@ -791,11 +791,11 @@ TEST_CASE("check says what apply would; apply refuses only what it brings in")
     for (const auto& [text, words] :
          {std::pair(gone, "x:1: interfaces: no interface named gone"),
           {keyless, "x:4: crowdsec.key_file: the key of CrowdSec's API: "}}) {
-        const auto checked = house.controller->check(text + socket, "x");
+        const auto checked = house.controller->check(text + socket, "x", Caller::root);
         REQUIRE_FALSE(checked);
         CHECK(checked.error().kind == ErrorKind::invalid_config);
         CHECK_THAT(checked.error().message, Catch::Contains(words));
-        const auto applied = house.controller->apply(text + socket, "x");
+        const auto applied = house.controller->apply(text + socket, "x", Caller::root);
         REQUIRE_FALSE(applied);
         CHECK(applied.error().kind == ErrorKind::invalid_config);
         CHECK(applied.error().message == "nothing was changed: " + checked.error().message);
@@ -809,8 +809,8 @@ TEST_CASE("check says what apply would; apply refuses only what it brings in")
     house.restart(running);
     house.interfaces.refuses = "gone";
     (void)house.controller->attach_configured();
-    const auto applied =
-        house.controller->apply("mode = \"enforce\"\n" + gone + keyless + socket, "x");
+    const auto applied = house.controller->apply("mode = \"enforce\"\n" + gone + keyless + socket,
+                                                 "x", Caller::root);
     REQUIRE(applied);
     CHECK(house.controller->status().mode == XDPCTL_MODE_ENFORCE);
     const auto warns = [&applied](const char* words) {
@@ -1048,4 +1048,47 @@ TEST_CASE("what does not fit is told once and stays in status while it does not"
     house.host.backlogs = {{443, 128}};
     house.look_again();
     CHECK(warned() == 0);
+}
+
+TEST_CASE("a member of the group decides about packets, not about files and URLs")
+{
+    House house;
+    house.look.files = true;
+    Config running;
+    running.socket_path = house.directory + "/s";
+    running.feeds = {{"a", "https://a/"}};
+    house.restart(running);
+    const std::string own = "[paths]\nstate = \"" + house.directory +
+                            "/state\"\n[api]\nsocket = \"" + house.directory +
+                            "/s\"\n[[feeds]]\nname = \"a\"\nurl = ";
+    const std::string kept = own + "\"https://a/\"\n";
+    const std::string asked =
+        "mode = \"enforce\"\ncrowdsec.url = \"http://192.0.2.1\"\ncrowdsec.key_file = \"" +
+        house.directory + "/none\"\n" + own + "\"/etc/shadow\"\n";
+    Controller& controller = *house.controller;
+    const auto refused = [](const auto& result) {
+        REQUIRE_FALSE(result);
+        CHECK(result.error().kind == ErrorKind::refused);
+        CHECK_THAT(result.error().message, Catch::Contains("x:8: feeds: only root may set it") &&
+                                               Catch::Contains("x:2: crowdsec.url: only root") &&
+                                               Catch::Contains("x:3: crowdsec.key_file: only") &&
+                                               !Catch::Contains("no such file"));
+    };
+    refused(controller.apply(asked, "x", Caller::member));
+    refused(controller.check(asked, "x", Caller::member));
+    refused(controller.diff(asked, "x", Caller::member));
+    CHECK(controller.status().mode == XDPCTL_MODE_MONITOR);
+    CHECK(controller.feeds()[0].url == "https://a/");
+    // What is missing is the default, which is not what is in force either.
+    CHECK_THAT(controller.apply("mode = \"enforce\"", "x", Caller::member).error().message,
+               Catch::Contains("x: api.socket: only root") && Catch::Contains("x: feeds: only"));
+
+    REQUIRE(controller.check("mode = \"enforce\"\n" + kept, "x", Caller::member));
+    CHECK(controller.diff("mode = \"enforce\"\n" + kept, "x", Caller::member)->size() == 1);
+    REQUIRE(controller.apply("mode = \"enforce\"\n" + kept, "x", Caller::member));
+    CHECK(controller.status().mode == XDPCTL_MODE_ENFORCE);
+
+    // The daemon's own file may name them, whoever asks for it; so may root.
+    REQUIRE(controller.apply(own + "\"/nonexistent\"\n", "x", Caller::root));
+    CHECK(controller.feeds()[0].url == "/nonexistent");
 }

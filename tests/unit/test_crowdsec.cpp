@@ -81,7 +81,7 @@ TEST_CASE("decisions of CrowdSec")
     CHECK(decisions->first_fault == "1.0.0.0-9.0.0.0: wider than /10");
     std::string deep = R"({"deleted":null,"new":[)" + std::string(300000, '[');
     deep += std::string(300000, ']') + "]}";
-    CHECK(parse_decisions(deep)->faults == 1);
+    CHECK_THAT(parse_decisions(deep).error().message, Catch::Contains("nested deeper"));
 
     CHECK(parse_decisions(R"({"deleted":null,"new":null})")->fresh.empty());
     for (const char* wrong :
@@ -112,6 +112,23 @@ TEST_CASE(
     CHECK(beyond_share(in_force, wide) == std::set<Prefix>{wide[0]}); // what is in force stays
     CHECK(beyond_share({}, {"2001:db8::/32"_net, "2a00::/14"_net}) ==
           std::set<Prefix>{"2a00::/14"_net});
+}
+
+TEST_CASE("errors do not show what a server answered")
+{
+    const std::string secret = "root:$6$saltsalt$0123456789abcdef:19000:0:99999";
+    const std::string beyond = secret.substr(1, 17);
+    CHECK_THAT(parse_decisions(secret).error().message, !Catch::Contains("root"));
+    for (const char* row :
+         {R"({{"duration":"1h","scope":"Ip","type":"ban","value":"{}"}})",
+          R"({{"duration":"{}","scope":"Ip","type":"ban","value":"192.0.2.1"}})"}) {
+        const auto decisions = parse_decisions(R"({"deleted":null,"new":[)" +
+                                               fmt::format(fmt::runtime(row), secret) + "]}");
+        REQUIRE(decisions);
+        CHECK(decisions->faults == 1);
+        CHECK_THAT(decisions->first_fault,
+                   Catch::Contains("root:$6$saltsalt...") && !Catch::Contains(beyond));
+    }
 }
 
 TEST_CASE("when CrowdSec is asked, and for what")

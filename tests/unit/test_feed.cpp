@@ -527,3 +527,26 @@ TEST_CASE("a copy is read as it was written, and damage is found")
     flipped.back() ^= 1;
     CHECK_FALSE(decode_copy(flipped));
 }
+
+TEST_CASE("an error shows no more of a list than a few characters")
+{
+    const std::string secret = "root:$6$saltsalt$0123456789abcdef:19000:0:99999";
+    const std::string beyond = secret.substr(1, 17);
+    for (const char* text :
+         {"{}", "192.0.2.1 {}", "{} 192.0.2.1", "add a {}", "add {} 192.0.2.1,80", "a,{},b\n1,2,3",
+          "# a,{},b\n1,192.0.2.1,2", "<{}", "create a {}", "add a 192.0.2.1 {}", "192.0.2.1-{}",
+          "{{\"{}\": 5}}", "{{\"ip\": \"{}\"}}", "[\"{}\"]", "[{{\"{}\": 5}}]",
+          "ip,x\n192.0.2.1,1\n{},2", "{{\n{}"}) {
+        INFO(text);
+        const std::string told = read(fmt::format(fmt::runtime(text), secret));
+        INFO(told);
+        CHECK_FALSE(told.empty());
+        CHECK_THAT(told, !Catch::Contains(beyond));
+    }
+    CHECK_THAT(read(secret), Catch::Contains("'root:$6$saltsalt...'"));
+    CHECK_THAT(read(std::string(100'000, '[') + "{"), !Catch::Contains("[[[[[[[[[[[[[[[[["));
+    CHECK_THAT(read("[{\"ip\": " + std::string(10'000, '[')),
+               Catch::Contains("more than 1000 values"));
+    CHECK_THAT(read("{\"ip\": " + std::string(3000, '[') + std::string(3000, ']') + "}"),
+               Catch::Contains("line 1") || Catch::Contains("nested deeper"));
+}
