@@ -9,7 +9,7 @@ ROOTFS=$DIR/rootfs NAME=$LAB-unit SPAWN=
 unit_down() {
     [ -z "$SPAWN" ] || kill -KILL $SPAWN $PID1 2> /dev/null
     [ -z "$SPAWN" ] || wait $SPAWN 2> /dev/null
-    umount "$ROOTFS" "$DIR/layer" 2> /dev/null
+    umount "$ROOTFS" "$DIR/layer" "$DIR/bpf" 2> /dev/null
 }
 unit_exit() {
     local code=$?
@@ -26,7 +26,8 @@ property() { unit show -P "$1" xdpctld; }
 
 lab_up
 web_up
-mkdir -p "$ROOTFS" "$DIR/layer"
+mkdir -p "$ROOTFS" "$DIR/layer" "$DIR/bpf"
+mount -t bpf bpf "$DIR/bpf" # not the pins of this machine
 mount -t tmpfs -o size=512m none "$DIR/layer"
 mkdir "$DIR/layer/upper" "$DIR/layer/work"
 mount -t overlay -o "lowerdir=/,upperdir=$DIR/layer/upper,workdir=$DIR/layer/work" none "$ROOTFS" ||
@@ -40,15 +41,13 @@ rm -f "$ROOTFS/etc/machine-id" && touch "$ROOTFS/etc/machine-id"
 
 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn -q -D "$ROOTFS" \
     -M "$NAME" --register=no --keep-unit --capability=all --system-call-filter='bpf perf_event_open' \
-    --network-namespace-path=/run/netns/$HOST --bind=/sys/fs/bpf --console=pipe \
+    --network-namespace-path=/run/netns/$HOST --bind="$DIR/bpf:/sys/fs/bpf" --console=pipe \
     /lib/systemd/systemd --system --unit=lab.target systemd.log_target=console > "$DIR/console" 2>&1 &
 SPAWN=$!
 sleep 1
 kill -0 $SPAWN 2> /dev/null || skip "systemd-nspawn cannot boot here: $(tail -n 1 "$DIR/console")"
 eventually 'PID1=$(pgrep -P $SPAWN | head -n 1) && [ -n "$PID1" ] && nsenter -t $PID1 -m -p -n test -S /run/systemd/private'
 
-# As a version that ran as root has left it: its pins are taken over.
-mkdir -p /sys/fs/bpf/xdpctl
 unit start xdpctld
 check_equal "it runs" "$(property ActiveState)" active
 daemon=$(property MainPID)
@@ -83,6 +82,11 @@ check "started again after a crash, on what was pinned" grep -q "adopted the run
 unit reload xdpctld
 check_equal "a reload" "$(property ActiveState)" active
 unit stop xdpctld
+# As a version that ran as root left them.
+chown -R root:root "$DIR/bpf/xdpctl"
+unit start xdpctld
+check_equal "pins of root are taken over" "$(property ActiveState) $(in_unit journalctl -q -u xdpctld -o cat | grep -c "adopted the running data path")" "active 2"
+unit stop xdpctld
 check "the data path outlives a stop" grep -q xdp <(in_host ip link show dev cli0)
 check "panic as root takes it off" in_unit xdpctl panic
 check_not "nothing is attached" grep -q prog/xdp <(in_host ip link show dev cli0)
@@ -91,4 +95,3 @@ check_not "nothing is attached" grep -q prog/xdp <(in_host ip link show dev cli0
 exposure=$(systemd-analyze security --offline=yes --no-pager "$ROOTFS/lib/systemd/system/xdpctld.service" | sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p')
 echo "exposure: $exposure"
 check "it is hardened: at most 2.0" awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }'
-rm -rf /sys/fs/bpf/xdpctl
