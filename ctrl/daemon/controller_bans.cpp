@@ -86,6 +86,8 @@ size_t Controller::save_bans()
     std::vector<BanEntry> bans;
     BanReasons reasons;
     Clocks clocks;
+    std::string directory;
+    std::string file;
     {
         const std::lock_guard lock(mutex_);
         if (!bans_changed_) {
@@ -94,15 +96,17 @@ size_t Controller::save_bans()
         bans_changed_ = false;
         clocks = {plane_.now_ns(), unix_s()};
         reasons = hand_.ban_reasons;
+        directory = config_.state_directory;
+        file = ban_file();
         bans.reserve(ban_entries_);
         plane_.visit_bans([&bans](const Address& source, const xdpctl_ban& ban) {
             bans.push_back({source, ban});
         });
     }
     const std::string text = encode_bans(bans, reasons, clocks);
-    auto saved = make_directories(config_.state_directory);
+    auto saved = make_directories(directory);
     if (saved) {
-        saved = write_file_atomic(ban_file(), text);
+        saved = write_file_atomic(file, text);
     }
     const std::lock_guard lock(mutex_);
     bans_changed_ = bans_changed_ || !saved; // tried again

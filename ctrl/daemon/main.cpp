@@ -204,7 +204,11 @@ Result<> bring_into_kernel(BpfObject& object, const Config& config, bool panic)
     if (object.in_kernel()) {
         return Done{};
     }
-    if (panic) {
+    // One that is attached alone goes on until it is replaced, when the policy is there.
+    const auto previous = attachments(object.previous_program_id());
+    const bool filters_alone = std::any_of(previous.begin(), previous.end(),
+                                           [](const Attachment& a) { return !a.shared; });
+    if (panic || filters_alone) {
         return object.load();
     }
     std::optional<Error> problem;

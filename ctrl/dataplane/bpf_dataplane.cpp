@@ -277,16 +277,18 @@ Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
         __atomic_store_n(&active.generation, policy.generation + 1, __ATOMIC_SEQ_CST);
         return active.generation;
     }
+    // Packets that began before the last flip may still read what is written now.
+    if (auto waited = readers_left_ ? Result<>(Done{}) : tables_->wait_for_readers(); !waited) {
+        return waited.error();
+    }
     policy.generation++;
     const uint32_t slot = 1 - control_->active_slot;
     if (bpf_map_update_elem(object_.map("policies"), &slot, &policy, BPF_ANY) != 0) {
         return system_failure(errno, "writing the policy");
     }
     __atomic_store_n(&control_->active_slot, slot, __ATOMIC_SEQ_CST);
-    // So that the next commit may write to the old slot.
-    if (auto waited = tables_->wait_for_readers(); !waited) {
-        return waited.error();
-    }
+    // It is in force, whether or not the next commit has to wait.
+    readers_left_ = static_cast<bool>(tables_->wait_for_readers());
     return policy.generation;
 }
 

@@ -126,30 +126,44 @@ void Sampler::add_rates(Snapshot& snapshot)
     marks_.push_back({snapshot.time_ns, snapshot});
 }
 
+// Sorted vectors: whoever chooses addresses cannot make this slow.
 void Sampler::add_clients(Snapshot& snapshot, const std::vector<ClientSample>& clients)
 {
-    decltype(seen_) seen;
-    decltype(client_rates_) rates;
+    std::vector<Seen> now;
+    now.reserve(clients.size());
     for (const ClientSample& client : clients) {
-        const auto before = seen_.find(client.source);
-        const auto rate = client_rates_.find(client.source);
-        double pps = rate != client_rates_.end() ? rate->second : 0;
-        std::pair<uint64_t, uint64_t> mark{snapshot.time_ns, client.packets};
-        if (before != seen_.end()) {
-            const uint64_t elapsed = snapshot.time_ns - before->second.first;
-            if (elapsed < rate_span_ns) {
-                mark = before->second;
-            } else if (client.packets >= before->second.second) {
-                pps = static_cast<double>(client.packets - before->second.second) * 1e9 /
-                      static_cast<double>(elapsed);
-            }
-        }
-        seen.emplace(client.source, mark);
-        rates.emplace(client.source, pps);
-        snapshot.clients.push_back({client.source, pps, client.connections, client.packets});
+        now.push_back({client.source, snapshot.time_ns, client.packets, 0});
     }
-    seen_ = std::move(seen);
-    client_rates_ = std::move(rates);
+    std::sort(now.begin(), now.end(),
+              [](const Seen& a, const Seen& b) { return a.source < b.source; });
+    auto before = seen_.begin();
+    for (Seen& seen : now) {
+        while (before != seen_.end() && before->source < seen.source) {
+            before++;
+        }
+        if (before == seen_.end() || before->source != seen.source) {
+            continue;
+        }
+        seen.packets_per_second = before->packets_per_second;
+        const uint64_t elapsed = seen.time_ns - before->time_ns;
+        if (elapsed < rate_span_ns) {
+            seen.time_ns = before->time_ns;
+            seen.packets = before->packets;
+        } else if (seen.packets >= before->packets) {
+            seen.packets_per_second = static_cast<double>(seen.packets - before->packets) * 1e9 /
+                                      static_cast<double>(elapsed);
+        }
+    }
+    const auto rate_of = [&now](const Address& source) {
+        return std::lower_bound(now.begin(), now.end(), source,
+                                [](const Seen& a, const Address& b) { return a.source < b; })
+            ->packets_per_second;
+    };
+    for (const ClientSample& client : clients) {
+        snapshot.clients.push_back(
+            {client.source, rate_of(client.source), client.connections, client.packets});
+    }
+    seen_ = std::move(now);
     const size_t kept = std::min(top_clients, snapshot.clients.size());
     std::partial_sort(snapshot.clients.begin(),
                       snapshot.clients.begin() + static_cast<std::ptrdiff_t>(kept),

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <map>
-#include <unordered_map>
+#include <vector>
 
 #include "telemetry/snapshot.h"
 
@@ -32,12 +32,19 @@ class Sampler
         Snapshot snapshot;
     };
 
+    // A client at the last look that its rate was taken from.
+    struct Seen {
+        Address source;
+        uint64_t time_ns = 0;
+        uint64_t packets = 0;
+        double packets_per_second = 0;
+    };
+
     void add_rates(Snapshot& snapshot);
     void add_clients(Snapshot& snapshot, const std::vector<ClientSample>& clients);
 
     std::vector<Mark> marks_; // oldest first, about a second back
-    std::unordered_map<Address, std::pair<uint64_t, uint64_t>, AddressHash> seen_; // time, packets
-    std::unordered_map<Address, double, AddressHash> client_rates_;
+    std::vector<Seen> seen_;  // by source
 };
 
 } // namespace xdpctl

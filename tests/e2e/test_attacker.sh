@@ -49,8 +49,8 @@ day() {
 
 lab_up
 answers_ready
-in_client ip -6 route add local 2001:db8:f3::/64 dev lo # every address of it answers
-in_host ip -6 route add 2001:db8:f3::/64 via $CLIENT6
+in_client ip -6 route add local 2001:db8:f3::/48 dev lo # every address of it answers
+in_host ip -6 route add 2001:db8:f3::/48 via $CLIENT6
 for network in 198.18.0.0/15 2001:db8:f0::/47 $STRANGE6; do route_back $network; done
 web_up
 write_config enforce "[lists]
@@ -63,6 +63,32 @@ sleep 3 # until they are known
 
 day "in peace" sleep "$seconds"
 first=$(memory)
+# Handshakes that are completed, each from another /64 of one /48: they push out nobody who is known.
+cat > "$DIR/handshakes.py" << 'END'
+import ipaddress, random, socket, sys, time
+random.seed(int(sys.argv[3]))
+until, done, failed, why = time.time() + float(sys.argv[2]), 0, 0, ""
+while time.time() < until:
+    peer = socket.socket(socket.AF_INET6)
+    peer.settimeout(2)
+    peer.setsockopt(socket.IPPROTO_IPV6, 78, 1) # IPV6_FREEBIND
+    try:
+        peer.bind((str(ipaddress.ip_address("2001:db8:f3::") + random.getrandbits(80)), 0))
+        peer.connect((sys.argv[1], 80))
+        done += 1
+    except OSError as problem:
+        failed, why = failed + 1, problem
+    peer.close()
+print(done, "handshakes,", failed, "failed", why)
+END
+handshakes() { in_client /usr/bin/python3 "$DIR/handshakes.py" $WEB6 "$seconds" 7 > "$DIR/handshakes"; }
+day "handshakes from many networks of one owner" handshakes
+cat "$DIR/handshakes"
+known=$(bpftool -j map dump pinned "$PINS/known_clients" | jq length)
+check "the owner of many networks takes $known places of known clients" [ "$known" -lt $((600 + 20 * seconds)) ]
+check "and some, as anybody new" [ "$known" -gt 100 ]
+check "they were made" grep -q "^[1-9][0-9]* handshakes" "$DIR/handshakes"
+
 held() { # REASON LEAST WHAT: so many packets more were dropped for it
     local now
     now=$(dropped "$1")
@@ -97,29 +123,6 @@ check "over IPv6 too" grep -q " 20 received" "$DIR/ping6"
 
 day "GRE from everywhere" both 10000 gre $STRANGE4 $STRANGE6
 day "UDP to a closed port" both 15000 udp $STRANGE4 $STRANGE6 --port 9999
-
-# Handshakes that are completed, each from another address of one /64.
-cat > "$DIR/handshakes.py" << 'END'
-import ipaddress, random, socket, sys, time
-random.seed(int(sys.argv[3]))
-until, done, failed, why = time.time() + float(sys.argv[2]), 0, 0, ""
-while time.time() < until:
-    peer = socket.socket(socket.AF_INET6)
-    peer.settimeout(2)
-    peer.setsockopt(socket.IPPROTO_IPV6, 78, 1) # IPV6_FREEBIND
-    try:
-        peer.bind((str(ipaddress.ip_address("2001:db8:f3::") + random.getrandbits(64)), 0))
-        peer.connect((sys.argv[1], 80))
-        done += 1
-    except OSError as problem:
-        failed, why = failed + 1, problem
-    peer.close()
-print(done, "handshakes,", failed, "failed", why)
-END
-handshakes() { in_client /usr/bin/python3 "$DIR/handshakes.py" $WEB6 "$seconds" 7 > "$DIR/handshakes"; }
-day "handshakes from many addresses of one /64" handshakes
-cat "$DIR/handshakes"
-check "they were made" grep -q "^[1-9][0-9]* handshakes" "$DIR/handshakes"
 
 # Right cookies in segments that the kernel will not take prove nothing: their checksum is wrong.
 in_attacker nft -f - << 'END'

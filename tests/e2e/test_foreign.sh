@@ -33,7 +33,7 @@ check_equal "it was left alone" "$(in_host ip -j link show dev atk0 | jq '.[0].x
 check_code 4 "the second time there is nothing to end" xdpctl detach atk0
 daemon_kill TERM
 rm -rf "$PINS"
-in_host ip link set dev cli0 xdp off
+in_host ip link set dev cli0 xdpgeneric off
 
 start() { in_host "$BUILD/bin/xdpctld" -c "$DIR/xdpctl.toml"; }
 sed -i 's/"cli0", "atk0"/"atk0"/' "$DIR/xdpctl.toml"
@@ -47,3 +47,16 @@ check "with line and key" grep -q "xdpctl.toml:1: mode: must be" "$DIR/err"
 chmod a+rx "$DIR"
 check_code 5 "without root it says so" setpriv --reuid 65534 --regid 65534 --clear-groups \
     "$BUILD/bin/xdpctl" replay "$DIR/foreign.c" || true
+
+# Pins that somebody else may write to.
+write_config enforce
+mkdir -p "$PINS"
+chown 65534 "$PINS"
+check_code 7 "pins of another user are refused" start
+check "with what to do" grep -q "belongs to user 65534.*chown 0" "$DIR/err"
+chown 0 "$PINS"
+chmod 777 "$PINS"
+check_code 7 "pins that all may write to, too" start
+rm -rf "$PINS"
+sed -i 's|^pins = .*|pins = "/sys/fs/bpf/../../tmp"|' "$DIR/xdpctl.toml"
+check_code 6 "pins elsewhere" start

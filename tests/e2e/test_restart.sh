@@ -2,7 +2,7 @@
 # kill -9 under traffic: no packet, no counter and no ban is lost.
 set -euo pipefail
 . "$(dirname "$0")/../harness/lab.sh"
-need nginx curl tcpreplay jq bpftool
+need nginx curl tcpreplay jq bpftool ping
 lab_up
 web_up
 write_config enforce
@@ -54,7 +54,12 @@ check "pages" fetch "http://[$WEB6]/"
 program=$(program_id)
 daemon_kill KILL
 spoil_meta 0
+# A banned host asks all the while: not one question comes through.
+in_attacker ping -q -f -w 6 $TARGET6 > "$DIR/pings" 2>&1 &
+pings=$!
 daemon_up
+wait $pings || true
+check "nothing came through while one program took the other's place" grep -q " 0 received" "$DIR/pings"
 check "another layout is loaded anew" grep -q "another layout than this version" "$DIR/daemon.log"
 check "in place of the old program" test "$(program_id)" != "$program"
 check_equal "with new counters" "$(dropped tcp_null)" 0

@@ -62,19 +62,19 @@ judges() {
     say "judged: $what ($2 XDP)"
 }
 
-accepted() { xdpctl -j guard | tr -d ' \n' | sed 's/.*"cookies_accepted":\([0-9]*\).*/\1/'; }
+sent() { xdpctl -j guard | tr -d ' \n' | sed 's/.*"cookies_sent":\([0-9]*\).*/\1/'; }
 fetched() { inside curl.real -sg --max-time 8 "$1" | grep -q "It works"; }
 
 # serves WHAT yes|no: the page comes over l0, by a cookie or with SYNs only limited.
 serves() {
-    before=$(accepted)
+    before=$(sent)
     fetched http://$INNER4/ || wrong "$1: no page by IPv4"
     fetched "http://[$INNER6]/" || wrong "$1: no page by IPv6"
-    by_cookies() { [ "$(accepted)" -ge $((before + 2)) ]; }
+    by_cookies() { [ "$(sent)" -ge $((before + 2)) ]; }
     if [ "$2" = yes ]; then
         soon by_cookies || wrong "$1: the page did not come by cookie"
     else
-        [ "$(accepted)" = "$before" ] || wrong "$1: cookies, where no answer can leave"
+        [ "$(sent)" = "$before" ] || wrong "$1: cookies, where no answer can leave"
         xdpctl events 2>&1 | grep -q "l0: NO COOKIES.*no Ethernet header" ||
             wrong "$1: nothing says why there are no cookies"
     fi
