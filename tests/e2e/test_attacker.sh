@@ -182,7 +182,7 @@ check_equal "and cookies are not doubted" "$(guard cookies_off_seconds)" null
 day "afterwards, in peace" sleep "$seconds"
 check_equal "nobody is banned" "$(xdpctl -j status | jq .bans.active)" 0
 check_equal "cookies are not doubted" "$(guard cookies_off_seconds)" null
-check "memory is flat: $first KiB, then $(memory)" [ "$(memory)" -lt $((first + 16384)) ]
+check "memory is flat: $first KiB, then $(memory)" [ "$(memory)" -lt $((first + 32768)) ]
 # It holds ten seconds after the last sign, and what is pending fades by a sixteenth each second.
 for _ in $(seq 60); do
     if [ "$(guard state)" != answering ]; then break; fi
