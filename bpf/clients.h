@@ -75,8 +75,8 @@ static __always_inline bool takes_new_known(const struct xdpctl_addr *network, _
 					    __u64 now, __u64 interval_ns, __u64 burst)
 {
 	__u64 question = secret ^ (__u64)BUCKET_NEW_KNOWN << 16 ^ interval_ns;
-	__u32 bucket = xdpctl_ban_hash(network, question) & (XDPCTL_SYN_BUCKETS - 1);
-	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
+	__u32 bucket = xdpctl_ban_hash(network, question) & (XDPCTL_SLOW_BUCKETS - 1);
+	__u64 *due = bpf_map_lookup_elem(&slow_buckets, &bucket);
 
 	return !due || take_due(due, now, interval_ns, interval_ns * burst, false);
 }
@@ -90,9 +90,9 @@ static __always_inline bool has_room_for_known(const struct xdpctl_addr *addr, _
 		wide.word[1] = 0; /* its /32 */
 	else
 		wide.word[3] &= bpf_htonl(0xff000000);
-	return takes_new_known(&network, secret, now, NEW_KNOWN_INTERVAL_NS, NEW_KNOWN_BURST) &&
-	       takes_new_known(&wide, secret, now, NEW_KNOWN_WIDE_INTERVAL_NS,
-			       NEW_KNOWN_WIDE_BURST);
+	return takes_new_known(&wide, secret, now, NEW_KNOWN_WIDE_INTERVAL_NS,
+			       NEW_KNOWN_WIDE_BURST) &&
+	       takes_new_known(&network, secret, now, NEW_KNOWN_INTERVAL_NS, NEW_KNOWN_BURST);
 }
 
 /* `admitted`: in lockdown, so that it need not come again to be trusted. */
@@ -107,7 +107,7 @@ static __always_inline void remember_client(const struct xdpctl_addr *addr, __u6
 		known->last_ns = now;
 		if (admitted)
 			known->first_ns = 0;
-	} else if (admitted || has_room_for_known(addr, secret, now)) {
+	} else if (has_room_for_known(addr, secret, now)) {
 		bpf_map_update_elem(&known_clients, &key, &fresh, BPF_NOEXIST);
 	}
 }
@@ -163,7 +163,9 @@ static __always_inline void service_connected(struct bpf_sock_ops *ops,
 			note_proven(guard, now);
 	}
 	barrier_var(slot); /* its bounds are lost on the stack */
-	admitted = policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown;
+	admitted = policy->services[slot & (XDPCTL_SERVICES - 1)].lockdown &&
+		   policy->mode == XDPCTL_MODE_ENFORCE && !words->bypass &&
+		   !(policy->observed_reasons >> XDPCTL_LOCKDOWN & 1);
 	if (admitted || !is_attacked(guard, now))
 		remember_client(addr, words->secret, now, admitted);
 }

@@ -49,7 +49,7 @@ struct stand {
 	__u64 deadline_ns; /* of the ban or list that decided, or 0 */
 	__u32 list;	   /* or 0 */
 	__u32 leaf;	   /* of the source, or 0 */
-	bool is_trusted;   /* as if it had been here before; see enum xdpctl_prefix_verdict */
+	bool is_trusted;   /* enum xdpctl_prefix_verdict: no list blocks it */
 };
 
 struct packet {
@@ -67,6 +67,7 @@ struct packet {
 	__u32 holder;	   /* enum xdpctl_holder: in whose room a fragment waits for others */
 	__u32 limit_class; /* enum xdpctl_limit_class */
 
+	bool is_answered;   /* UDP of a flow that conntrack has seen both sides of */
 	bool known_client;  /* evidence: the source is in `clients` */
 	struct stand stand; /* evidence */
 };

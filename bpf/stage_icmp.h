@@ -112,8 +112,8 @@ static __always_inline bool has_error_left(const struct headers *answer, __u64 s
 {
 	__u64 connection = connection_hash(&answer->src, answer->sport, &answer->dst, answer->dport,
 					   secret ^ BUCKET_ICMP_ERROR);
-	__u32 bucket = connection & (XDPCTL_SYN_BUCKETS - 1);
-	__u64 *due = bpf_map_lookup_elem(&syn_buckets, &bucket);
+	__u32 bucket = connection & (XDPCTL_SLOW_BUCKETS - 1);
+	__u64 *due = bpf_map_lookup_elem(&slow_buckets, &bucket);
 
 	return !due || take_due(due, now, ERRORS_OF_CONNECTION_NS,
 				ERRORS_OF_CONNECTION_NS * ERRORS_OF_CONNECTION_BURST, look_only);

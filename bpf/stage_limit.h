@@ -10,8 +10,8 @@
 #include "known.h"
 #include "session.h"
 
-#define QUIET_SHARE 8	 /* of its limit, what a quiet source uses at most */
-#define TRUSTED_FACTOR 8 /* times as much, of what one source or prefix may use */
+#define QUIET_SHARE 8 /* of its limit, what a quiet source uses at most */
+#define WIDE_FACTOR 8 /* times as much, for whom is trusted or was answered */
 #define QUIET_LEVEL XDPCTL_LIMIT_LEVEL_COUNT /* has buckets of its own */
 
 /* The bucket of one key, in both rows. */
@@ -28,7 +28,7 @@ struct limit_request {
 	__u32 limit_class;
 	__u32 policy_slot;
 	__u32 suspect;
-	__u32 trusted;
+	__u32 wide; /* WIDE_FACTOR times as much for the source and its prefixes */
 	__u32 look_only;
 };
 
@@ -89,9 +89,9 @@ static __always_inline bool has_room(const struct limit_question *ask,
 	struct xdpctl_limit limit = ask->limits[level];
 	struct bucket bucket;
 
-	if (ask->request->trusted) {
-		limit.packet_ns /= TRUSTED_FACTOR;
-		limit.byte_cost /= TRUSTED_FACTOR;
+	if (ask->request->wide) {
+		limit.packet_ns /= WIDE_FACTOR;
+		limit.byte_cost /= WIDE_FACTOR;
 	}
 	if (!is_limited(&limit) ||
 	    !find_bucket(ask, high_word(source), low_word(source), level, &bucket))
@@ -239,7 +239,7 @@ static __always_inline enum xdpctl_reason stage_limit(const struct packet *pkt)
 		.limit_class = pkt->limit_class,
 		.policy_slot = pkt->slot,
 		.suspect = pkt->suspect,
-		.trusted = pkt->stand.is_trusted,
+		.wide = pkt->stand.is_trusted || pkt->is_answered,
 		.look_only = pkt->dry_run,
 	};
 	enum xdpctl_reason level;

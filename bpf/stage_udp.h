@@ -159,8 +159,10 @@ static __always_inline enum xdpctl_reason judge_without_socket(struct packet *pk
 	if (status != CONNTRACK_NONE && status & CONNTRACK_IS_REPLY)
 		return XDPCTL_PASSED; /* it was asked for */
 	/* Of a flow to a published port: that it is served says nothing of how much. */
-	if (status != CONNTRACK_NONE && status & (IPS_SEEN_REPLY | IPS_DST_NAT))
+	if (status != CONNTRACK_NONE && status & (IPS_SEEN_REPLY | IPS_DST_NAT)) {
+		pkt->is_answered = is_answer(status);
 		return XDPCTL_NEXT;
+	}
 	reflected = reflected && xdpctl_udp_content(pkt->ctx, &pkt->hdr) != UDP_CONTENT_QUESTION;
 	/* The port may be translated to another host, or the socket be where no lookup
 	 * finds it: within a limit. */

@@ -19,7 +19,7 @@ namespace xdpctl
  */
 #define XDPCTL_PROTECTIONS(X)                                                                      \
     X(ALLOWED, "allowed", "on the allow list")                                                     \
-    X(TRUSTED, "trusted", "one of the trusted")                                                    \
+    X(TRUSTED, "trusted", "on the trusted list")                                                   \
     X(OWN_ADDRESS, "own_address", "an address of this host")                                       \
     X(GATEWAY, "gateway", "a gateway of this host")                                                \
     X(RESOLVER, "resolver", "a resolver of this host")                                             \

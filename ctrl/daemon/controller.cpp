@@ -533,16 +533,25 @@ void Controller::watch_guards()
     want_sysctls(works ? sysctls_for(guard_statuses_, syncookies) : Sysctls{});
 }
 
-// Those who come while a service is attacked, or came in the minutes before, may belong to it.
+// Those who come while a service is attacked, or came in the minutes before, may belong to it:
+// the bound stands still meanwhile, for a day at most. Ports without a listener, which everybody
+// scans, do not count.
 void Controller::trust_older_clients(const std::vector<GuardReading>& readings)
 {
     const uint64_t now = plane_.now_ns();
     const bool calm =
         std::none_of(readings.begin(), readings.end(), [now](const GuardReading& reading) {
-            return now < reading.state.attack_until_ns || reading.service.lockdown != 0;
+            return reading.slot > 0 &&
+                   (now < reading.state.attack_until_ns || reading.service.lockdown != 0);
         });
-    if (calm) {
+    const bool fresh = setup_.fresh_maps && trust_moved_ns_ == 0; // these maps know no bound
+    if (calm || fresh) {
         plane_.trust_clients_before(now - std::min(now, config_.guard.known_after_ns));
+        trust_moved_ns_ = now;
+    } else if (trust_moved_ns_ == 0) { // it stands where an earlier daemon left it
+        trust_moved_ns_ = now;
+    } else if (now - trust_moved_ns_ > trust_rest_most_ns) {
+        plane_.trust_clients_before(now - trust_rest_most_ns);
     }
 }
 
@@ -699,7 +708,7 @@ std::vector<Prefix>& list_of(Spared list, HandState& hand)
 
 const char* name_of(Spared list)
 {
-    return list == Spared::allowed ? "the allow list" : "the trusted";
+    return list == Spared::allowed ? "the allow list" : "the trusted list";
 }
 
 } // namespace

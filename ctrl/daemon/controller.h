@@ -174,6 +174,8 @@ class Controller final : public Control
     std::string limits_text() const;
     bool can_answer(const LinkFacts& link);
     void watch_guards();
+    static constexpr uint64_t trust_rest_most_ns = 86400 * ns_per_s;
+    uint64_t trust_moved_ns_ = 0; // when the bound of trusted clients moved last; 0: not looked yet
     void trust_older_clients(const std::vector<GuardReading>& readings);
     void want_sysctls(const Sysctls& wanted);
     bool is_service(uint16_t port) const { return host_.backlogs.contains(port); }

@@ -356,25 +356,35 @@ Result<HandState> decode_state(const std::string& text, const std::string& boot)
     return state;
 }
 
-StateFile::Loaded StateFile::load() const
+StateFile::Loaded StateFile::load()
 {
+    constexpr std::string_view lost =
+        "what was set by hand is not known, and the configuration alone holds";
     const auto text = read_file(path());
-    auto state = text ? decode_state(*text, boot_id()) : Result<HandState>(text.error());
-    if (state) {
-        return {std::move(*state), ""};
-    }
     if (!text && text.error().kind == ErrorKind::not_found) {
         return {};
     }
-    std::rename(path().c_str(), (path() + ".bad").c_str());
+    if (!text) {
+        unreadable_ = true;
+        return {{}, fmt::format("{}: {}", lost, text.error().message)};
+    }
+    auto state = decode_state(*text, boot_id());
+    if (state) {
+        return {std::move(*state), ""};
+    }
+    const std::string kept = path() + ".bad";
+    const bool moved = std::rename(path().c_str(), kept.c_str()) == 0;
+    unreadable_ = !moved;
     return {{},
-            fmt::format("what was set by hand is not known, and the configuration alone holds: "
-                        "{}: {}; it is kept as state.json.bad",
-                        path(), state.error().message)};
+            fmt::format("{}: {}: {}; {}", lost, path(), state.error().message,
+                        moved ? "it is kept as state.json.bad" : "it cannot be put aside")};
 }
 
 Result<> StateFile::save(const HandState& state) const
 {
+    if (unreadable_) {
+        return failure("{}: it could not be read at the start, and is not written over", path());
+    }
     if (auto made = make_directories(directory_); !made) {
         return made;
     }

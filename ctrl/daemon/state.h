@@ -62,16 +62,18 @@ class StateFile
 
     struct Loaded {
         HandState state;
-        std::string put_aside; // why the file was not used and is kept as state.json.bad; or empty
+        std::string put_aside; // why the file was not used; or empty
     };
     // An absent file is an empty state. One that is damaged, or of a later version, is put
-    // aside: without what was set by hand a daemon protects more than none.
-    Loaded load() const;
+    // aside: without what was set by hand a daemon protects more than none. One that cannot be
+    // read stays as it is, and nothing is saved over it.
+    Loaded load();
     Result<> save(const HandState& state) const;
 
   private:
     std::string path() const { return directory_ + "/state.json"; }
     std::string directory_;
+    bool unreadable_ = false;
 };
 
 } // namespace xdpctl

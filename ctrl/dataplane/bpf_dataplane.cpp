@@ -278,7 +278,7 @@ Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
         return active.generation;
     }
     // Packets that began before the last flip may still read what is written now.
-    if (auto waited = readers_left_ ? Result<>(Done{}) : tables_->wait_for_readers(); !waited) {
+    if (auto waited = no_readers_ ? Result<>(Done{}) : tables_->wait_for_readers(); !waited) {
         return waited.error();
     }
     policy.generation++;
@@ -288,7 +288,7 @@ Result<uint64_t> BpfDataplane::commit(const CompiledPolicy& compiled)
     }
     __atomic_store_n(&control_->active_slot, slot, __ATOMIC_SEQ_CST);
     // It is in force, whether or not the next commit has to wait.
-    readers_left_ = static_cast<bool>(tables_->wait_for_readers());
+    no_readers_ = static_cast<bool>(tables_->wait_for_readers());
     return policy.generation;
 }
 

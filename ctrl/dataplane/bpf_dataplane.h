@@ -105,7 +105,7 @@ class BpfDataplane final : public Dataplane, public SocketTable
     std::optional<BanStore> bans_;
     std::optional<PrefixTables> tables_;
     size_t ban_entries_ = 0;
-    bool readers_left_ = true;                  // no packet reads the policy that is not active
+    bool no_readers_ = true;                    // no packet reads the policy that is not active
     std::optional<AnswerRoutes> answer_routes_; // as written; none: to be written
     std::optional<std::set<Address>> own_addresses_; // in the map; none: not read yet
 

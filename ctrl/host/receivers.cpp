@@ -252,10 +252,14 @@ UnseenReceivers UnseenReceiversReader::read(std::span<const uint32_t> ifindexes)
     // Best effort: a kernel without nf_tables has no rules.
     const std::optional<uint32_t> generation = ruleset_generation();
     if (!generation || generation != generation_) {
-        ruleset_ = {};
-        (void)mnl_dump(NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, all_families,
-                       [this](const nlmsghdr& message) { read_rule(message, ruleset_); });
-        generation_ = generation;
+        UnseenReceivers ruleset;
+        const auto done =
+            mnl_dump(NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, all_families,
+                     [&ruleset](const nlmsghdr& message) { read_rule(message, ruleset); });
+        if (done) { // else what was read last holds, and the next look tries again
+            ruleset_ = std::move(ruleset);
+            generation_ = generation;
+        }
     }
     UnseenReceivers out = ruleset_;
     if (const auto ipvs = read_file("/proc/net/ip_vs")) {

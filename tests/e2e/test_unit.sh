@@ -27,7 +27,7 @@ property() { unit show -P "$1" xdpctld; }
 lab_up
 web_up
 mkdir -p "$ROOTFS" "$DIR/layer" "$DIR/bpf"
-mount -t bpf bpf "$DIR/bpf" # not the pins of this machine
+mount -t bpf -o mode=700,nosuid,nodev,noexec bpf "$DIR/bpf" # as systemd does; not this machine's
 mount -t tmpfs -o size=512m none "$DIR/layer"
 mkdir "$DIR/layer/upper" "$DIR/layer/work"
 mount -t overlay -o "lowerdir=/,upperdir=$DIR/layer/upper,workdir=$DIR/layer/work" none "$ROOTFS" ||

@@ -147,7 +147,7 @@ def work_faults(phases):
                 continue
             # Where some was lost without xdpctld, the flood's own share of the CPUs loses more.
             lost = 1 - first["done"] / max(first["tried"], 1)
-            slack = FLOOD_SLACK + 2 * lost if phase.flooded else 0 if phase.drops else SLACK
+            slack = FLOOD_SLACK + lost if phase.flooded else 0 if phase.drops else SLACK
             if not works(row, floor - slack):
                 why = said(phase.samples.get(key, {})) or "no sample"
                 yield "%s: %s, IPv%d: %d of %d, without %d of %d: %s %s" % (

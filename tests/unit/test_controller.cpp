@@ -1092,3 +1092,34 @@ TEST_CASE("a member of the group decides about packets, not about files and URLs
     REQUIRE(controller.apply(own + "\"/nonexistent\"\n", "x", Caller::root));
     CHECK(controller.feeds()[0].url == "/nonexistent");
 }
+
+TEST_CASE("known clients need age, and nobody grows old while a service is attacked")
+{
+    House house;
+    GuardReading service;
+    service.slot = 1;
+    service.present = true;
+    GuardReading closed_ports; // which everybody scans
+    const auto tick = [&](uint64_t seconds) {
+        house.plane.now += seconds * ns_per_s;
+        closed_ports.state.attack_until_ns = house.plane.now + ns_per_s;
+        house.plane.readings = {closed_ports, service};
+        house.controller->tick();
+        return house.plane.trusted_before_ns;
+    };
+    house.plane.now = 5000 * ns_per_s;
+    CHECK(tick(10) == (5010 - 600) * ns_per_s);
+    CHECK(tick(100) == (5110 - 600) * ns_per_s);
+    service.state.attack_until_ns = UINT64_MAX;
+    CHECK(tick(3600) == (5110 - 600) * ns_per_s);
+    service.state.attack_until_ns = 0;
+    CHECK(tick(10) == (8720 - 600) * ns_per_s);
+    service.service.lockdown = 1;
+    CHECK(tick(3600) == (8720 - 600) * ns_per_s);
+    // A lockdown that lasts makes no strangers of everybody.
+    CHECK(tick(86400) == (8720 + 3600) * ns_per_s);
+    // Another daemon on the same maps lets the bound stand, too.
+    house.plane.trusted_before_ns = 77;
+    house.restart({});
+    CHECK(tick(1) == 77);
+}

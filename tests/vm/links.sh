@@ -63,13 +63,14 @@ judges() {
 }
 
 sent() { xdpctl -j guard | tr -d ' \n' | sed 's/.*"cookies_sent":\([0-9]*\).*/\1/'; }
-fetched() { inside curl.real -sg --max-time 8 "$1" | grep -q "It works"; }
+# Not from the blocked address, which the kernel may prefer.
+fetched() { inside curl.real -sg --max-time 8 --interface "$1" "$2" | grep -q "It works"; }
 
 # serves WHAT yes|no: the page comes over l0, by a cookie or with SYNs only limited.
 serves() {
     before=$(sent)
-    fetched http://$INNER4/ || wrong "$1: no page by IPv4"
-    fetched "http://[$INNER6]/" || wrong "$1: no page by IPv6"
+    fetched $GOOD4 http://$INNER4/ || wrong "$1: no page by IPv4"
+    fetched $GOOD6 "http://[$INNER6]/" || wrong "$1: no page by IPv6"
     by_cookies() { [ "$(sent)" -ge $((before + 2)) ]; }
     if [ "$2" = yes ]; then
         soon by_cookies || wrong "$1: the page did not come by cookie"

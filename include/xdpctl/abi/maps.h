@@ -255,6 +255,9 @@ static inline struct xdpctl_addr xdpctl_known_key(const struct xdpctl_addr *clie
 /* SYN limits by source prefix and by port, strays by source prefix: one due time
  * (GCRA) in each slot of a hash. */
 #define XDPCTL_SYN_BUCKETS 65536 /* a power of two */
+/* Likewise, with bursts of many seconds, which would hold up the questions above: new known
+ * clients by network, ICMP errors by connection. */
+#define XDPCTL_SLOW_BUCKETS 16384 /* a power of two */
 
 /* X(ID): what a packet is that nothing here asked for. */
 #define XDPCTL_STRAYS(X)                                                          \
@@ -348,6 +351,7 @@ struct xdpctl_socket_key {
 	X(service_counters, PERCPU_ARRAY, __u32, struct xdpctl_service_counters, XDPCTL_SERVICES, \
 	  0, FIXED)                                                                               \
 	X(syn_buckets, ARRAY, __u32, __u64, XDPCTL_SYN_BUCKETS, 0, FIXED)                         \
+	X(slow_buckets, ARRAY, __u32, __u64, XDPCTL_SLOW_BUCKETS, 0, FIXED)                       \
 	X(strays, ARRAY, __u32, __u64, XDPCTL_STRAY_SLOTS, 0, FIXED)                              \
 	X(buckets, ARRAY, __u32, __u64, XDPCTL_BUCKETS, 0, FIXED)                                 \
 	X(datagrams, ARRAY, __u32, struct xdpctl_datagrams, XDPCTL_DATAGRAM_SETS, 0, FIXED)       \
