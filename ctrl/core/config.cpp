@@ -1054,7 +1054,7 @@ std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
     if (length >= widest) {
         return std::nullopt;
     }
-    return fmt::format("{} is wider than /{}: no list would block hardly anybody any more, also "
+    return fmt::format("{} is wider than /{}: lists would block hardly anybody any more, also "
                        "with a forged source address",
                        to_string(prefix), widest);
 }

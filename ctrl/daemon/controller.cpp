@@ -1148,7 +1148,12 @@ std::vector<Explanation::Stand> Controller::stands_of(const Address& source) con
 Result<Explanation> Controller::explain(const Bytes& frame)
 {
     std::unique_lock lock(mutex_);
-    auto judgement = plane_.judge(frame, 0);
+    // As it would be judged on the interface that its answer would leave by.
+    auto judgement = plane_.judge(frame, attachments_.empty() ? 0 : attachments_[0].ifindex);
+    for (size_t i = 1;
+         i < attachments_.size() && judgement && judgement->reason == XDPCTL_SYN_LIMITED; i++) {
+        judgement = plane_.judge(frame, attachments_[i].ifindex);
+    }
     if (!judgement) {
         return judgement.error();
     }

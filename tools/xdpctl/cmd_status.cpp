@@ -33,7 +33,7 @@ std::string interfaces_line(const json& status)
         text += fmt::format(
             "{}{} ({} XDP{}{})", text.empty() ? "" : ", ", interface["name"].get<std::string>(),
             interface["xdp"].get<std::string>(), interface["shared"].get<bool>() ? ", shared" : "",
-            refusal.empty() ? "" : ", because " + refusal);
+            refusal.empty() ? "" : ", not native because " + refusal);
     }
     for (const json& name : status["missing_interfaces"]) {
         text += (text.empty() ? "" : ", ") +
