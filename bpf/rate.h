@@ -10,7 +10,8 @@
 
 #define RATE_BURST_NS 1000000000ULL /* what a quiet second has saved */
 
-/* Different questions about one address must not share a slot of `syn_buckets`. */
+/* Different questions about one address must not share a slot of `syn_buckets`, nor of
+ * `slow_buckets`. */
 enum bucket_use {
 	BUCKET_PREFIX = 1,
 	BUCKET_KNOWN,

@@ -2,6 +2,7 @@
 // The wall's clock and the steady one. Logic that can be tested gets its time as a parameter.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -27,9 +28,7 @@ inline uint64_t unix_s()
 inline uint64_t time_or_saved(uint64_t now_unix_s, uint64_t saved_unix_s)
 {
     constexpr uint64_t year_2026 = 1767225600; // no file of this program is older
-    return now_unix_s >= year_2026     ? now_unix_s
-           : now_unix_s > saved_unix_s ? now_unix_s
-                                       : saved_unix_s;
+    return now_unix_s >= year_2026 ? now_unix_s : std::max(now_unix_s, saved_unix_s);
 }
 
 // To measure what something took.
