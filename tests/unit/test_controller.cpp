@@ -36,6 +36,17 @@ struct House {
     }
     ~House() { std::filesystem::remove_all(directory); }
 
+    // When the controller asks the next time; then it counts. Was it asked for all of them?
+    bool crowdsec_answers(const Decisions& decisions)
+    {
+        std::optional<BouncerJob> job;
+        while (!(job = controller->due_decisions())) {
+            plane.now += ns_per_s;
+        }
+        controller->decisions_fetched(*job, decisions);
+        controller->tick();
+        return job->all;
+    }
     const std::vector<ListEntry>& content(uint16_t list) const
     {
         const auto& lists = plane.policy.lists;
@@ -382,13 +393,7 @@ TEST_CASE("decisions of CrowdSec become bans, and no more than there is room for
     house.plane.room = 80;
     Controller& control = *house.controller;
     const auto answer = [&](const Decisions& decisions) {
-        std::optional<BouncerJob> job;
-        while (!(job = control.due_decisions())) {
-            house.plane.now += ns_per_s;
-        }
-        control.decisions_fetched(*job, decisions);
-        control.tick(); // which counts
-        return job->all;
+        return house.crowdsec_answers(decisions);
     };
     const auto banned = [&control] {
         std::vector<std::string> all;
@@ -700,13 +705,7 @@ TEST_CASE("networks of CrowdSec that would cover too much in all are not banned,
     House house(config);
     Controller& control = *house.controller;
     const auto answer = [&](const Decisions& decisions) {
-        std::optional<BouncerJob> job;
-        while (!(job = control.due_decisions())) {
-            house.plane.now += ns_per_s;
-        }
-        control.decisions_fetched(*job, decisions);
-        control.tick();
-        return job->all;
+        return house.crowdsec_answers(decisions);
     };
     const auto decide = [](std::vector<Prefix> prefixes) {
         Decisions decisions;
