@@ -1040,7 +1040,11 @@ std::vector<Prefix> spared_by(const Config& config)
     return all;
 }
 
-std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
+namespace
+{
+
+// The length that the prefix should have at least; none where it has it.
+std::optional<uint32_t> least_length(const Prefix& prefix)
 {
     // As wide as the widest private network, and as what a registry gives to a provider.
     constexpr uint32_t widest_ipv4 = 8;
@@ -1051,12 +1055,27 @@ std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
     const uint32_t widest = ipv4                         ? widest_ipv4
                             : is_private(prefix.address) ? widest_private_ipv6
                                                          : widest_ipv6;
-    if (length >= widest) {
-        return std::nullopt;
-    }
-    return fmt::format("{} is wider than /{}: lists would block hardly anybody any more, also "
-                       "with a forged source address",
-                       to_string(prefix), widest);
+    return length < widest ? std::optional(widest) : std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
+{
+    const auto widest = least_length(prefix);
+    return widest ? std::optional(fmt::format("{} is wider than /{}: lists would block hardly "
+                                              "anybody any more, also with a forged source address",
+                                              to_string(prefix), *widest))
+                  : std::nullopt;
+}
+
+std::optional<std::string> too_wide_to_block(const Prefix& prefix)
+{
+    const auto widest = least_length(prefix);
+    return widest ? std::optional(fmt::format("{} is wider than /{}: it would block whole "
+                                              "countries, and most likely your clients",
+                                              to_string(prefix), *widest))
+                  : std::nullopt;
 }
 
 std::optional<std::string> better_trusted(const Prefix& prefix)

@@ -181,6 +181,8 @@ std::vector<Prefix> spared_by(const Config& config);
 // Why hardly anybody would be judged any more if this were allowed or trusted; none where
 // the prefix is narrow enough for an operator to mean it.
 std::optional<std::string> too_wide_to_allow(const Prefix& prefix);
+// Likewise for a ban or a block list of the configuration.
+std::optional<std::string> too_wide_to_block(const Prefix& prefix);
 // Why the prefix is better trusted than allowed: strangers may forge addresses in it. None for
 // a few hosts, and for private networks.
 std::optional<std::string> better_trusted(const Prefix& prefix);

@@ -79,6 +79,9 @@ void check_lists(const Config& config, const HostLook& look, Findings& found)
         }
     }
     for (const Prefix& prefix : config.block) {
+        if (const auto why = too_wide_to_block(prefix)) {
+            found.warn("lists.block", *why);
+        }
         if (const auto why = look.refuses_ban ? look.refuses_ban(prefix) : std::nullopt) {
             found.warn("lists.block", fmt::format("{}: {}", to_string(prefix), *why));
         }

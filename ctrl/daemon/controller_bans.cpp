@@ -381,6 +381,12 @@ Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
             result.refused.push_back({wish.prefix, *why});
             continue;
         }
+        // What CrowdSec may cover has a bound of its own.
+        const bool any_width = wish.force || origin == XDPCTL_BAN_CROWDSEC;
+        if (auto why = any_width ? std::nullopt : too_wide_to_block(wish.prefix)) {
+            result.refused.push_back({wish.prefix, *why + ", or say --force"});
+            continue;
+        }
         result.added++;
         if (wish.prefix.is_host()) {
             hosts.push_back(wish);

@@ -331,6 +331,7 @@ Result<> BpfObject::make_way(bool keep_maps)
                  "counters start anew, bans are those of the file");
     origin_ = Origin::replaced;
     std::rename(at("control").c_str(), at(pin::previous_control).c_str());
+    previous_known_ = Fd(bpf_obj_get(at("known_clients").c_str()));
     for (const std::string& name : map_names()) {
         unlink(at(name).c_str());
     }
@@ -462,6 +463,7 @@ Result<> BpfObject::finish()
                                   fmt::format("pinning {} in {}", name, options_.pin_directory));
         }
     }
+    carry_known_clients();
     // Last: its presence says that the pins are complete.
     const uint32_t zero = 0;
     const xdpctl_meta meta = {
@@ -473,6 +475,35 @@ Result<> BpfObject::finish()
         note_sizes();
     }
     return Done{};
+}
+
+// Known clients survive a change of the layout, where their own map kept its types: what they
+// are known for took them days. What cannot be copied is learned anew.
+void BpfObject::carry_known_clients()
+{
+    bpf_map_info before{}, now{};
+    uint32_t size = sizeof before;
+    if (!previous_known_.valid() ||
+        bpf_obj_get_info_by_fd(previous_known_.get(), &before, &size) != 0 ||
+        bpf_obj_get_info_by_fd(map("known_clients"), &now, &size) != 0 ||
+        before.key_size != now.key_size || before.value_size != now.value_size) {
+        return;
+    }
+    xdpctl_addr key{}, next{};
+    xdpctl_known_client client{};
+    uint32_t carried = 0;
+    const void* from = nullptr; // the first one
+    while (carried < before.max_entries &&
+           bpf_map_get_next_key(previous_known_.get(), from, &next) == 0) {
+        key = next;
+        from = &key;
+        if (bpf_map_lookup_elem(previous_known_.get(), &key, &client) == 0 &&
+            bpf_map_update_elem(map("known_clients"), &key, &client, BPF_NOEXIST) == 0) {
+            carried++;
+        }
+    }
+    previous_known_ = Fd();
+    log::info("{} known clients were taken over", carried);
 }
 
 void BpfObject::note_sizes()

@@ -91,6 +91,7 @@ class BpfObject
     Result<> make_way(bool keep_maps);
     Result<> prepare();
     Result<> take_descriptors();
+    void carry_known_clients();
     void note_sizes();
 
     LoadOptions options_;
@@ -102,6 +103,7 @@ class BpfObject
     Fd judge_;
     Fd clients_;
     Fd previous_program_;
+    Fd previous_known_; // the map known_clients of another layout
     uint32_t previous_program_id_ = 0;
     std::vector<std::string> size_mismatches_;
 };

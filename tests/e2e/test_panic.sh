@@ -18,7 +18,8 @@ check "blocked" shut
 check_code 4 "no panic, no end" xdpctl panic --end
 daemon_kill KILL
 check "blocked with the daemon dead" shut
-check "panic with the daemon dead" xdpctl panic
+check "panic finds the pins by the configuration" env -u XDPCTL_PINS nsenter --net=/run/netns/$HOST \
+    "$BUILD/bin/xdpctl" --config "$DIR/xdpctl.toml" panic
 check "everything passes" open
 check_equal "nothing is attached" "$(attached)" ""
 check_code 3 "attach needs the daemon" xdpctl attach cli0

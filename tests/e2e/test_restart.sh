@@ -52,6 +52,9 @@ check_equal "counters went on" "$(dropped tcp_null)" 40000
 check "bans went on" grep -q "$ATTACKER6" <(xdpctl ban)
 check "pages" fetch "http://[$WEB6]/"
 program=$(program_id)
+known_clients() { bpftool -j map dump pinned "$PINS/known_clients" | jq -cS '[.[].key] | sort'; }
+known=$(known_clients)
+check "clients are known" test "$(jq length <<< "$known")" -gt 0
 daemon_kill KILL
 spoil_meta 0
 # A banned host asks all the while: not one question comes through.
@@ -63,6 +66,7 @@ check "nothing came through while one program took the other's place" grep -q " 
 check "another layout is loaded anew" grep -q "another layout than this version" "$DIR/daemon.log"
 check "in place of the old program" test "$(program_id)" != "$program"
 check_equal "with new counters" "$(dropped tcp_null)" 0
+check_equal "the known clients" "$(known_clients)" "$known"
 check "and the bans that were saved" grep -q "$ATTACKER6" <(xdpctl ban)
 check "pages" fetch "http://$WEB4/"
 

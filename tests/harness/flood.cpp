@@ -2,6 +2,7 @@
 // A flood of spoofed packets with valid checksums, out of a veth of the lab.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -33,7 +34,7 @@ using namespace xdpctl;
 namespace
 {
 
-constexpr std::string_view kinds = "syn ack rst synack fin udp icmp fragment first gre";
+constexpr std::string_view kinds = "syn ack rst synack fin udp icmp error fragment first gre";
 
 struct Options {
     std::string interface;
@@ -111,6 +112,26 @@ Result<> refuse_outside_lab(const std::string& interface)
     return failure(ErrorKind::refused, "{} is not a veth of this namespace", interface);
 }
 
+// Host or no route to it unreachable, about a segment of `destination` to `source` (RFC 792, 4443).
+Template make_icmp_error(const Options& options, const Address& source, const Address& destination,
+                         uint16_t port)
+{
+    Bytes quote = FrameBuilder(destination, source).tcp(options.port, port, tcp_ack).build();
+    quote.erase(quote.begin(), quote.begin() + ETH_HLEN);
+    FrameBuilder frame(source, destination);
+    const bool ipv4 = destination.is_ipv4();
+    frame.icmp(ipv4 ? 3 : 1, ipv4 ? 1 : 0).payload(quote.size());
+    Template made{frame.build(), 0, 0, false};
+    const auto at = static_cast<ptrdiff_t>(frame.transport_offset());
+    std::copy(quote.begin(), quote.end(), made.frame.begin() + at + 8);
+    uint8_t* checksum = &made.frame[static_cast<size_t>(at) + 2]; // right for a payload of zeros
+    const auto sum = internet_checksum(quote, ~(checksum[0] << 8 | checksum[1]) & 0xffffU);
+    checksum[0] = static_cast<uint8_t>(sum >> 8);
+    checksum[1] = static_cast<uint8_t>(sum);
+    made.checksum = ipv4 ? 0 : static_cast<uint32_t>(at + 2);
+    return made;
+}
+
 Result<Template> make_template(const Options& options, const Address& source,
                                const Address& destination, const Drawn& drawn = {})
 {
@@ -140,6 +161,9 @@ Result<Template> make_template(const Options& options, const Address& source,
         // Over IPv6 the addresses are part of the checksum.
         const auto checksum = static_cast<uint32_t>(frame.transport_offset() + 2);
         return Template{frame.build(), 0, destination.is_ipv4() ? 0 : checksum, false};
+    }
+    if (options.kind == "error") {
+        return make_icmp_error(options, source, destination, drawn.from_port);
     }
     if (options.kind == "fragment") {
         frame.fragment(800, true, drawn.id).udp(drawn.from_port, options.port).payload(32);

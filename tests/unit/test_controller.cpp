@@ -673,6 +673,23 @@ TEST_CASE("what the start found and what others report lasts")
     CHECK_THAT(house.condition("host_unknown"), Catch::Contains("no netlink"));
 }
 
+TEST_CASE("a ban of whole countries needs force")
+{
+    House house;
+    for (const char* wide : {"64.0.0.0/3", "128.0.0.0/3", "2000::/3"}) {
+        INFO(wide);
+        const Prefix prefix = parse_prefix(wide).value();
+        const auto result = house.controller->ban(
+            {{prefix, {}, ""}, {"203.0.113.0/24"_net, {}, ""}}, XDPCTL_BAN_OPERATOR);
+        REQUIRE(result);
+        CHECK(result->added == 1);
+        REQUIRE(result->refused.size() == 1);
+        CHECK_THAT(result->refused[0].why, Catch::Contains("--force"));
+        CHECK(house.controller->ban({{prefix, {}, "", true}}, XDPCTL_BAN_OPERATOR)->added == 1);
+        REQUIRE(house.controller->unban({prefix}, std::nullopt));
+    }
+}
+
 TEST_CASE("hardly anybody means to allow everybody")
 {
     House house;

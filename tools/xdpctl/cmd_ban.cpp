@@ -219,7 +219,8 @@ void add_ban_options(CLI::App& app, ListOptions& options)
 {
     app.add_option("-r,--reason", options.reason, "why, for whoever looks at it later");
     app.add_flag("--force", options.force,
-                 "also private networks, who is logged in, and servers that were only seen in use");
+                 "also wide prefixes, private networks, who is logged in, and servers that were "
+                 "only seen in use");
     app.add_option("--source", options.source, "who bans")
         ->capture_default_str()
         ->check(CLI::IsMember(sources()));

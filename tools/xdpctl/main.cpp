@@ -9,6 +9,7 @@
 #include "api/codec.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "core/config.h"
 #include "output.h"
 #include "verbs.h"
 
@@ -88,11 +89,11 @@ std::unique_ptr<Program> make_program()
     app.require_subcommand(1);
     app.fallthrough(); // global options may follow the verb
     app.add_flag("-j,--json", program->context.json, "JSON for scripts; errors too, on stderr");
-    app.add_option("--socket", program->context.socket, "the daemon's socket")
-        ->capture_default_str()
+    app.add_option("--socket", program->context.socket,
+                   "the daemon's socket (default: as --config says)")
         ->envname("XDPCTL_SOCKET");
-    app.add_option("--pins", program->context.pins, "directory of the pinned maps")
-        ->capture_default_str()
+    app.add_option("--pins", program->context.pins,
+                   "directory of the pinned maps (default: as --config says)")
         ->envname("XDPCTL_PINS");
     app.add_option("--config", program->context.config, "the daemon's configuration file")
         ->capture_default_str();
@@ -136,6 +137,23 @@ std::string explain(const CLI::ParseError& problem, int argc, char** argv)
     return problem.what();
 }
 
+// The daemon's socket and pins are where its configuration puts them. Options and the environment
+// come first; a configuration that cannot be read leaves the defaults, since panic must work.
+void read_paths(const CLI::App& app, Context& context)
+{
+    const auto text = read_file(context.config);
+    const auto config = text ? parse_config(*text, context.config) : Result<Config>(text.error());
+    if (!config) {
+        return;
+    }
+    if (app.get_option("--socket")->empty()) {
+        context.socket = config->socket_path;
+    }
+    if (app.get_option("--pins")->empty()) {
+        context.pins = config->pin_directory;
+    }
+}
+
 // The JSON library throws where an answer lacks what the verb wants to show.
 Outcome run(const Action& action, const Context& context)
 {
@@ -170,6 +188,7 @@ int main(int argc, char** argv)
         program->context.json = asks_for_json(argc, argv);
         return report(program->context, {ErrorKind::usage, explain(problem, argc, argv)});
     }
+    read_paths(*program->app, program->context);
     for (size_t i = 0; i < verbs().size(); i++) {
         if (program->app->got_subcommand(verbs()[i].name)) {
             cli::Outcome outcome = run(program->actions[i], program->context);
