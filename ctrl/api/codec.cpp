@@ -303,8 +303,8 @@ json to_json(const Status& status)
          {"crowdsec", status.crowdsec ? crowdsec_json(*status.crowdsec) : json()},
          {"lists", lists_json(status.lists)},
          {"list_bytes", status.list_bytes},
-         {"allow_prefixes", status.allow_prefixes},
-         {"trusted_prefixes", status.trusted_prefixes},
+         {"allow_prefixes", status.allowed.size()},
+         {"trusted_prefixes", status.trusted.size()},
          {"block_prefixes", status.block_prefixes},
          {"bans",
           {{"active", snapshot.bans.active_total()},
@@ -455,7 +455,7 @@ json to_json(const BanResult& result)
     return versioned({{"added", result.added}, {"refused", refused}});
 }
 
-json to_json(const std::vector<Control::AllowInfo>& allowed, const char* name)
+json to_json(const std::vector<AllowInfo>& allowed, const char* name)
 {
     json rows = json::array();
     for (const auto& info : allowed) {

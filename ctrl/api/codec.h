@@ -21,7 +21,7 @@ nlohmann::json to_json(const std::vector<LogEvent>& events);
 std::string to_text(const std::vector<BanInfo>& bans);
 nlohmann::json to_json(const BanResult& result);
 // `name`: of the list.
-nlohmann::json to_json(const std::vector<Control::AllowInfo>& allowed, const char* name);
+nlohmann::json to_json(const std::vector<AllowInfo>& allowed, const char* name);
 nlohmann::json to_json(const Control::Applied& applied);
 nlohmann::json to_json(const Control::Checked& checked);
 nlohmann::json to_json(const PanicEnd& end);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be asked of a running daemon. The controller implements it; the API
-// carries it over the socket.
+// What can be asked of a running daemon, from any thread. The API carries it over the socket.
 #pragma once
 
 #include <memory>
@@ -27,6 +26,30 @@ struct ListStatus {
     xdpctl_cell met{};             // packets that it spoke for
 };
 
+// Whom services are for, and what says where addresses are.
+struct GeoStatus {
+    struct Service {
+        uint16_t port = 0; // TCP and UDP
+        GeoRule rule;
+        bool by_hand = false;
+    };
+    std::vector<Service> services;
+    std::vector<GeoFile> databases;
+    size_t networks = 0;
+    bool suspended = false; // no rule is in force
+    std::string problem;    // of the databases; else empty
+    xdpctl_cell refused{};  // packets, over all services
+};
+
+// Lists of sources that are not blocked: see enum xdpctl_prefix_verdict.
+enum class Spared { allowed, trusted };
+
+// An entry of such a list.
+struct AllowInfo {
+    Prefix prefix;
+    bool from_config = false; // else set by hand
+};
+
 struct Status {
     std::string version;
     uint64_t uptime_ns = 0;
@@ -45,12 +68,17 @@ struct Status {
     uint64_t conntrack_entries = 0;
     uint64_t conntrack_max_entries = 0; // 0: not known
     std::vector<Service> services;
-    size_t allow_prefixes = 0;
-    size_t trusted_prefixes = 0;
+    std::vector<AllowInfo> allowed;
+    std::vector<AllowInfo> trusted;
+    const std::vector<AllowInfo>& of(Spared list) const
+    {
+        return list == Spared::allowed ? allowed : trusted;
+    }
     size_t block_prefixes = 0;
     uint32_t max_bans = 0;
     std::vector<FeedStatus> feeds;
     std::optional<CrowdSecStatus> crowdsec; // none: not configured
+    GeoStatus geo;
     std::vector<ListStatus> lists;
     uint64_t list_bytes = 0; // memory of all lists, here and in the kernel
     std::shared_ptr<const ProtectedSet> protected_set = std::make_shared<ProtectedSet>();
@@ -110,24 +138,6 @@ struct Explanation {
     std::set<std::string> source_codes; // its country and AS number, as geo.databases say
 };
 
-// Whom services are for, and what says where addresses are.
-struct GeoStatus {
-    struct Service {
-        uint16_t port = 0; // TCP and UDP
-        GeoRule rule;
-        bool by_hand = false;
-    };
-    std::vector<Service> services;
-    std::vector<GeoFile> databases;
-    size_t networks = 0;
-    bool suspended = false; // no rule is in force
-    std::string problem;    // of the databases; else empty
-    xdpctl_cell refused{};  // packets, over all services
-};
-
-// Lists of sources that are not blocked: see enum xdpctl_prefix_verdict.
-enum class Spared { allowed, trusted };
-
 // Who asks. A member of the socket's group decides how packets are judged; which files, URLs,
 // groups, sockets and addresses the daemon uses, root alone decides (host_keys_changed()).
 enum class Caller { root, member };
@@ -137,7 +147,8 @@ class Control
   public:
     virtual ~Control() = default;
 
-    virtual Status status() = 0;
+    // The last report: what no other question is needed for.
+    virtual std::shared_ptr<const Status> status() = 0;
     virtual TopLists top(size_t most) = 0;
     virtual std::vector<LogEvent> events(uint64_t since) = 0;
 
@@ -146,19 +157,9 @@ class Control
     virtual Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) = 0;
     // How many were lifted; an error where there are none.
     virtual Result<size_t> lift(const BanFilter& filter) = 0;
-    Result<size_t> unban(const std::vector<Prefix>& prefixes,
-                         std::optional<xdpctl_ban_origin> origin)
-    {
-        return lift({prefixes, std::nullopt, origin, std::nullopt});
-    }
     // Why what was changed is lost at the next boot, though in force now; else empty.
     virtual std::string not_saved() = 0;
 
-    struct AllowInfo {
-        Prefix prefix;
-        bool from_config;
-    };
-    virtual std::vector<AllowInfo> allowed(Spared which) = 0;
     // Refused where one is too wide, unless `force`; see too_wide_to_allow().
     virtual Result<size_t> allow(Spared which, const std::vector<Prefix>& prefixes, bool force) = 0;
     virtual Result<size_t> disallow(Spared which, const std::vector<Prefix>& prefixes) = 0;
@@ -195,11 +196,9 @@ class Control
     // Reads the daemon's own file again, for whoever asks.
     virtual Result<Applied> reload() = 0;
 
-    virtual std::vector<FeedStatus> feeds() = 0;
     // At once. `force`: however much changes.
     virtual Result<> refresh_feed(const std::string& name, bool force) = 0;
 
-    virtual GeoStatus geo() = 0;
     // Of the services on this port; none: as configured; one without codes: open to all.
     // Refused where it would shut out who is connected by SSH, unless `force`.
     virtual Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force) = 0;

@@ -136,7 +136,7 @@ ApiResponse post_explain(Control& control, const ApiRequest& request)
         if (!frame) {
             return reply(frame.error().in("frame"));
         }
-        const uint64_t now = control.status().snapshot->time_ns;
+        const uint64_t now = control.status()->snapshot->time_ns;
         return reply(control.explain(*frame),
                      [now](const Explanation& explanation) { return to_json(explanation, now); });
     });
@@ -158,9 +158,9 @@ const std::vector<Route>& routes()
     static const std::vector<Route> table = {
         {"GET", "/v1", "lists these routes", get_index},
         {"GET", "/v1/status", "what runs, where, and the totals",
-         [](Control& c, const ApiRequest&) { return reply(to_json(c.status())); }},
+         [](Control& c, const ApiRequest&) { return reply(to_json(*c.status())); }},
         {"GET", "/v1/stats", "packets by device, family, disposition and reason",
-         [](Control& c, const ApiRequest&) { return reply(stats_to_json(*c.status().snapshot)); }},
+         [](Control& c, const ApiRequest&) { return reply(stats_to_json(*c.status()->snapshot)); }},
         {"GET", "/v1/top", "busiest clients and most dropped sources",
          [](Control& c, const ApiRequest&) { return reply(to_json(c.top(top_clients))); }},
         {"GET", "/v1/events", "events after ?since=SEQUENCE", get_events},
@@ -188,7 +188,7 @@ const std::vector<Route>& routes()
          }},
         {"GET", "/v1/allow", "the allow list",
          [](Control& c, const ApiRequest&) {
-             return reply(to_json(c.allowed(Spared::allowed), "allow"));
+             return reply(to_json(c.status()->allowed, "allow"));
          }},
         {"POST", "/v1/allow", R"(adds {"entries": [PREFIX...], "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) { return spare(c, r, Spared::allowed); }},
@@ -196,7 +196,7 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest& r) { return unspare(c, r, Spared::allowed); }},
         {"GET", "/v1/trusted", "whom no list blocks",
          [](Control& c, const ApiRequest&) {
-             return reply(to_json(c.allowed(Spared::trusted), "trusted"));
+             return reply(to_json(c.status()->trusted, "trusted"));
          }},
         {"POST", "/v1/trusted", R"(adds {"entries": [PREFIX...], "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) { return spare(c, r, Spared::trusted); }},
@@ -204,7 +204,9 @@ const std::vector<Route>& routes()
          [](Control& c, const ApiRequest& r) { return unspare(c, r, Spared::trusted); }},
         {"PUT", "/v1/mode", R"(sets {"mode": "monitor" or "enforce"})", put_mode},
         {"GET", "/v1/guard", "the SYN guard of every service",
-         [](Control& c, const ApiRequest&) { return reply(guards_to_json(*c.status().snapshot)); }},
+         [](Control& c, const ApiRequest&) {
+             return reply(guards_to_json(*c.status()->snapshot));
+         }},
         {"PUT", "/v1/guard", R"(sets {"port": PORT, "mode": MODE or null})",
          [](Control& c, const ApiRequest& r) {
              return with_guard(c, r, "mode",
@@ -269,7 +271,7 @@ const std::vector<Route>& routes()
                           [](const Control::Applied& applied) { return to_json(applied); });
          }},
         {"GET", "/v1/feeds", "block lists of others: entries, age, what was refused",
-         [](Control& c, const ApiRequest&) { return reply(feeds_to_json(c.feeds())); }},
+         [](Control& c, const ApiRequest&) { return reply(feeds_to_json(c.status()->feeds)); }},
         {"POST", "/v1/feeds/refresh", R"(fetches {"name": NAME, "force": BOOLEAN?} at once)",
          [](Control& c, const ApiRequest& r) {
              return with_string(r, "name", [&](const std::string& name) {
@@ -278,7 +280,7 @@ const std::vector<Route>& routes()
              });
          }},
         {"GET", "/v1/geo", "services that are for some countries or AS numbers only",
-         [](Control& c, const ApiRequest&) { return reply(to_json(c.geo())); }},
+         [](Control& c, const ApiRequest&) { return reply(to_json(c.status()->geo)); }},
         {"PUT", "/v1/geo",
          R"(sets {"port": PORT, "rule": {"only": [CODE...], "closed": [CODE...]} or null, "force": BOOLEAN?})",
          [](Control& c, const ApiRequest& r) {

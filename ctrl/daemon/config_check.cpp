@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "daemon/bouncer_worker.h"
 #include "daemon/geo_sets.h"
+#include "daemon/requests.h"
 #include "dataplane/attachment.h"
 #include "host/listen.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/controller.h"
 
+#include <malloc.h>
 #include <net/if.h>
 #include <netinet/in.h>
 
@@ -38,11 +39,12 @@ template <typename T> bool erase_value(std::vector<T>& values, const T& value)
 
 } // namespace
 
-Controller::Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup)
-    : plane_(plane), interfaces_(interfaces), setup_(std::move(setup)), config_(setup_.config),
-      state_file_(config_.state_directory), kernel_(setup_.sysctls),
+Controller::Controller(Dataplane& plane, Interfaces& interfaces, Jobs& jobs, ControllerSetup setup)
+    : plane_(plane), interfaces_(interfaces), jobs_(jobs), setup_(std::move(setup)),
+      config_(setup_.config), state_file_(config_.state_directory), kernel_(setup_.sysctls),
       feed_copies_(config_.state_directory), started_ns_(plane.now_ns())
 {
+    state_promise_.set_value();
 }
 
 void Controller::note(EventKind kind, std::string text, log::Level level)
@@ -136,20 +138,30 @@ void Controller::adopt_connections()
 // As long as they last, which nobody will tell either.
 void Controller::follow_older_connections()
 {
-    if (older_.empty() || plane_.now_ns() < next_older_ns_) {
+    if (older_.empty() || older_in_work_ || plane_.now_ns() < next_older_ns_) {
         return;
     }
     next_older_ns_ = plane_.now_ns() + older_interval_ns;
-    auto connections = service_connections(host_);
-    if (!connections) {
-        return; // asked again
-    }
-    for (SocketInfo& socket : *connections) {
+    older_in_work_ = true;
+    HostFacts asked;
+    asked.services = host_.services;
+    jobs_.start([asked = std::move(asked)](const Stop&) { return service_connections(asked); },
+                [this](Result<std::vector<SocketInfo>> connections) {
+                    older_in_work_ = false;
+                    if (connections) { // else asked again
+                        keep_older_connections(std::move(*connections));
+                    }
+                });
+}
+
+void Controller::keep_older_connections(std::vector<SocketInfo> connections)
+{
+    for (SocketInfo& socket : connections) {
         socket.established = false;
     }
-    std::sort(connections->begin(), connections->end());
+    std::sort(connections.begin(), connections.end());
     std::erase_if(older_, [&connections](const SocketInfo& socket) {
-        return !std::binary_search(connections->begin(), connections->end(), socket);
+        return !std::binary_search(connections.begin(), connections.end(), socket);
     });
     mark_older_connections();
 }
@@ -195,7 +207,6 @@ Result<> Controller::change(Config config, HandState hand)
 
 Result<> Controller::start()
 {
-    const std::lock_guard lock(mutex_);
     auto [hand, put_aside] = state_file_.load();
     if (!put_aside.empty()) {
         setup_.conditions[Condition::state_put_aside] = put_aside;
@@ -214,7 +225,7 @@ Result<> Controller::start()
         }
     }
     hand_ = std::move(hand); // before the host is followed, which commits what is set by hand
-    refresh_host();
+    look_at_host();
     adopt_connections();
     refresh_protected();
     suspend_geo_unless_readable();
@@ -236,7 +247,6 @@ Result<> Controller::start()
 
 Result<> Controller::attach_configured()
 {
-    const std::lock_guard lock(mutex_);
     wanted_ = {config_.interfaces.begin(), config_.interfaces.end()};
     for (const Attachment& attachment : interfaces_.list()) {
         if (wanted_.insert(attachment.interface).second) {
@@ -254,7 +264,7 @@ Result<> Controller::attach_configured()
     size_t attached = 0;
     std::optional<Error> problem;
     for (const std::string& name : wanted_) {
-        if (auto done = attach_locked(name, config_.attach); done) {
+        if (auto done = attach_now(name, config_.attach); done) {
             attached++;
         } else {
             problem = done.error();
@@ -266,7 +276,7 @@ Result<> Controller::attach_configured()
     return Done{};
 }
 
-Result<> Controller::attach_locked(const std::string& interface, AttachMode mode)
+Result<> Controller::attach_now(const std::string& interface, AttachMode mode)
 {
     auto attachment = interfaces_.attach(interface, mode);
     if (!attachment) {
@@ -299,9 +309,7 @@ void Controller::remember_refusal(const Attachment& attachment, AttachMode mode)
     }
     if (refusals != hand_.native_refusals) {
         hand_.native_refusals = std::move(refusals);
-        if (auto saved = state_file_.save(hand_); !saved) {
-            log::error("{}", saved.error().message);
-        }
+        save_state();
     }
 }
 
@@ -332,15 +340,37 @@ void Controller::attach_missing()
         return;
     }
     for (const std::string& name : wanted_) {
-        if (attachment_of(name) == nullptr && attach_locked(name, config_.attach)) {
+        if (attachment_of(name) == nullptr && attach_now(name, config_.attach)) {
             return; // attachments_ changed; the next one in a second
         }
     }
 }
 
-void Controller::refresh_host()
+void Controller::look_at_host()
 {
-    auto facts = setup_.read_host();
+    if (host_in_work_) {
+        return;
+    }
+    std::vector<uint32_t> filtered;
+    for (const Attachment& attachment : attachments_) {
+        filtered.push_back(attachment.ifindex);
+    }
+    host_in_work_ = true;
+    jobs_.start(
+        [read = setup_.read_host, read_receivers = setup_.read_receivers,
+         filtered = std::move(filtered)](const Stop&) {
+            auto facts = read();
+            if (facts) {
+                facts->receivers = read_receivers(filtered);
+            }
+            return facts;
+        },
+        [this](Result<HostFacts> facts) { take_host(std::move(facts)); });
+}
+
+void Controller::take_host(Result<HostFacts> facts)
+{
+    host_in_work_ = false;
     host_problem_ = facts ? "" : "the host cannot be read: " + facts.error().message;
     if (!facts) {
         return;
@@ -358,11 +388,6 @@ void Controller::refresh_host()
     }
     facts->sees_handshakes = setup_.sees_handshakes;
     facts->network.conntrack |= host_.network.conntrack; // once seen, it may come back
-    std::vector<uint32_t> filtered;
-    for (const Attachment& attachment : attachments_) {
-        filtered.push_back(attachment.ifindex);
-    }
-    facts->receivers = setup_.read_receivers(filtered);
     host_ = std::move(*facts);
     asked_.observe(host_.questions, host_.served_ports, host_.open_udp_ports, plane_.now_ns());
     refresh_protected();
@@ -559,7 +584,8 @@ void Controller::want_sysctls(const Sysctls& wanted)
 {
     const auto remember = [this](const ChangedSysctls& changed) {
         hand_.sysctls = changed;
-        save_state();
+        // Before the sysctl is changed: a crash must not forget what it was.
+        state_saved(state_file_.save(hand_));
     };
     for (std::string& text : kernel_.want(wanted, remember)) {
         note("guard", std::move(text));
@@ -568,36 +594,38 @@ void Controller::want_sysctls(const Sysctls& wanted)
 
 void Controller::put_back_sysctls()
 {
-    const std::lock_guard lock(mutex_);
     want_sysctls({});
 }
 
 void Controller::tick()
 {
-    const std::lock_guard lock(mutex_);
-    tick_locked();
-}
-
-void Controller::tick_locked()
-{
     plane_problem_.clear();
     tick_steps();
     follow_conditions();
+    publish_report();
+    if (std::exchange(large_work_done_, false)) {
+        malloc_trim(0);
+    }
 }
 
 void Controller::tick_steps()
 {
     const uint64_t now = plane_.now_ns();
-    drain_locked();
+    drain_events();
     if (now >= next_host_ns_) {
-        refresh_host();
+        next_host_ns_ = now + host_interval_ns;
+        look_at_host();
         refresh_attachments();
         attach_missing();
+        follow_geo();
     }
     if (now >= next_sweep_ns_) {
         sweep_bans();
     }
     follow_older_connections();
+    fetch_feeds();
+    ask_crowdsec();
+    save_bans();
     auto clients = plane_.clients();
     if (!clients) {
         plane_problem_ = clients.error().message;
@@ -627,7 +655,7 @@ void Controller::publish(const std::vector<ClientSample>& clients)
                       device_names_));
 }
 
-void Controller::drain_locked()
+void Controller::drain_events()
 {
     plane_.drain_events([this](const xdpctl_event& event) {
         at_risk_.add(event);
@@ -635,15 +663,8 @@ void Controller::drain_locked()
     });
 }
 
-void Controller::drain_events()
-{
-    const std::lock_guard lock(mutex_);
-    drain_locked();
-}
-
 Status Controller::status()
 {
-    const std::lock_guard lock(mutex_);
     Status status;
     status.version = setup_.version;
     status.uptime_ns = plane_.now_ns() - started_ns_;
@@ -662,16 +683,17 @@ Status Controller::status()
     status.conntrack_entries = host_.network.conntrack_entries;
     status.conntrack_max_entries = host_.network.conntrack_max_entries;
     status.services = host_.services;
-    status.allow_prefixes = config_.allow.size() + hand_.allow.size();
-    status.trusted_prefixes = config_.trusted.size() + hand_.trusted.size();
+    status.allowed = spared(Spared::allowed);
+    status.trusted = spared(Spared::trusted);
     status.block_prefixes = config_.block.size() + hand_.prefix_bans.size();
     status.max_bans = plane_.max_bans();
     follow_conditions();
     status.conditions = conditions_.active();
     status.protected_set = protected_;
-    status.feeds = feeds_locked();
+    status.feeds = feeds();
     status.crowdsec = crowdsec_status();
     status.lists = list_statuses();
+    status.geo = geo(status.lists);
     status.list_bytes = plane_.list_bytes();
     status.snapshot = snapshot_;
     return status;
@@ -679,31 +701,24 @@ Status Controller::status()
 
 TopLists Controller::top(size_t most)
 {
-    const std::lock_guard lock(mutex_);
-    drain_locked();
-    const uint64_t now = plane_.now_ns();
-    return {snapshot_->clients,
+    const auto report = this->report();
+    const uint64_t now = report->snapshot->time_ns;
+    return {report->snapshot->clients,
             log_.top_dropped(now > top_window_ns ? now - top_window_ns : 0, most)};
 }
 
 std::vector<LogEvent> Controller::events(uint64_t since)
 {
-    const std::lock_guard lock(mutex_);
-    drain_locked();
     return log_.since(since);
 }
 
 namespace
 {
 
-std::vector<Prefix>& list_of(Spared list, Config& config)
+// Of a configuration, or of what is set by hand.
+template <typename Lists> auto& list_of(Spared list, Lists& lists)
 {
-    return list == Spared::allowed ? config.allow : config.trusted;
-}
-
-std::vector<Prefix>& list_of(Spared list, HandState& hand)
-{
-    return list == Spared::allowed ? hand.allow : hand.trusted;
+    return list == Spared::allowed ? lists.allow : lists.trusted;
 }
 
 const char* name_of(Spared list)
@@ -713,7 +728,7 @@ const char* name_of(Spared list)
 
 } // namespace
 
-std::vector<Control::AllowInfo> Controller::spared(Spared which)
+std::vector<AllowInfo> Controller::spared(Spared which) const
 {
     std::vector<AllowInfo> list;
     for (const Prefix& prefix : list_of(which, config_)) {
@@ -725,15 +740,8 @@ std::vector<Control::AllowInfo> Controller::spared(Spared which)
     return list;
 }
 
-std::vector<Control::AllowInfo> Controller::allowed(Spared which)
-{
-    const std::lock_guard lock(mutex_);
-    return spared(which);
-}
-
 Result<size_t> Controller::allow(Spared which, const std::vector<Prefix>& prefixes, bool force)
 {
-    const std::lock_guard lock(mutex_);
     for (const Prefix& prefix : prefixes) {
         if (const auto why = force ? std::nullopt : too_wide_to_allow(prefix)) {
             return failure(ErrorKind::refused, "{}; `--force` allows it", *why);
@@ -757,7 +765,6 @@ Result<size_t> Controller::allow(Spared which, const std::vector<Prefix>& prefix
 
 Result<size_t> Controller::disallow(Spared which, const std::vector<Prefix>& prefixes)
 {
-    const std::lock_guard lock(mutex_);
     HandState hand = hand_;
     for (const Prefix& prefix : prefixes) {
         if (erase_value(list_of(which, hand), prefix)) {
@@ -787,7 +794,6 @@ Result<size_t> Controller::disallow(Spared which, const std::vector<Prefix>& pre
 
 Result<> Controller::set_mode(xdpctl_mode mode)
 {
-    const std::lock_guard lock(mutex_);
     HandState hand = hand_;
     hand.mode = mode;
     if (auto done = change(config_, std::move(hand)); !done) {
@@ -802,7 +808,6 @@ template <typename T>
 Result<> Controller::set_by_hand(uint16_t port, std::map<uint16_t, T> HandState::*setting,
                                  std::optional<T> value, const std::string& what)
 {
-    const std::lock_guard lock(mutex_);
     if (!is_service(port)) {
         return failure(ErrorKind::not_found, "no TCP listener on port {} that others can reach",
                        port);
@@ -817,7 +822,7 @@ Result<> Controller::set_by_hand(uint16_t port, std::map<uint16_t, T> HandState:
         return done;
     }
     note("guard", fmt::format("tcp/{}: {}", port, what));
-    tick_locked(); // so that the next look shows it, and the sysctls follow
+    tick(); // so that the next look shows it, and the sysctls follow
     return Done{};
 }
 
@@ -838,11 +843,10 @@ Result<> Controller::set_lockdown(uint16_t port, std::optional<bool> on)
 
 Result<Attachment> Controller::attach(const std::string& interface)
 {
-    const std::lock_guard lock(mutex_);
     if (plane_.bypass()) { // it would show as attached and filter nothing
         return failure(ErrorKind::refused, "{}", panic_text);
     }
-    if (auto done = attach_locked(interface, config_.attach); !done) {
+    if (auto done = attach_now(interface, config_.attach); !done) {
         return done.error();
     }
     wanted_.insert(interface);
@@ -854,7 +858,6 @@ Result<Attachment> Controller::attach(const std::string& interface)
 
 Result<bool> Controller::detach(const std::string& interface)
 {
-    const std::lock_guard lock(mutex_);
     auto done = interfaces_.detach(interface);
     // One that is not attached, in panic or because it went away, is not to be any more.
     const bool awaited =
@@ -872,7 +875,6 @@ Result<bool> Controller::detach(const std::string& interface)
 
 Result<PanicEnd> Controller::end_panic()
 {
-    const std::lock_guard lock(mutex_);
     if (!plane_.bypass()) {
         return failure(ErrorKind::not_found, "panic is not in force");
     }
@@ -882,7 +884,7 @@ Result<PanicEnd> Controller::end_panic()
     refresh_attachments(); // panic may have freed them a moment ago
     PanicEnd end;
     for (const std::string& name : missing_interfaces()) {
-        if (auto done = attach_locked(name, config_.attach); !done) {
+        if (auto done = attach_now(name, config_.attach); !done) {
             end.failed.push_back({name, done.error().message});
         }
     }
@@ -891,7 +893,7 @@ Result<PanicEnd> Controller::end_panic()
     interfaces_.forget_freed();
     note("panic", fmt::format("ended by the operator: {} interfaces are filtered, {} are not",
                               end.attached.size(), end.failed.size()));
-    tick_locked(); // so that the next look shows it
+    tick(); // so that the next look shows it
     return end;
 }
 
@@ -957,12 +959,11 @@ Result<Config> Controller::config_of(const std::string& toml, const std::string&
 Result<Control::Checked> Controller::check(const std::string& toml, const std::string& name,
                                            Caller caller)
 {
-    const std::lock_guard lock(mutex_);
     const auto parsed = config_of(toml, name, caller);
     if (!parsed) {
         return parsed.error();
     }
-    Checked checked;
+    Control::Checked checked;
     if (auto done = check_host(*parsed, toml, name, checked.warnings); !done) {
         return done.error();
     }
@@ -977,7 +978,6 @@ Result<Control::Checked> Controller::check(const std::string& toml, const std::s
 Result<std::vector<std::string>> Controller::diff(const std::string& toml, const std::string& name,
                                                   Caller caller)
 {
-    const std::lock_guard lock(mutex_);
     const auto config = config_of(toml, name, caller);
     if (!config) {
         return config.error();
@@ -994,7 +994,7 @@ Controller::attach_fresh(const std::vector<std::string>& interfaces, AttachMode 
         if (plane_.bypass() || wanted_.contains(interface)) {
             continue;
         }
-        if (auto done = attach_locked(interface, mode); !done) {
+        if (auto done = attach_now(interface, mode); !done) {
             for (const std::string& undone : fresh) {
                 (void)interfaces_.detach(undone);
             }
@@ -1005,14 +1005,14 @@ Controller::attach_fresh(const std::vector<std::string>& interfaces, AttachMode 
     return fresh;
 }
 
-Result<Control::Applied> Controller::apply_locked(const std::string& toml, const std::string& name,
-                                                  Caller caller)
+Result<Control::Applied> Controller::apply(const std::string& toml, const std::string& name,
+                                           Caller caller)
 {
     const auto parsed = config_of(toml, name, caller);
     if (!parsed) {
         return parsed.error();
     }
-    Applied applied{diff_configs(config_, *parsed), {}};
+    Control::Applied applied{diff_configs(config_, *parsed), {}};
     for (const std::string& key : needs_reload(config_, *parsed)) {
         applied.warnings.push_back(key + " takes effect when xdpctld starts again; how it is "
                                          "attached, and the size of a map, only after a stop with "
@@ -1070,19 +1070,11 @@ Result<Control::Applied> Controller::apply_locked(const std::string& toml, const
     return applied;
 }
 
-Result<Control::Applied> Controller::apply(const std::string& toml, const std::string& name,
-                                           Caller caller)
-{
-    const std::lock_guard lock(mutex_);
-    return apply_locked(toml, name, caller);
-}
-
 Result<Control::Applied> Controller::reload()
 {
-    const std::lock_guard lock(mutex_);
     auto text = read_file(setup_.config_path);
-    auto applied = text ? apply_locked(*text, setup_.config_path, Caller::root)
-                        : Result<Applied>(text.error());
+    auto applied = text ? apply(*text, setup_.config_path, Caller::root)
+                        : Result<Control::Applied>(text.error());
     config_ok_ = applied.ok();
     config_error_ = applied ? "" : applied.error().message;
     if (!applied) {
@@ -1147,7 +1139,6 @@ std::vector<Explanation::Stand> Controller::stands_of(const Address& source) con
 
 Result<Explanation> Controller::explain(const Bytes& frame)
 {
-    std::unique_lock lock(mutex_);
     // As it would be judged on the interface that its answer would leave by.
     auto judgement = plane_.judge(frame, attachments_.empty() ? 0 : attachments_[0].ifindex);
     for (size_t i = 1;
@@ -1163,11 +1154,6 @@ Result<Explanation> Controller::explain(const Bytes& frame)
     }
     if (const auto info = read_frame(frame)) {
         explanation.stands = stands_of(info->src);
-        const std::vector<std::string> databases = config_.geo.databases;
-        lock.unlock(); // reading them takes its time
-        if (auto codes = read_codes_at(databases, info->src)) {
-            explanation.source_codes = std::move(*codes);
-        }
     }
     return explanation;
 }

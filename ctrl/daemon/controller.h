@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owns the decisions: the configuration, what was set by hand, the policy, the
-// tick. One mutex; every public member may be called from any thread.
+// tick. All of it belongs to one thread, see engine/inbox.h; what takes time is work of jobs.
 #pragma once
 
 #include <atomic>
+#include <deque>
+#include <future>
 #include <map>
-#include <mutex>
 #include <set>
 
 #include "api/control.h"
@@ -19,6 +20,8 @@
 #include "daemon/kernel_settings.h"
 #include "daemon/state.h"
 #include "dataplane/dataplane.h"
+#include "engine/jobs.h"
+#include "feeds/fetch.h"
 #include "telemetry/sampler.h"
 
 namespace xdpctl
@@ -51,6 +54,9 @@ struct ControllerSetup {
     std::function<UnseenReceivers(std::span<const uint32_t> ifindexes)> read_receivers = [](auto) {
         return UnseenReceivers{};
     };
+    // How feeds and CrowdSec are asked, on the thread of a job; none: not at all.
+    std::function<Result<Fetched>(const FeedJob& job, const Stop& stop)> fetch_feed;
+    std::function<Result<Decisions>(const BouncerJob& job, const Stop& stop)> ask_crowdsec;
     bool sees_handshakes = true; // the clients program is attached
     bool fresh_maps = false;     // nothing of an earlier run is in them
     HostLook look{};
@@ -58,10 +64,11 @@ struct ControllerSetup {
 
 inline constexpr uint64_t tick_ns = 250 * ns_per_ms; // between two ticks
 
-class Controller final : public Control
+class Controller
 {
   public:
-    Controller(Dataplane& plane, Interfaces& interfaces, ControllerSetup setup);
+    // All three must outlive it. Once `jobs` has threads, their results come by its inbox.
+    Controller(Dataplane& plane, Interfaces& interfaces, Jobs& jobs, ControllerSetup setup);
 
     // Takes over what was set by hand and commits the first policy.
     Result<> start();
@@ -73,54 +80,56 @@ class Controller final : public Control
     // Reads the ring buffer; also called between ticks when it fills.
     void drain_events();
 
-    Status status() override;
-    TopLists top(size_t most) override;
-    std::vector<LogEvent> events(uint64_t since) override;
-    Result<std::vector<BanInfo>> bans() override;
-    Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin) override;
-    Result<size_t> lift(const BanFilter& filter) override;
-    std::string not_saved() override;
-    std::vector<AllowInfo> allowed(Spared which) override;
-    Result<size_t> allow(Spared which, const std::vector<Prefix>& prefixes,
-                         bool force = false) override;
-    Result<size_t> disallow(Spared which, const std::vector<Prefix>& prefixes) override;
-    Result<> set_mode(xdpctl_mode mode) override;
-    Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode) override;
-    Result<> set_lockdown(uint16_t port, std::optional<bool> on) override;
-    Result<Attachment> attach(const std::string& interface) override;
-    Result<bool> detach(const std::string& interface) override;
-    Result<PanicEnd> end_panic() override;
-    Result<Checked> check(const std::string& toml, const std::string& name, Caller caller) override;
+    // Of now, on the deciding thread.
+    Status status();
+    TopLists top(size_t most);
+    std::vector<LogEvent> events(uint64_t since);
+    Result<std::vector<BanInfo>> bans();
+    Result<BanResult> ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
+    Result<size_t> lift(const BanFilter& filter);
+    std::string not_saved();
+    Result<size_t> allow(Spared which, const std::vector<Prefix>& prefixes, bool force = false);
+    Result<size_t> disallow(Spared which, const std::vector<Prefix>& prefixes);
+    Result<> set_mode(xdpctl_mode mode);
+    Result<> set_guard(uint16_t port, std::optional<xdpctl_guard_mode> mode);
+    Result<> set_lockdown(uint16_t port, std::optional<bool> on);
+    Result<Attachment> attach(const std::string& interface);
+    Result<bool> detach(const std::string& interface);
+    Result<PanicEnd> end_panic();
+    Result<Control::Checked> check(const std::string& toml, const std::string& name, Caller caller);
     Result<std::vector<std::string>> diff(const std::string& toml, const std::string& name,
-                                          Caller caller) override;
-    Result<Applied> apply(const std::string& toml, const std::string& name, Caller caller) override;
-    Result<Applied> reload() override;
-    Result<Explanation> explain(const Bytes& frame) override;
+                                          Caller caller);
+    Result<Control::Applied> apply(const std::string& toml, const std::string& name, Caller caller);
+    Result<Control::Applied> reload();
+    Result<Explanation> explain(const Bytes& frame);
 
-    std::vector<FeedStatus> feeds() override;
-    Result<> refresh_feed(const std::string& name, bool force) override;
-    // For the thread that fetches.
-    std::optional<FeedJob> due_feed();
-    uint64_t feed_wait_ns();
-    void feed_fetched(const FeedJob& job, Fetched fetched);
-    void feed_failed(const FeedJob& job, const Error& error);
+    Result<> refresh_feed(const std::string& name, bool force);
 
-    GeoStatus geo() override;
-    Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force) override;
-    // For the thread that reads databases: where they are other ones.
-    void follow_geo();
+    Result<> set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force);
 
-    // For the thread that asks CrowdSec.
-    std::optional<BouncerJob> due_decisions();
-    void decisions_fetched(const BouncerJob& job, const Decisions& decisions);
-    void decisions_failed(const BouncerJob& job, const Error& error);
+    // The file of bans, with the room that writing it may take.
+    struct BanFile {
+        std::string directory;
+        std::string path;
+        uint64_t bytes = 0;
 
-    // For the thread that writes: where anything changed. Returns the bytes that it took.
-    size_t save_bans();
+        Result<> check_room() const; // on the disk, which may be slow
+    };
+    BanFile ban_file() const;
+    // Why what was changed is lost at the next boot, though in force now; else empty. `room`:
+    // whether the disk has room for the file of bans.
+    std::string not_saved(const Result<>& room);
+    // Ready once what was set by hand until now is on the disk, or cannot be.
+    std::shared_future<void> state_saved() const { return state_saved_; }
+    // At the stop, on this thread: what no job has written yet.
+    void save_now();
 
     const Config& config() const { return config_; }
     // At a stop that detaches: nothing of the guard's needs is left behind.
     void put_back_sysctls();
+    // Of the last tick, or of what was changed since. From any thread.
+    std::shared_ptr<const Status> report() const { return report_.load(); }
+    void publish_report() { report_ = std::make_shared<const Status>(status()); }
     // Why metrics are not exported; empty where they are.
     void set_metrics_problem(std::string why);
 
@@ -135,22 +144,22 @@ class Controller final : public Control
     // The same again, where it is the host that changed.
     void commit_again();
     void save_state();
+    void state_saved(const Result<>& saved);
     void set_condition(Condition id, const std::string& text, const std::string& identity);
     void set_condition(Condition id, const std::string& text) { set_condition(id, text, text); }
     void follow_conditions();
     std::string missing_text() const;
     std::string conntrack_text() const;
-    std::vector<AllowInfo> spared(Spared which);
+    std::vector<AllowInfo> spared(Spared which) const;
     std::string allow_text();
     std::string feed_copies_text() const;
     std::vector<std::string> missing_interfaces() const;
     HostLook look() const;
     Result<Config> config_of(const std::string& toml, const std::string& name, Caller caller) const;
-    Result<Applied> apply_locked(const std::string& toml, const std::string& name, Caller caller);
     Result<> check_host(const Config& wanted, const std::string& toml, const std::string& name,
                         std::vector<std::string>& warnings);
-    Result<> attach_locked(const std::string& interface, AttachMode mode);
-    Result<BanResult> ban_locked(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
+    Result<> attach_now(const std::string& interface, AttachMode mode);
+    Result<BanResult> put_bans(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin);
     Result<> ban_hosts(const std::vector<BanWish>& hosts, xdpctl_ban_origin origin);
     bool add_network(HandState& hand, const BanWish& wish, xdpctl_ban_origin origin) const;
     std::map<std::string, uint32_t> number_reasons(const std::set<std::string>& texts);
@@ -158,12 +167,12 @@ class Controller final : public Control
     void note(EventKind kind, std::string text, log::Level level = log::Level::info);
     std::string list_name(uint16_t list) const;
     std::vector<Explanation::Stand> stands_of(const Address& source) const;
-    void tick_locked();
     void tick_steps();
     template <typename T> Result<> set_by_hand(uint16_t port,
                                                std::map<uint16_t, T> HandState::*setting,
                                                std::optional<T> value, const std::string& what);
-    void refresh_host();
+    void look_at_host();
+    void take_host(Result<HostFacts> facts);
     void follow_services();
     void remember_refusal(const Attachment& attachment, AttachMode mode);
     void follow_links();
@@ -185,6 +194,7 @@ class Controller final : public Control
     void attach_missing();
     void adopt_connections();
     void follow_older_connections();
+    void keep_older_connections(std::vector<SocketInfo> connections);
     void mark_older_connections();
     void refresh_protected();
     void protection_changed(const ProtectedSet& before);
@@ -196,10 +206,9 @@ class Controller final : public Control
     void refresh_attachments();
     void sweep_bans();
     void publish(const std::vector<ClientSample>& clients);
-    void drain_locked();
     void configure_bouncer();
     size_t lift_but(const std::set<Prefix>& kept);
-    size_t lift_locked(const BanFilter& filter);
+    size_t lift_bans(const BanFilter& filter);
     struct LiftPlan {
         std::vector<Address> forgotten;   // nothing of them stays
         std::vector<BanEntry> replaced;   // strikes stay, or the ban of another jail
@@ -216,9 +225,26 @@ class Controller final : public Control
     std::string fit_decisions(std::vector<BanWish>& wishes) const;
     std::optional<CrowdSecStatus> crowdsec_status() const;
     void configure_feeds();
+    void fetch_feeds();
+    void feed_fetched(const FeedJob& job, Fetched fetched);
+    void feed_failed(const FeedJob& job, const Error& error);
+    void read_next_feed();
+    struct FeedRead;
+    void feed_read(const FeedJob& job, const FeedRead& read);
+    Result<> accept_feed(const FeedJob& job, const FeedRead& read, const FeedConfig& config) const;
+    void note_feed(const FeedJob& job, const FeedRead& read, size_t count_before);
+    void save_feed_copy(const FeedJob& job, const FeedRead& read);
+    void ask_crowdsec();
+    void decisions_fetched(const BouncerJob& job, const Decisions& decisions);
+    void decisions_failed(const BouncerJob& job, const Error& error);
+    void follow_geo();
+    void take_geo(const GeoSets& before, Result<GeoSets::Plan> plan, const std::string& stamp);
     void load_feed_copies();
     void load_bans();
-    std::string ban_file() const;
+    struct BanSave;
+    BanSave bans_to_save();
+    void save_bans();
+    void bans_saved(const BanSave& save, const Result<>& saved, uint64_t work_ns);
     static GeoConfig geo_wanted(const Config& config, const HandState& hand);
     void suspend_geo_unless_readable();
     Result<> set_geo_networks(const GeoSets::Plan& plan);
@@ -232,12 +258,13 @@ class Controller final : public Control
                                std::vector<std::string>& warnings);
     void spare_from_feeds();
     Result<> set_feed(const std::string& name, const std::vector<Prefix>& prefixes);
-    std::vector<FeedStatus> feeds_locked();
+    std::vector<FeedStatus> feeds() const;
+    GeoStatus geo(const std::vector<ListStatus>& lists) const;
     std::vector<ListStatus> list_statuses();
 
-    std::mutex mutex_;
     Dataplane& plane_;
     Interfaces& interfaces_;
+    Jobs& jobs_;
     ControllerSetup setup_;
     Config config_;
     HandState hand_;
@@ -253,7 +280,23 @@ class Controller final : public Control
     Feeds feeds_;
     Bouncer bouncer_;
     GeoSets geo_;
-    bool geo_in_work_ = false; // its databases are being read again
+    bool host_in_work_ = false; // it is being read, as are the others
+    bool older_in_work_ = false;
+    bool geo_in_work_ = false;
+    size_t feeds_in_work_ = 0;
+    struct ToRead {
+        FeedJob job;
+        Fetched fetched;
+        uint64_t fetched_unix_s = 0;
+    };
+    std::deque<ToRead> feeds_to_read_; // one after the other: a large list takes much memory
+    bool feed_in_read_ = false;
+    bool bans_in_work_ = false;
+    uint64_t next_ban_save_ns_ = 0;
+    bool state_in_work_ = false;
+    bool state_changed_ = false; // since it was last given to a job
+    std::promise<void> state_promise_;
+    std::shared_future<void> state_saved_ = state_promise_.get_future().share();
     FeedCopies feed_copies_;
     std::map<std::string, std::vector<Prefix>> feed_prefixes_; // in force
     HostSpec committed_host_;
@@ -299,6 +342,8 @@ class Controller final : public Control
     std::string host_problem_;
     std::string metrics_problem_;
     uint64_t next_save_ns_ = 0; // of a state that could not be saved
+    std::atomic<std::shared_ptr<const Status>> report_ = std::make_shared<const Status>();
+    bool large_work_done_ = false; // its memory is to be given back
     std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
 };
 

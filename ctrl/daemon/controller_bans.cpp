@@ -17,20 +17,25 @@ namespace
 {
 
 constexpr uint64_t sweep_interval_ns = 2 * ns_per_s;
+constexpr uint64_t ban_save_interval_ns = 2 * ns_per_s;
+constexpr uint64_t rest_per_work = 20; // so that many bans do not keep the disk busy
+constexpr size_t large_bytes = 1UL << 20;
 constexpr uint64_t ban_bytes_usual = 64; // of one ban in the file
 constexpr uint64_t ban_bytes_more = 64UL << 10;
 
 } // namespace
 
-std::string Controller::ban_file() const
+Controller::BanFile Controller::ban_file() const
 {
-    return config_.state_directory + "/bans";
+    return {config_.state_directory, config_.state_directory + "/bans",
+            std::max(ban_file_bytes_, ban_entries_ * ban_bytes_usual) + ban_bytes_more};
 }
 
 // After a reboot; what the host itself needs may have changed meanwhile.
 void Controller::load_bans()
 {
-    const auto text = read_file(ban_file(), ban_file_bytes_most);
+    const std::string path = ban_file().path;
+    const auto text = read_file(path, ban_file_bytes_most);
     if (!text) {
         if (text.error().kind != ErrorKind::not_found) {
             note("ban", text.error().message);
@@ -40,9 +45,9 @@ void Controller::load_bans()
     const uint64_t now = plane_.now_ns();
     auto bans = decode_bans(*text, {now, unix_s()});
     if (!bans) {
-        note("ban", fmt::format("{}: not used: {}; it is kept as bans.bad", ban_file(),
-                                bans.error().message));
-        std::rename(ban_file().c_str(), (ban_file() + ".bad").c_str());
+        note("ban",
+             fmt::format("{}: not used: {}; it is kept as bans.bad", path, bans.error().message));
+        std::rename(path.c_str(), (path + ".bad").c_str());
         return;
     }
     std::erase_if(*bans, [&](const SavedBan& saved) {
@@ -65,54 +70,97 @@ void Controller::load_bans()
                             bans->size(), done ? "" : ": " + done.error().message));
 }
 
-// The bans are written some seconds after a change. What would stop that is found now, so that
+// The bans are written some seconds after a change. What would stop that is found at once, so that
 // the answer to the change can tell it.
-std::string Controller::not_saved()
+Result<> Controller::BanFile::check_room() const
 {
-    std::unique_lock lock(mutex_);
-    const uint64_t bytes =
-        std::max(ban_file_bytes_, ban_entries_ * ban_bytes_usual) + ban_bytes_more;
-    lock.unlock(); // disks are slow
-    const auto made = make_directories(config_.state_directory);
-    const auto room = made ? check_room(ban_file() + ".room", bytes) : made;
-    lock.lock();
+    const auto made = make_directories(directory);
+    return made ? xdpctl::check_room(path + ".room", bytes) : made;
+}
+
+std::string Controller::not_saved(const Result<>& room)
+{
     bans_problem_ = room || !bans_changed_ ? "" : "bans are not saved: " + room.error().message;
     return bans_problem_.empty() || state_problem_.empty() ? bans_problem_ + state_problem_
                                                            : bans_problem_ + "; " + state_problem_;
 }
 
-size_t Controller::save_bans()
-{
-    std::vector<BanEntry> bans;
-    BanReasons reasons;
-    Clocks clocks;
+// What a job writes.
+struct Controller::BanSave {
     std::string directory;
     std::string file;
+    Clocks clocks;
+    BanReasons reasons;
+    std::vector<BanEntry> bans;
+    size_t bytes = 0; // of the file
+
+    Result<> write()
     {
-        const std::lock_guard lock(mutex_);
-        if (!bans_changed_) {
-            return 0;
-        }
-        bans_changed_ = false;
-        clocks = {plane_.now_ns(), unix_s()};
-        reasons = hand_.ban_reasons;
-        directory = config_.state_directory;
-        file = ban_file();
-        bans.reserve(ban_entries_);
-        plane_.visit_bans([&bans](const Address& source, const xdpctl_ban& ban) {
-            bans.push_back({source, ban});
+        const std::string text = encode_bans(bans, reasons, clocks);
+        bytes = text.size();
+        auto saved = make_directories(directory);
+        return saved ? write_file_atomic(file, text) : saved;
+    }
+};
+
+Controller::BanSave Controller::bans_to_save()
+{
+    bans_changed_ = false;
+    BanSave save{config_.state_directory,
+                 ban_file().path,
+                 {plane_.now_ns(), unix_s()},
+                 hand_.ban_reasons,
+                 {},
+                 0};
+    save.bans.reserve(ban_entries_);
+    plane_.visit_bans([&save](const Address& source, const xdpctl_ban& ban) {
+        save.bans.push_back({source, ban});
+    });
+    return save;
+}
+
+// Where anything changed.
+void Controller::save_bans()
+{
+    if (!bans_changed_ || bans_in_work_ || plane_.now_ns() < next_ban_save_ns_) {
+        return;
+    }
+    bans_in_work_ = true;
+    const auto save = std::make_shared<BanSave>(bans_to_save());
+    const auto work_ns = std::make_shared<uint64_t>(0);
+    jobs_.start(
+        [save, work_ns](const Stop&) {
+            const uint64_t begin = steady_ns();
+            auto saved = save->write();
+            save->bans = {};
+            *work_ns = steady_ns() - begin;
+            return saved;
+        },
+        [this, save, work_ns](const Result<>& saved) {
+            bans_in_work_ = false;
+            bans_saved(*save, saved, *work_ns);
         });
-    }
-    const std::string text = encode_bans(bans, reasons, clocks);
-    auto saved = make_directories(directory);
-    if (saved) {
-        saved = write_file_atomic(file, text);
-    }
-    const std::lock_guard lock(mutex_);
+}
+
+void Controller::bans_saved(const BanSave& save, const Result<>& saved, uint64_t work_ns)
+{
+    next_ban_save_ns_ = plane_.now_ns() + ban_save_interval_ns + work_ns * rest_per_work;
     bans_changed_ = bans_changed_ || !saved; // tried again
-    ban_file_bytes_ = saved ? text.size() : ban_file_bytes_;
+    large_work_done_ = large_work_done_ || save.bytes > large_bytes;
+    ban_file_bytes_ = saved ? save.bytes : ban_file_bytes_;
     bans_problem_ = saved ? "" : "bans are not saved: " + saved.error().message;
-    return text.size();
+}
+
+void Controller::save_now()
+{
+    if (state_changed_ || state_in_work_) { // the job is not waited for
+        state_saved(state_file_.save(hand_));
+    }
+    if (bans_changed_ || bans_in_work_) {
+        BanSave save = bans_to_save();
+        const auto saved = save.write();
+        bans_saved(save, saved, 0);
+    }
 }
 
 void Controller::sweep_bans()
@@ -181,7 +229,6 @@ std::map<std::string, uint32_t> Controller::number_reasons(const std::set<std::s
 
 Result<std::vector<BanInfo>> Controller::bans()
 {
-    const std::lock_guard lock(mutex_);
     const uint64_t now = plane_.now_ns();
     const auto remaining = [now](uint64_t deadline) -> std::optional<uint64_t> {
         return deadline == XDPCTL_NO_DEADLINE ? std::nullopt : std::optional(deadline - now);
@@ -366,8 +413,7 @@ bool Controller::add_network(HandState& hand, const BanWish& wish, xdpctl_ban_or
 }
 
 // All or nothing, but for what is protected.
-Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
-                                         xdpctl_ban_origin origin)
+Result<BanResult> Controller::put_bans(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin)
 {
     BanResult result;
     if (wishes.empty()) {
@@ -413,8 +459,7 @@ Result<BanResult> Controller::ban_locked(const std::vector<BanWish>& wishes,
 
 Result<BanResult> Controller::ban(const std::vector<BanWish>& wishes, xdpctl_ban_origin origin)
 {
-    const std::lock_guard lock(mutex_);
-    auto result = ban_locked(wishes, origin);
+    auto result = put_bans(wishes, origin);
     if (result && result->added > 0) {
         const BanWish& first = wishes.front();
         note("ban",
@@ -498,7 +543,7 @@ Controller::LiftPlan Controller::plan_lift(const BanFilter& filter,
 }
 
 // How many were in force.
-size_t Controller::lift_locked(const BanFilter& filter)
+size_t Controller::lift_bans(const BanFilter& filter)
 {
     HandState hand = hand_;
     LiftPlan plan = plan_lift(filter, hand.shared_bans);
@@ -523,8 +568,7 @@ size_t Controller::lift_locked(const BanFilter& filter)
 
 Result<size_t> Controller::lift(const BanFilter& filter)
 {
-    const std::lock_guard lock(mutex_);
-    const size_t total = lift_locked(filter);
+    const size_t total = lift_bans(filter);
     const std::string by = filter.origin ? std::string(ban_origin_name(*filter.origin)) : "";
     if (total == 0) {
         std::string others;

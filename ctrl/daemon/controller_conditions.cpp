@@ -29,10 +29,34 @@ void Controller::set_condition(Condition id, const std::string& text, const std:
     }
 }
 
-// What is in force stays in force; but a restart would forget it.
+// A job writes it; what changes meanwhile is written after it.
 void Controller::save_state()
 {
-    const auto saved = state_file_.save(hand_);
+    state_changed_ = true;
+    if (state_in_work_) {
+        return;
+    }
+    if (state_saved_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+        state_promise_ = {};
+        state_saved_ = state_promise_.get_future().share();
+    }
+    state_changed_ = false;
+    state_in_work_ = true;
+    jobs_.start([file = state_file_, hand = hand_](const Stop&) { return file.save(hand); },
+                [this](const Result<>& saved) {
+                    state_in_work_ = false;
+                    state_saved(saved);
+                    if (state_changed_) {
+                        save_state();
+                    } else {
+                        state_promise_.set_value();
+                    }
+                });
+}
+
+// What is in force stays in force; but a restart would forget it.
+void Controller::state_saved(const Result<>& saved)
+{
     state_problem_ = saved ? "" : "what is set by hand is not saved: " + saved.error().message;
     next_save_ns_ = plane_.now_ns() + save_interval_ns;
 }
@@ -202,7 +226,6 @@ std::string Controller::unseen_text() const
 
 void Controller::set_metrics_problem(std::string why)
 {
-    const std::lock_guard lock(mutex_);
     metrics_problem_ = std::move(why);
 }
 

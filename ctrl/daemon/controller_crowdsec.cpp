@@ -19,15 +19,25 @@ void Controller::configure_bouncer()
     }
 }
 
-std::optional<BouncerJob> Controller::due_decisions()
+void Controller::ask_crowdsec()
 {
-    const std::lock_guard lock(mutex_);
-    return bouncer_.due(plane_.now_ns());
+    const auto job = setup_.ask_crowdsec ? bouncer_.due(plane_.now_ns()) : std::nullopt;
+    if (!job) {
+        return;
+    }
+    jobs_.start(
+        [ask = setup_.ask_crowdsec, job = *job](const Stop& stop) { return ask(job, stop); },
+        [this, job = *job](const Result<Decisions>& decisions) {
+            if (decisions) {
+                decisions_fetched(job, *decisions);
+            } else {
+                decisions_failed(job, decisions.error());
+            }
+        });
 }
 
 void Controller::decisions_failed(const BouncerJob& job, const Error& error)
 {
-    const std::lock_guard lock(mutex_);
     const auto before = bouncer_.status(unix_s());
     if (bouncer_.failed(job, error.message, plane_.now_ns()) && before &&
         before->problem != error.message) {
@@ -51,7 +61,7 @@ size_t Controller::lift_but(const std::set<Prefix>& kept)
             over.push_back(ban.prefix);
         }
     }
-    return lift_locked({over, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
+    return lift_bans({over, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
 }
 
 // Takes out networks that would bring its bans beyond the share of the public addresses that
@@ -110,7 +120,6 @@ std::string Controller::fit_decisions(std::vector<BanWish>& wishes) const
 
 void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decisions)
 {
-    std::unique_lock lock(mutex_);
     if (!bouncer_.is_of(job)) {
         return; // configured away meanwhile
     }
@@ -133,18 +142,18 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
     if (job.all) {
         lifted = lift_but(kept);
     } else {
-        lifted = lift_locked({decisions.gone, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
+        lifted = lift_bans({decisions.gone, std::nullopt, XDPCTL_BAN_CROWDSEC, std::nullopt});
     }
     std::string left_out = bound_share(wishes);
     if (const std::string no_room = fit_decisions(wishes); !no_room.empty()) {
         left_out += (left_out.empty() ? "" : "; ") + no_room;
     }
-    const auto banned = ban_locked(wishes, XDPCTL_BAN_CROWDSEC);
+    const auto banned = put_bans(wishes, XDPCTL_BAN_CROWDSEC);
     if (!banned) {
-        lock.unlock();
         decisions_failed(job, banned.error().in(fmt::format("{} decisions", wishes.size())));
         return;
     }
+    large_work_done_ = job.all;
     bouncer_.taken(job, decisions, refused, plane_.now_ns(), unix_s());
     if (!left_out.empty()) {
         bouncer_.tell(left_out);

@@ -92,21 +92,31 @@ Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>
     return done;
 }
 
-std::optional<FeedJob> Controller::due_feed()
+// A few at a time, so that a slow server holds up no other.
+void Controller::fetch_feeds()
 {
-    const std::lock_guard lock(mutex_);
-    return feeds_.due(plane_.now_ns());
-}
-
-uint64_t Controller::feed_wait_ns()
-{
-    const std::lock_guard lock(mutex_);
-    return feeds_.wait_ns(plane_.now_ns());
+    constexpr size_t feeds_at_once = 4;
+    while (setup_.fetch_feed && feeds_in_work_ < feeds_at_once) {
+        const auto job = feeds_.due(plane_.now_ns());
+        if (!job) {
+            return;
+        }
+        feeds_in_work_++;
+        jobs_.start(
+            [fetch = setup_.fetch_feed, job = *job](const Stop& stop) { return fetch(job, stop); },
+            [this, job = *job](Result<Fetched> fetched) {
+                feeds_in_work_--;
+                if (fetched) {
+                    feed_fetched(job, std::move(*fetched));
+                } else {
+                    feed_failed(job, fetched.error());
+                }
+            });
+    }
 }
 
 void Controller::feed_failed(const FeedJob& job, const Error& error)
 {
-    const std::lock_guard lock(mutex_);
     if (feeds_.failed(job, error.message, plane_.now_ns())) {
         note("feed",
              fmt::format("{}: {}: {}", job.config.name,
@@ -116,90 +126,149 @@ void Controller::feed_failed(const FeedJob& job, const Error& error)
     }
 }
 
-// Reading a large list takes its time: not under the lock.
+// What a job made of an answer.
+struct Controller::FeedRead {
+    std::shared_ptr<const ProtectedSet> spared; // what it was read with
+    std::string content;
+    FeedText text;
+    FeedTaken taken;
+    Validators validators;
+    uint64_t fetched_unix_s = 0;
+    uint64_t read_ns = 0; // that reading took
+};
+
 void Controller::feed_fetched(const FeedJob& job, Fetched fetched)
 {
-    const std::string& name = job.config.name;
-    const uint64_t fetched_s = unix_s();
     if (fetched.unchanged) {
-        const std::lock_guard lock(mutex_);
-        feeds_.fetched(job, false, plane_.now_ns(), fetched_s);
+        feeds_.fetched(job, false, plane_.now_ns(), unix_s());
         return;
     }
-    const uint64_t begin = steady_ns();
-    std::unique_lock guarding(mutex_);
-    const auto protected_then = protected_;
-    guarding.unlock();
-    auto content = unpack(std::move(fetched.text), job.config.bytes_most());
-    const auto text =
-        content ? parse_feed(*content, job.config) : Result<FeedText>(content.error());
-    const auto taken =
-        text ? take_feed(*text, job.config, *protected_then) : Result<FeedTaken>(text.error());
-    const uint64_t read = steady_ns();
-    std::optional<Error> problem;
-    {
-        const std::lock_guard lock(mutex_);
-        const FeedConfig* config = feeds_.find(name);
-        if (config == nullptr || !(*config == job.config)) {
-            return; // configured away meanwhile
-        }
-        static const std::vector<Prefix> nothing;
-        const auto in_force = feed_prefixes_.find(name);
-        const std::vector<Prefix>& before =
-            in_force == feed_prefixes_.end() ? nothing : in_force->second;
-        auto done = taken ? Result<>(Done{}) : Result<>(taken.error());
-        if (done && !job.force) {
-            done = accept_share(taken->prefixes, *config);
-        }
-        if (done && !job.force) {
-            done = accept_change(before, taken->prefixes, *config);
-        }
-        const size_t count_before = before.size();
-        const uint64_t apply = steady_ns();
-        if (done) {
-            done = set_feed(name, taken->prefixes);
-        }
-        if (done && protected_ != protected_then) {
-            spare_from_feeds();
-        }
-        if (done) {
-            feeds_.took(name, read - begin, steady_ns() - apply);
-            feeds_.taken(name, *text, *taken, fetched.validators, fetched_s);
-            feeds_.fetched(job, true, plane_.now_ns(), fetched_s);
-            save_state(); // its list's number
-            note("feed",
-                 fmt::format(
-                     "{}: {} entries, {} before{}{}", name, taken->prefixes.size(), count_before,
-                     text->faults > 0
-                         ? fmt::format("; {} lines not understood, the first is "
-                                       "line {}: '{}'",
-                                       text->faults, text->first_fault.line, text->first_fault.text)
-                         : "",
-                     taken->first_refused.text.empty()
-                         ? ""
-                         : fmt::format("; {} refused, the first is {}: {}",
-                                       taken->too_wide + taken->protected_here,
-                                       taken->first_refused.text, taken->first_refused.why)));
-        } else {
-            problem = done.error();
-        }
-    }
-    if (problem) {
-        feed_failed(job, *problem);
-        return;
-    }
-    const FeedCopy copy{job.config.url, fetched.validators, fetched_s, std::move(*content),
-                        job.force};
-    const auto saved = feed_copies_.save(name, copy);
-    const std::lock_guard lock(mutex_);
-    if (saved) {
-        unsaved_feeds_.erase(name);
-    } else {
-        unsaved_feeds_[name] = saved.error().message;
-    }
+    feeds_to_read_.push_back({job, std::move(fetched), unix_s()});
+    read_next_feed();
 }
 
-std::vector<FeedStatus> Controller::feeds_locked()
+void Controller::read_next_feed()
+{
+    if (feed_in_read_ || feeds_to_read_.empty()) {
+        return;
+    }
+    feed_in_read_ = true;
+    ToRead next = std::move(feeds_to_read_.front());
+    feeds_to_read_.pop_front();
+    const FeedJob job = next.job;
+    jobs_.start(
+        [next = std::move(next), spared = protected_](const Stop&) mutable -> Result<FeedRead> {
+            const uint64_t begin = steady_ns();
+            FeedRead read{spared, {}, {}, {}, next.fetched.validators, next.fetched_unix_s};
+            auto content = unpack(std::move(next.fetched.text), next.job.config.bytes_most());
+            if (!content) {
+                return content.error();
+            }
+            read.content = std::move(*content);
+            auto text = parse_feed(read.content, next.job.config);
+            if (!text) {
+                return text.error();
+            }
+            read.text = std::move(*text);
+            auto taken = take_feed(read.text, next.job.config, *spared);
+            if (!taken) {
+                return taken.error();
+            }
+            read.taken = std::move(*taken);
+            read.read_ns = steady_ns() - begin;
+            return read;
+        },
+        [this, job](const Result<FeedRead>& read) {
+            feed_in_read_ = false;
+            if (read) {
+                feed_read(job, *read);
+            } else {
+                feed_failed(job, read.error());
+            }
+            read_next_feed();
+        });
+}
+
+// Is it what one expects of a list, and what one expects of a change?
+Result<> Controller::accept_feed(const FeedJob& job, const FeedRead& read,
+                                 const FeedConfig& config) const
+{
+    if (job.force) {
+        return Done{};
+    }
+    static const std::vector<Prefix> nothing;
+    const auto in_force = feed_prefixes_.find(job.config.name);
+    if (auto done = accept_share(read.taken.prefixes, config); !done) {
+        return done;
+    }
+    return accept_change(in_force == feed_prefixes_.end() ? nothing : in_force->second,
+                         read.taken.prefixes, config);
+}
+
+void Controller::feed_read(const FeedJob& job, const FeedRead& read)
+{
+    const std::string& name = job.config.name;
+    const FeedConfig* config = feeds_.find(name);
+    if (config == nullptr || !(*config == job.config)) {
+        return; // configured away meanwhile
+    }
+    const auto before = feed_prefixes_.find(name);
+    const size_t count_before = before == feed_prefixes_.end() ? 0 : before->second.size();
+    const uint64_t begin = steady_ns();
+    auto done = accept_feed(job, read, *config);
+    if (done) {
+        done = set_feed(name, read.taken.prefixes);
+    }
+    if (!done) {
+        feed_failed(job, done.error());
+        return;
+    }
+    if (protected_ != read.spared) {
+        spare_from_feeds();
+    }
+    feeds_.took(name, read.read_ns, steady_ns() - begin);
+    feeds_.taken(name, read.text, read.taken, read.validators, read.fetched_unix_s);
+    feeds_.fetched(job, true, plane_.now_ns(), read.fetched_unix_s);
+    save_state(); // its list's number
+    note_feed(job, read, count_before);
+    save_feed_copy(job, read);
+    large_work_done_ = true;
+}
+
+void Controller::note_feed(const FeedJob& job, const FeedRead& read, size_t count_before)
+{
+    const FeedText& text = read.text;
+    const FeedTaken& taken = read.taken;
+    std::string told = fmt::format("{}: {} entries, {} before", job.config.name,
+                                   taken.prefixes.size(), count_before);
+    if (text.faults > 0) {
+        told += fmt::format("; {} lines not understood, the first is line {}: '{}'", text.faults,
+                            text.first_fault.line, text.first_fault.text);
+    }
+    if (!taken.first_refused.text.empty()) {
+        told +=
+            fmt::format("; {} refused, the first is {}: {}", taken.too_wide + taken.protected_here,
+                        taken.first_refused.text, taken.first_refused.why);
+    }
+    note("feed", std::move(told));
+}
+
+void Controller::save_feed_copy(const FeedJob& job, const FeedRead& read)
+{
+    const std::string& name = job.config.name;
+    jobs_.start([name, copies = feed_copies_,
+                 copy = FeedCopy{job.config.url, read.validators, read.fetched_unix_s, read.content,
+                                 job.force}](const Stop&) { return copies.save(name, copy); },
+                [this, name](const Result<>& saved) {
+                    if (saved) {
+                        unsaved_feeds_.erase(name);
+                    } else {
+                        unsaved_feeds_[name] = saved.error().message;
+                    }
+                });
+}
+
+std::vector<FeedStatus> Controller::feeds() const
 {
     std::vector<FeedStatus> all = feeds_.status(plane_.now_ns(), unix_s());
     if (const auto usage = plane_.lists()) {
@@ -214,15 +283,8 @@ std::vector<FeedStatus> Controller::feeds_locked()
     return all;
 }
 
-std::vector<FeedStatus> Controller::feeds()
-{
-    const std::lock_guard lock(mutex_);
-    return feeds_locked();
-}
-
 Result<> Controller::refresh_feed(const std::string& name, bool force)
 {
-    const std::lock_guard lock(mutex_);
     return feeds_.refresh(name, force, plane_.now_ns())
                ? Result<>(Done{})
                : failure(ErrorKind::not_found, "no feed is called {}", name);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The controller's part for services that are for some countries or AS numbers only.
 #include <algorithm>
-#include <new>
 
 #include "base/log.h"
 #include "daemon/controller.h"
@@ -121,7 +120,6 @@ Result<> Controller::check_geo_lockout(const GeoConfig& wanted, const std::vecto
 
 Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule, bool force)
 {
-    const std::lock_guard lock(mutex_);
     HandState hand = hand_;
     if (rule) {
         hand.geo[port] = *rule;
@@ -143,30 +141,30 @@ Result<> Controller::set_geo(uint16_t port, const std::optional<GeoRule>& rule, 
     return Done{};
 }
 
-// Reading a database takes its time: not under the lock.
+// A new database is read as soon as it is there.
 void Controller::follow_geo()
 {
-    std::unique_lock lock(mutex_);
     if (geo_in_work_ || !geo_.is_stale()) {
         return;
     }
     geo_in_work_ = true;
-    const GeoSets before = geo_;
-    lock.unlock();
-    const std::string stamp = before.stamp_now();
-    Result<GeoSets::Plan> plan = failure("no memory for the databases");
-    try {
-        plan = before.read_again();
-    } catch (const std::bad_alloc&) { // as said
-    }
-    lock.lock();
-    geo_in_work_ = false;
-    const GeoConfig wanted = geo_wanted(config_, hand_);
+    const std::string stamp = geo_.stamp_now();
+    jobs_.start([before = geo_](const Stop&) { return before.read_again(); },
+                [this, before = geo_, stamp](Result<GeoSets::Plan> plan) {
+                    geo_in_work_ = false;
+                    take_geo(before, std::move(plan), stamp);
+                });
+}
+
+void Controller::take_geo(const GeoSets& before, Result<GeoSets::Plan> plan,
+                          const std::string& stamp)
+{
     if (!plan) {
         geo_.failed(plan.error().message, stamp);
         return;
     }
-    if (!(plan->wanted == wanted) || geo_.in_force().bits != before.in_force().bits) {
+    if (!(plan->wanted == geo_wanted(config_, hand_)) ||
+        geo_.in_force().bits != before.in_force().bits) {
         return; // other rules meanwhile; asked again
     }
     const size_t networks = plan->data->networks.size();
@@ -190,9 +188,8 @@ void Controller::follow_geo()
     note("geo", fmt::format("databases read again: {} networks", networks));
 }
 
-GeoStatus Controller::geo()
+GeoStatus Controller::geo(const std::vector<ListStatus>& lists) const
 {
-    const std::lock_guard lock(mutex_);
     GeoStatus status;
     for (const auto& [port, rule] : geo_wanted(config_, hand_).services) {
         status.services.push_back({port, rule, hand_.geo.contains(port)});
@@ -206,7 +203,7 @@ GeoStatus Controller::geo()
     status.networks = geo_.in_force().data->networks.size();
     status.suspended = geo_.is_suspended();
     status.problem = geo_.problem();
-    for (const ListStatus& list : list_statuses()) {
+    for (const ListStatus& list : lists) {
         if (list.name == list_name(XDPCTL_LIST_GEO)) {
             status.refused = list.met;
         }

@@ -52,11 +52,19 @@ int on_events(sd_event_source*, int, uint32_t, void* context)
     return 0;
 }
 
+int on_inbox(sd_event_source*, int, uint32_t, void* context)
+{
+    without_exceptions("inbox", [context] { static_cast<Inbox*>(context)->run(); });
+    return 0;
+}
+
 int on_reload(sd_event_source*, const signalfd_siginfo*, void* context)
 {
     sd_notifyf(0, "RELOADING=1");
     without_exceptions("reload", [context] {
-        (void)static_cast<Controller*>(context)->reload(); // logs and keeps its error for `status`
+        auto* controller = static_cast<Controller*>(context);
+        (void)controller->reload(); // logs and keeps its error for `status`
+        controller->publish_report();
     });
     sd_notify(0, "READY=1");
     return 0;
@@ -81,7 +89,8 @@ Result<> block_signals()
     return code == 0 ? Result<>(Done{}) : system_failure(code, "blocking signals");
 }
 
-Result<> run_loop(Controller& controller, int events_fd, const std::function<void()>& each_tick)
+Result<> run_loop(Controller& controller, Inbox& inbox, int events_fd,
+                  const std::function<void()>& each_tick)
 {
     Ticking ticking{controller, each_tick};
     sd_event* raw = nullptr;
@@ -94,6 +103,7 @@ Result<> run_loop(Controller& controller, int events_fd, const std::function<voi
     const int codes[] = {
         sd_event_add_time(raw, nullptr, CLOCK_MONOTONIC, now_us + tick_us, 0, on_tick, &ticking),
         sd_event_add_io(raw, nullptr, events_fd, EPOLLIN, on_events, &controller),
+        sd_event_add_io(raw, nullptr, inbox.fd(), EPOLLIN, on_inbox, &inbox),
         sd_event_add_signal(raw, nullptr, SIGHUP, on_reload, &controller),
         sd_event_add_signal(raw, nullptr, SIGTERM, on_stop, &controller),
         sd_event_add_signal(raw, nullptr, SIGINT, on_stop, &controller),

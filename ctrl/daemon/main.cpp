@@ -12,13 +12,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core/panic.h"
-#include "daemon/ban_saver.h"
-#include "daemon/bouncer_worker.h"
 #include "daemon/config_check.h"
+#include "daemon/control_on_loop.h"
 #include "daemon/controller.h"
-#include "daemon/feed_workers.h"
 #include "daemon/loop.h"
 #include "daemon/privileges.h"
+#include "daemon/requests.h"
 #include "dataplane/attachment.h"
 #include "dataplane/bpf_dataplane.h"
 #include "dataplane/panic.h"
@@ -265,8 +264,8 @@ void detach_all(RealInterfaces& interfaces, const std::string& pin_directory)
 class MetricsServer
 {
   public:
-    MetricsServer(Controller& controller, std::string listen)
-        : controller_(controller), listen_(std::move(listen))
+    MetricsServer(Controller& controller, Control& control, std::string listen)
+        : controller_(controller), control_(control), listen_(std::move(listen))
     {
         follow();
     }
@@ -276,18 +275,21 @@ class MetricsServer
             return;
         }
         next_ns_ = steady_ns() + retry_ns;
-        auto started = Exporter::start(controller_, listen_);
+        auto started = Exporter::start(control_, listen_);
         controller_.set_metrics_problem(started ? "" : started.error().message);
         exporter_ = started ? std::move(*started) : nullptr;
     }
 
   private:
     static constexpr uint64_t retry_ns = 5 * ns_per_s;
-    Controller& controller_;
+    Controller& controller_; // that is told of a problem
+    Control& control_;
     std::string listen_;
     std::unique_ptr<Exporter> exporter_;
     uint64_t next_ns_ = 0;
 };
+
+constexpr size_t job_threads = 8; // four for feeds, which may wait long
 
 struct Options {
     std::string config_path = "/etc/xdpctl/xdpctl.toml";
@@ -342,9 +344,11 @@ Result<> run(const Options& options)
                           {},
                           [reader = std::make_shared<HostReader>()] { return reader->read(); },
                           {read_sysctl, write_sysctl}};
-    setup.read_receivers = [reader = UnseenReceiversReader()](auto ifindexes) mutable {
-        return reader.read(ifindexes);
+    setup.read_receivers = [reader = std::make_shared<UnseenReceiversReader>()](auto ifindexes) {
+        return reader->read(ifindexes);
     };
+    setup.fetch_feed = fetch_feed;
+    setup.ask_crowdsec = ask_crowdsec;
     setup.look = HostLook::real();
     if (!(*object)->size_mismatches().empty()) {
         setup.conditions[Condition::map_size_kept] =
@@ -361,7 +365,10 @@ Result<> run(const Options& options)
     setup.fresh_maps =
         (*object)->origin() == Origin::loaded || (*object)->origin() == Origin::replaced;
     RealInterfaces interfaces(**object, **plane, config->pin_directory);
-    Controller controller(**plane, interfaces, std::move(setup));
+    Inbox inbox;
+    Jobs jobs(inbox);
+    Controller controller(**plane, interfaces, jobs, std::move(setup));
+    ControlOnLoop control(controller, inbox);
     if (auto done = controller.start(); !done) {
         return done;
     }
@@ -369,7 +376,7 @@ Result<> run(const Options& options)
         return done;
     }
     free_previous(**object);
-    auto api = ApiServer::bind(controller, config->socket_path, config->socket_group);
+    auto api = ApiServer::bind(control, config->socket_path, config->socket_group);
     if (!api) {
         return api.error();
     }
@@ -377,21 +384,18 @@ Result<> run(const Options& options)
     if (auto done = drop_privileges(); !done) {
         return done;
     }
+    jobs.start_threads(job_threads);
+    controller.tick(); // so that there is a report
     (*api)->serve();
-    MetricsServer metrics(controller, config->metrics_listen);
-    auto saver = std::make_unique<BanSaver>(controller);
-    auto feeds = std::make_unique<FeedWorkers>(controller);
-    auto bouncer = std::make_unique<BouncerWorker>(controller);
-    controller.tick();
-    log::info("ready: {} mode, {} interfaces", to_string(controller.status().mode),
-              controller.status().attachments.size());
+    MetricsServer metrics(controller, control, config->metrics_listen);
+    log::info("ready: {} mode, {} interfaces", to_string(controller.report()->mode),
+              controller.report()->attachments.size());
     auto ended =
-        run_loop(controller, (*plane)->events_epoll_fd(), [&metrics] { metrics.follow(); });
+        run_loop(controller, inbox, (*plane)->events_epoll_fd(), [&metrics] { metrics.follow(); });
 
-    bouncer.reset();
-    feeds.reset();
-    saver.reset();
+    inbox.close();
     api->reset(); // nobody changes anything any more
+    controller.save_now();
     if (controller.config().on_stop == OnStop::detach) {
         controller.put_back_sysctls();
         detach_all(interfaces, config->pin_directory);

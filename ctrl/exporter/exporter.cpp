@@ -323,7 +323,7 @@ class StatusCollector final : public prometheus::Collectable
     std::vector<MetricFamily> Collect() const noexcept override
     {
         try {
-            return metrics_of(control_.status());
+            return metrics_of(*control_.status());
         } catch (const std::exception& problem) {
             log::error("metrics: {}", problem.what());
             return {};

@@ -51,21 +51,32 @@ void EventLog::append(std::deque<LogEvent>& events, LogEvent event)
 
 void EventLog::add(uint64_t unix_ms, EventKind kind, std::string text)
 {
+    const std::lock_guard lock(mutex_);
     append(decisions_, {0, unix_ms, std::string(kind.name()), std::move(text), std::nullopt});
 }
 
 void EventLog::add(uint64_t unix_ms, const xdpctl_event& packet)
 {
-    append(packets_, {0, unix_ms, "packet", describe_packet(packet), packet});
+    std::string text = describe_packet(packet);
+    const std::lock_guard lock(mutex_);
+    append(packets_, {0, unix_ms, "packet", std::move(text), packet});
+}
+
+uint64_t EventLog::last_sequence() const
+{
+    const std::lock_guard lock(mutex_);
+    return next_ - 1;
 }
 
 std::vector<LogEvent> EventLog::since(uint64_t sequence) const
 {
     std::vector<LogEvent> found;
+    std::unique_lock lock(mutex_);
     for (const auto* events : {&decisions_, &packets_}) {
         std::copy_if(events->begin(), events->end(), std::back_inserter(found),
                      [sequence](const LogEvent& event) { return event.sequence > sequence; });
     }
+    lock.unlock();
     std::sort(found.begin(), found.end(),
               [](const LogEvent& a, const LogEvent& b) { return a.sequence < b.sequence; });
     return found;
@@ -73,6 +84,7 @@ std::vector<LogEvent> EventLog::since(uint64_t sequence) const
 
 std::vector<DroppedSource> EventLog::top_dropped(uint64_t from_ns, size_t most) const
 {
+    const std::lock_guard lock(mutex_);
     std::map<std::pair<Address, uint32_t>, uint64_t> counts;
     uint64_t total = 0;
     for (const LogEvent& event : packets_) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,7 @@ struct DroppedSource {
     uint64_t samples = 0;
 };
 
+// Written by the deciding thread, read by any.
 class EventLog
 {
   public:
@@ -65,7 +67,7 @@ class EventLog
 
     // Events after `sequence`, oldest first.
     std::vector<LogEvent> since(uint64_t sequence) const;
-    uint64_t last_sequence() const { return next_ - 1; }
+    uint64_t last_sequence() const;
 
     // Who was dropped most among the samples since `from_ns` (of the packets' clock).
     std::vector<DroppedSource> top_dropped(uint64_t from_ns, size_t most) const;
@@ -73,6 +75,7 @@ class EventLog
   private:
     void append(std::deque<LogEvent>& events, LogEvent event);
 
+    mutable std::mutex mutex_;
     size_t capacity_; // of each of the two
     uint64_t next_ = 1;
     std::deque<LogEvent> decisions_; // apart, so that a flood does not push them out

@@ -7,6 +7,7 @@
 #include <functional>
 #include <thread>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 #include "api/routes.h"
 #include "api/server.h"
 #include "base/fd.h"
+#include "daemon/control_on_loop.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
 
@@ -33,7 +35,12 @@ struct Served {
     std::string socket = directory + "/s.sock";
     FakeDataplane plane;
     FakeInterfaces interfaces;
+    Inbox inbox;
+    Jobs jobs{inbox};
     std::unique_ptr<Controller> controller;
+    std::unique_ptr<ControlOnLoop> control;
+    std::atomic<bool> stop = false;
+    std::thread loop; // as run_loop() does
     std::unique_ptr<ApiServer> server;
 
     Served()
@@ -41,7 +48,7 @@ struct Served {
         Config config;
         config.state_directory = directory;
         controller = std::make_unique<Controller>(
-            plane, interfaces,
+            plane, interfaces, jobs,
             ControllerSetup{"1",
                             directory + "/x.toml",
                             config,
@@ -49,7 +56,16 @@ struct Served {
                             [] { return Result<HostFacts>(HostFacts{}); },
                             {}});
         REQUIRE(controller->start());
-        auto started = ApiServer::bind(*controller, socket, "");
+        controller->tick();
+        control = std::make_unique<ControlOnLoop>(*controller, inbox);
+        loop = std::thread([this] {
+            while (!stop) {
+                pollfd waiting{inbox.fd(), POLLIN, 0};
+                poll(&waiting, 1, 20);
+                inbox.run();
+            }
+        });
+        auto started = ApiServer::bind(*control, socket, "");
         REQUIRE(started);
         server = std::move(*started);
         server->serve();
@@ -57,6 +73,8 @@ struct Served {
     ~Served()
     {
         server.reset();
+        stop = true;
+        loop.join();
         std::filesystem::remove_all(directory);
     }
 };
@@ -241,7 +259,7 @@ TEST_CASE("a file in place of the socket is left alone")
     Served served;
     const std::string path = served.directory + "/precious";
     std::ofstream(path) << "data";
-    const auto bound = ApiServer::bind(*served.controller, path, "");
+    const auto bound = ApiServer::bind(*served.control, path, "");
     REQUIRE_FALSE(bound);
     CHECK_THAT(bound.error().message, Catch::Contains("is not a socket"));
     CHECK(std::filesystem::file_size(path) == 4);
@@ -302,7 +320,7 @@ TEST_CASE("allowing nearly everybody needs force, and only true is force")
 TEST_CASE("a second daemon on the same socket is refused")
 {
     Served served;
-    const auto second = ApiServer::bind(*served.controller, served.socket, "");
+    const auto second = ApiServer::bind(*served.control, served.socket, "");
     REQUIRE_FALSE(second);
     CHECK_THAT(second.error().message, Catch::Contains("already running"));
     CHECK(ApiClient(served.socket).get("/v1/status"));

@@ -21,9 +21,14 @@ struct House {
     std::string directory = fmt::format("/tmp/xdpctl-test-{}", getpid());
     FakeDataplane plane;
     FakeInterfaces interfaces;
+    Inbox inbox;
+    Jobs jobs{inbox}; // has no threads: what is started is done at once
     std::unique_ptr<Controller> controller;
 
     HostFacts host;
+    std::string feed;    // what servers of feeds answer
+    Decisions decisions; // what CrowdSec answers
+    std::optional<BouncerJob> asked;
     bool host_fails = false;
     HostLook look;
     Sysctls sysctls = {{"net.ipv4.tcp_syncookies", "1"}, {"net.ipv4.tcp_timestamps", "1"}};
@@ -39,13 +44,12 @@ struct House {
     // When the controller asks the next time; then it counts. Was it asked for all of them?
     bool crowdsec_answers(const Decisions& decisions)
     {
-        std::optional<BouncerJob> job;
-        while (!(job = controller->due_decisions())) {
+        this->decisions = decisions;
+        for (asked.reset(); !asked; controller->tick()) {
             plane.now += ns_per_s;
         }
-        controller->decisions_fetched(*job, decisions);
-        controller->tick();
-        return job->all;
+        controller->tick(); // counts its bans
+        return asked->all;
     }
     const std::vector<ListEntry>& content(uint16_t list) const
     {
@@ -65,6 +69,13 @@ struct House {
             return host_fails ? Result<HostFacts>(failure("no netlink")) : Result<HostFacts>(host);
         };
         setup.look = look;
+        setup.fetch_feed = [this](const FeedJob&, const Stop&) {
+            return Result<Fetched>(Fetched{false, feed, {}});
+        };
+        setup.ask_crowdsec = [this](const BouncerJob& job, const Stop&) {
+            asked = job;
+            return Result<Decisions>(decisions);
+        };
         setup.sysctls.read = [this](const std::string& name) {
             return Result<std::string>(sysctls.at(name));
         };
@@ -72,7 +83,7 @@ struct House {
             sysctls[name] = value;
             return Result<>(Done{});
         };
-        controller = std::make_unique<Controller>(plane, interfaces, std::move(setup));
+        controller = std::make_unique<Controller>(plane, interfaces, jobs, std::move(setup));
         REQUIRE(controller->start());
     }
     std::string condition(const std::string& name) const
@@ -102,6 +113,15 @@ struct House {
             return e.kind == kind && e.text.find(text) != std::string::npos;
         });
     }
+    Result<size_t> unban(const std::vector<Prefix>& prefixes,
+                         std::optional<xdpctl_ban_origin> origin) const
+    {
+        return controller->lift({prefixes, std::nullopt, origin, std::nullopt});
+    }
+    std::string not_saved() const
+    {
+        return controller->not_saved(controller->ban_file().check_room());
+    }
     void look_again()
     {
         plane.now += 2 * ns_per_s;
@@ -125,7 +145,7 @@ TEST_CASE("a change that the data path refuses changes nothing")
     CHECK_FALSE(house.controller->apply("mode = \"enforce\"", "x", Caller::root));
     house.plane.fail_commit = false;
     CHECK(house.controller->status().mode == XDPCTL_MODE_MONITOR);
-    CHECK(house.controller->allowed(Spared::allowed).empty());
+    CHECK(house.controller->status().of(Spared::allowed).empty());
 }
 
 TEST_CASE("what is set by hand is in force and survives a restart")
@@ -189,9 +209,9 @@ TEST_CASE("bans: guarded in parts, listed, lifted")
     }
     house.restart({});
     CHECK(house.controller->bans()->at(0).reason == list->at(0).reason);
-    CHECK(*house.controller->unban({"203.0.113.7"_net, "2001:db8::/48"_net}, {}) == 2);
+    CHECK(*house.unban({"203.0.113.7"_net, "2001:db8::/48"_net}, {}) == 2);
     CHECK(house.controller->bans()->empty());
-    CHECK(house.controller->unban({"203.0.113.7"_net}, {}).error().kind == ErrorKind::not_found);
+    CHECK(house.unban({"203.0.113.7"_net}, {}).error().kind == ErrorKind::not_found);
 }
 
 TEST_CASE("no program puts aside what others decided")
@@ -215,7 +235,7 @@ TEST_CASE("no program puts aside what others decided")
         ban(100, XDPCTL_BAN_CROWDSEC);
         ban(10, XDPCTL_BAN_FAIL2BAN);
         CHECK(of(text) == "crowdsec 100"); // not shortened
-        CHECK_FALSE(control.unban({prefix}, XDPCTL_BAN_FAIL2BAN));
+        CHECK_FALSE(house.unban({prefix}, XDPCTL_BAN_FAIL2BAN));
         ban(200, XDPCTL_BAN_FAIL2BAN);
         CHECK(of(text) == "fail2ban 200");
         ban(50, XDPCTL_BAN_FAIL2BAN);
@@ -224,8 +244,8 @@ TEST_CASE("no program puts aside what others decided")
         CHECK(of(text) == "operator 20");
         ban(500, XDPCTL_BAN_FAIL2BAN);
         CHECK(of(text) == "operator 20");
-        CHECK_FALSE(control.unban({prefix}, XDPCTL_BAN_FAIL2BAN));
-        CHECK(control.unban({prefix}, {}));
+        CHECK_FALSE(house.unban({prefix}, XDPCTL_BAN_FAIL2BAN));
+        CHECK(house.unban({prefix}, {}));
         CHECK(of(text) == "none");
     }
 }
@@ -272,7 +292,7 @@ TEST_CASE("each jail of fail2ban lifts its own ban, also after a restart")
         CHECK(of(text) == "none");
         ban("sshd", 600);
         ban("web", 700);
-        REQUIRE(house.controller->unban({prefix}, {})); // by the operator: all of it
+        REQUIRE(house.unban({prefix}, {})); // by the operator: all of it
         CHECK(of(text) == "none");
         ban("sshd", 600);
         CHECK_FALSE(unban("web")); // forgotten
@@ -357,19 +377,19 @@ TEST_CASE("bans that cannot be saved are in force, and it is told")
     House house;
     Controller& control = *house.controller;
     REQUIRE(control.ban({{"203.0.113.1"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
-    CHECK(control.not_saved().empty());
-    CHECK(control.save_bans() > 0);
+    CHECK(house.not_saved().empty());
+    house.look_again(); // saves them
     std::filesystem::remove_all(house.directory + "/state");
     std::ofstream(house.directory + "/state") << "in the way";
     for (const char* text : {"203.0.113.2", "2001:db8::2"}) {
         REQUIRE(control.ban({{parse_prefix(text).value(), {}, ""}}, XDPCTL_BAN_OPERATOR));
-        CHECK_THAT(control.not_saved(), Catch::Contains("bans are not saved"));
+        CHECK_THAT(house.not_saved(), Catch::Contains("bans are not saved"));
     }
     CHECK(house.plane.table.size() == 3);
     control.status();
     CHECK(house.logged("state"));
     REQUIRE(control.ban({{"192.0.2.0/24"_net, {}, ""}}, XDPCTL_BAN_OPERATOR));
-    CHECK_THAT(control.not_saved(), Catch::Contains("set by hand is not saved"));
+    CHECK_THAT(house.not_saved(), Catch::Contains("set by hand is not saved"));
     const auto events = [&control] {
         const auto all = control.events(0);
         return std::count_if(all.begin(), all.end(),
@@ -378,9 +398,9 @@ TEST_CASE("bans that cannot be saved are in force, and it is told")
     control.status();     // which looks at the conditions
     CHECK(events() == 2); // each once
     std::filesystem::remove(house.directory + "/state");
-    CHECK(control.save_bans() > 0);
+    house.look_again(); // saves them
     REQUIRE(control.allow(Spared::allowed, {"192.0.2.7"_net}));
-    CHECK(control.not_saved().empty());
+    CHECK(house.not_saved().empty());
     control.status();
     CHECK(events() == 4);
 }
@@ -536,13 +556,13 @@ TEST_CASE("after a panic a restart attaches nothing; only its end attaches, and 
 TEST_CASE("a state that cannot be saved is said until it is saved")
 {
     House house;
-    house.controller->save_bans(); // of the run before
+    house.look_again(); // of the run before
     const std::string state = house.directory + "/state";
     std::filesystem::remove_all(state);
     std::ofstream(state) << "in the way";
     REQUIRE(house.controller->set_mode(XDPCTL_MODE_ENFORCE)); // in force all the same
     CHECK(house.plane.policy.policy.mode == XDPCTL_MODE_ENFORCE);
-    CHECK_THAT(house.controller->not_saved(), Catch::Contains(state));
+    CHECK_THAT(house.not_saved(), Catch::Contains(state));
     CHECK_THAT(house.condition("state_not_saved"), Catch::Contains("not saved"));
     CHECK(house.events("state") == 1);
     house.controller->tick();
@@ -550,7 +570,7 @@ TEST_CASE("a state that cannot be saved is said until it is saved")
     std::filesystem::remove(state);
     house.plane.now += 11 * ns_per_s; // without another change
     house.controller->tick();
-    CHECK(house.controller->not_saved().empty());
+    CHECK(house.not_saved().empty());
     CHECK(house.condition("state_not_saved").empty());
     CHECK(house.events("state") == 2);
     house.restart({});
@@ -564,10 +584,11 @@ TEST_CASE("bans that cannot be saved are said until they are")
     const std::string state = house.directory + "/state";
     std::filesystem::remove_all(state);
     std::ofstream(state) << "in the way";
-    house.controller->save_bans();
+    house.look_again();
     CHECK_THAT(house.condition("bans_not_saved"), Catch::Contains(state));
     std::filesystem::remove(state);
-    house.controller->save_bans();
+    house.plane.now += 60 * ns_per_s; // the disk is left alone after each try
+    house.look_again();
     CHECK(house.condition("bans_not_saved").empty());
     CHECK(house.events("state") == 2);
 }
@@ -686,7 +707,7 @@ TEST_CASE("a ban of whole countries needs force")
         REQUIRE(result->refused.size() == 1);
         CHECK_THAT(result->refused[0].why, Catch::Contains("--force"));
         CHECK(house.controller->ban({{prefix, {}, "", true}}, XDPCTL_BAN_OPERATOR)->added == 1);
-        REQUIRE(house.controller->unban({prefix}, std::nullopt));
+        REQUIRE(house.unban({prefix}, std::nullopt));
     }
 }
 
@@ -700,7 +721,7 @@ TEST_CASE("hardly anybody means to allow everybody")
         REQUIRE_FALSE(refused);
         CHECK(refused.error().kind == ErrorKind::refused);
         CHECK_THAT(refused.error().message, Catch::Contains(wide) && Catch::Contains("--force"));
-        CHECK(house.controller->allowed(Spared::allowed).empty()); // nothing of it
+        CHECK(house.controller->status().of(Spared::allowed).empty()); // nothing of it
     }
     CHECK(house.condition("allow_too_wide").empty());
     REQUIRE(house.controller->allow(Spared::allowed, {"0.0.0.0/0"_net}, true));
@@ -757,10 +778,9 @@ TEST_CASE(
     config.feeds[0].widest_ipv4 = 8;
     House house(config);
     const auto fetch = [&house](const std::string& text) {
-        const auto job = house.controller->due_feed();
-        REQUIRE(job);
-        house.controller->feed_fetched(*job, {false, text, {}});
-        return house.controller->feeds()[0];
+        house.feed = text;
+        house.look_again();
+        return house.controller->report()->feeds[0];
     };
     std::string wide;
     for (int i = 11; i < 100; i++) {
@@ -780,14 +800,14 @@ TEST_CASE(
     CHECK(forced.problem.empty());
     CHECK(forced.prefixes[0] == 89);
     house.restart(config);
-    CHECK(house.controller->feeds()[0].prefixes[0] == 89);
+    CHECK(house.controller->status().feeds[0].prefixes[0] == 89);
     // What an earlier version took without being told to is not in force any more.
     const FeedCopies copies(house.directory + "/state");
     FeedCopy copy = **copies.load("a");
     copy.forced = false;
     REQUIRE(copies.save("a", copy));
     house.restart(config);
-    CHECK(house.controller->feeds()[0].prefixes[0] == 0);
+    CHECK(house.controller->status().feeds[0].prefixes[0] == 0);
     CHECK(house.logged("feed", "its copy is not used: it covers"));
 }
 
@@ -1029,7 +1049,7 @@ TEST_CASE("what is protected since the daemon ran last is not banned any more")
     ControllerSetup setup{"1", house.directory + "/x.toml", {}, {}, {}, {}};
     setup.config.state_directory = house.directory + "/state";
     setup.read_host = [&house] { return Result<HostFacts>(house.host); };
-    Controller next(house.plane, house.interfaces, std::move(setup));
+    Controller next(house.plane, house.interfaces, house.jobs, std::move(setup));
     REQUIRE(next.start());
     CHECK_FALSE(house.is_banned("203.0.113.7"));
 }
@@ -1094,7 +1114,7 @@ TEST_CASE("a member of the group decides about packets, not about files and URLs
     refused(controller.check(asked, "x", Caller::member));
     refused(controller.diff(asked, "x", Caller::member));
     CHECK(controller.status().mode == XDPCTL_MODE_MONITOR);
-    CHECK(controller.feeds()[0].url == "https://a/");
+    CHECK(controller.status().feeds[0].url == "https://a/");
     // What is missing is the default, which is not what is in force either.
     CHECK_THAT(controller.apply("mode = \"enforce\"", "x", Caller::member).error().message,
                Catch::Contains("x: api.socket: only root") && Catch::Contains("x: feeds: only"));
@@ -1106,7 +1126,7 @@ TEST_CASE("a member of the group decides about packets, not about files and URLs
 
     // The daemon's own file may name them, whoever asks for it; so may root.
     REQUIRE(controller.apply(own + "\"/nonexistent\"\n", "x", Caller::root));
-    CHECK(controller.feeds()[0].url == "/nonexistent");
+    CHECK(controller.status().feeds[0].url == "/nonexistent");
 }
 
 TEST_CASE("known clients need age, and nobody grows old while a service is attacked")

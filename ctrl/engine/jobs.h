@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work that takes time (files, network, netlink, large texts), on threads of its own. It gets what
+// it needs by value and hands its result back to the deciding thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/inbox.h"
+
+namespace xdpctl
+{
+
+// Set when the daemon stops; work that waits for others looks at it.
+using Stop = std::atomic<bool>;
+
+class Jobs
+{
+  public:
+    // Until it has threads start() does the work itself: at the daemon's start, and in tests, which
+    // so run in one order.
+    explicit Jobs(Inbox& inbox) : inbox_(inbox) {}
+    // They inherit the capabilities of the caller.
+    void start_threads(size_t count);
+    ~Jobs(); // sets Stop and waits for the threads; results of theirs are dropped
+    Jobs(const Jobs&) = delete;
+    Jobs& operator=(const Jobs&) = delete;
+
+    // `work` (const Stop&) -> Result<T> on any thread, then `done` (Result<T>) on the deciding
+    // one. What `work` throws, where there is no memory, becomes an error.
+    template <typename Work, typename Done> void start(Work work, Done done)
+    {
+        using Answer = std::invoke_result_t<Work, const Stop&>;
+        // Shared: std::function copies what it holds.
+        auto task = std::make_shared<std::pair<Work, Done>>(std::move(work), std::move(done));
+        if (threads_.empty()) {
+            task->second(attempt<Answer>(task->first));
+            return;
+        }
+        push([this, task] {
+            auto answer = std::make_shared<Answer>(attempt<Answer>(task->first));
+            inbox_.post([task, answer] { task->second(std::move(*answer)); });
+        });
+    }
+
+  private:
+    template <typename Answer, typename Work> Answer attempt(Work& work) const
+    {
+        try {
+            return work(stop_);
+        } catch (const std::exception& problem) {
+            return failure("{}", problem.what());
+        }
+    }
+    void push(std::function<void()> task);
+    void run();
+
+    Inbox& inbox_;
+    Stop stop_ = false;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<std::function<void()>> waiting_;
+    std::vector<std::thread> threads_;
+};
+
+} // namespace xdpctl
