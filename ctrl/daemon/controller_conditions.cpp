@@ -227,6 +227,8 @@ std::string Controller::unseen_text() const
 void Controller::set_metrics_problem(std::string why)
 {
     metrics_problem_ = std::move(why);
+    follow_conditions();
+    publish_report();
 }
 
 } // namespace xdpctl

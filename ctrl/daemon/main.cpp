@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <net/if.h>
 
 #include <algorithm>
@@ -405,11 +406,23 @@ Result<> run(const Options& options)
     return ended;
 }
 
+// Lists and answers of many megabytes come and go on several threads. Fixed thresholds give their
+// pages back when they are freed; the usual ones grow with what was freed before (mallopt(3)).
+void bound_memory()
+{
+    constexpr int kept_bytes = 1 << 20;
+    constexpr int arenas = 4;
+    mallopt(M_MMAP_THRESHOLD, kept_bytes);
+    mallopt(M_TRIM_THRESHOLD, kept_bytes);
+    mallopt(M_ARENA_MAX, arenas);
+}
+
 } // namespace
 } // namespace xdpctl
 
 int main(int argc, char** argv)
 {
+    xdpctl::bound_memory();
     xdpctl::Options options;
     CLI::App app("Loads the xdpctl data path, watches, decides, exports counters.", "xdpctld");
     app.add_option("-c,--config", options.config_path, "configuration file")->capture_default_str();
