@@ -130,6 +130,8 @@ int on_expression(nftnl_expr* expression, void* context)
     return 0;
 }
 
+} // namespace
+
 void read_rule(const nlmsghdr& message, UnseenReceivers& out)
 {
     const std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> parsed(nftnl_rule_alloc(),
@@ -141,6 +143,9 @@ void read_rule(const nlmsghdr& message, UnseenReceivers& out)
     nftnl_expr_foreach(parsed.get(), on_expression, &rule);
 }
 
+namespace
+{
+
 // Does the filter send packets elsewhere? A program may do anything; of the others, the
 // names of their actions stand in the message as strings.
 bool redirects(std::string_view kind, std::string_view options)
@@ -151,6 +156,8 @@ bool redirects(std::string_view kind, std::string_view options)
                return options.find(action) != std::string_view::npos;
            });
 }
+
+} // namespace
 
 void read_filter(const nlmsghdr& message, const std::string& interface, UnseenReceivers& out)
 {
@@ -170,6 +177,9 @@ void read_filter(const nlmsghdr& message, const std::string& interface, UnseenRe
                            ") may redirect or translate");
     }
 }
+
+namespace
+{
 
 // Programs on the hook that Linux 6.6 has beside the classifiers.
 void read_tcx(uint32_t ifindex, const std::string& interface, UnseenReceivers& out)

@@ -68,6 +68,8 @@ void read_hops(const nlattr* multipath, int family, std::vector<RouteHop>& hops)
     }
 }
 
+} // namespace
+
 void add_route(const nlmsghdr& message, std::vector<UnicastRoute>& routes)
 {
     const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
@@ -150,8 +152,6 @@ bool is_usual_rule(const nlmsghdr& message)
     });
     return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT;
 }
-
-} // namespace
 
 Result<RoutingTable> read_routing_table()
 {
