@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Databases in MaxMind's format: the walk over all networks, and the search for one address.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "geo/database.h"
+#include "harness/literals.h"
+
+using namespace xdpctl::testing;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
+{
+    static const int fd = memfd_create("fuzz", 0);
+    static const std::string path = fmt::format("/proc/self/fd/{}", fd);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != static_cast<ssize_t>(size)) {
+        return 0;
+    }
+    if (const auto read = xdpctl::read_geo({path}, {{"CN", 0}, {"AS64500", 1}})) {
+        const auto& networks = read->networks;
+        if (!std::is_sorted(networks.begin(), networks.end(),
+                            [](const auto& a, const auto& b) { return a.prefix < b.prefix; })) {
+            std::abort();
+        }
+        (void)xdpctl::codes_at(networks, "192.0.2.1"_ip);
+    }
+    (void)xdpctl::read_codes_at({path}, "192.0.2.1"_ip);
+    (void)xdpctl::read_codes_at({path}, "2001:db8::1"_ip);
+    return 0;
+}
