@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 namespace xdpctl
 {
@@ -80,6 +81,14 @@ uint32_t word_of(const rtattr& attribute)
     return value;
 }
 
+// Up to its NUL, which a string may lack.
+std::string text_of(const rtattr& attribute)
+{
+    const std::string_view bytes(static_cast<const char*>(RTA_DATA(&attribute)),
+                                 RTA_PAYLOAD(&attribute));
+    return std::string(bytes.substr(0, bytes.find('\0')));
+}
+
 void visit_nested(const rtattr& attribute, const std::function<void(const rtattr&)>& visit)
 {
     for_each_attribute(static_cast<rtattr*>(RTA_DATA(&attribute)),
@@ -94,9 +103,10 @@ void read_link_kind(const rtattr& attribute, LinkInfo& link)
     if (link.kind == "gre" || link.kind == "ip6gre") {
         const bool is_set = std::any_of(bytes, bytes + RTA_PAYLOAD(&attribute),
                                         [](uint8_t byte) { return byte != 0; });
-        const bool multicast = link.kind == "gre" ? bytes[0] >> 4 == 0xe : bytes[0] == 0xff;
         link.has_one_peer |=
-            type == IFLA_GRE_COLLECT_METADATA || (type == IFLA_GRE_REMOTE && is_set && !multicast);
+            type == IFLA_GRE_COLLECT_METADATA ||
+            (type == IFLA_GRE_REMOTE && is_set &&
+             !(link.kind == "gre" ? bytes[0] >> 4 == 0xe : bytes[0] == 0xff)); // multicast
     } else if (link.kind == "ipvlan" && type == IFLA_IPVLAN_MODE) {
         uint16_t mode = 0;
         std::memcpy(&mode, bytes, std::min(sizeof(mode), RTA_PAYLOAD(&attribute)));
@@ -108,7 +118,7 @@ void read_link_attribute(const rtattr& attribute, LinkInfo& link)
 {
     switch (attribute.rta_type) {
     case IFLA_IFNAME:
-        link.name = static_cast<const char*>(RTA_DATA(&attribute));
+        link.name = text_of(attribute);
         break;
     case IFLA_MTU:
         link.mtu = word_of(attribute);
@@ -125,7 +135,7 @@ void read_link_attribute(const rtattr& attribute, LinkInfo& link)
     case IFLA_LINKINFO:
         visit_nested(attribute, [&link](const rtattr& nested) {
             if (nested.rta_type == IFLA_INFO_KIND) {
-                link.kind = static_cast<const char*>(RTA_DATA(&nested));
+                link.kind = text_of(nested);
             } else if (nested.rta_type == IFLA_INFO_DATA) { // follows the kind
                 visit_nested(nested, [&link](const rtattr& a) { read_link_kind(a, link); });
             }

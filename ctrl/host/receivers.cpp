@@ -37,6 +37,12 @@ void add(std::vector<std::string>& found, std::string text)
     }
 }
 
+// Of libnftnl: null where the message has no such attribute.
+std::string text_of(const char* text)
+{
+    return text != nullptr ? text : "";
+}
+
 // One rule of nftables while its expressions are read.
 struct Rule {
     std::string table;
@@ -82,7 +88,7 @@ void read_mss(const nftnl_expr* expression, const Rule& rule)
 // A target of iptables that nft cannot say in words of its own.
 void read_target(const nftnl_expr* expression, const Rule& rule)
 {
-    const std::string target = nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME);
+    const std::string target = text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME));
     if (target == "TCPMSS") { // xt_tcpmss_info of <linux/netfilter/xt_TCPMSS.h>
         constexpr uint16_t by_path_mtu = 0xffff;
         uint16_t mss = 0;
@@ -101,7 +107,7 @@ int on_expression(nftnl_expr* expression, void* context)
 {
     auto& rule = *static_cast<Rule*>(context);
     UnseenReceivers& out = *rule.out;
-    const std::string name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+    const std::string name = text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME));
     if (name == "immediate") {
         uint32_t bytes = 0;
         const void* data = nftnl_expr_get(expression, NFTNL_EXPR_IMM_DATA, &bytes);
@@ -136,10 +142,11 @@ void read_rule(const nlmsghdr& message, UnseenReceivers& out)
 {
     const std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> parsed(nftnl_rule_alloc(),
                                                                          nftnl_rule_free);
-    if (!parsed || nftnl_rule_nlmsg_parse(&message, parsed.get()) < 0) {
+    if (!parsed || fixed_part<nfgenmsg>(message) == nullptr ||
+        nftnl_rule_nlmsg_parse(&message, parsed.get()) < 0) {
         return;
     }
-    Rule rule{nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE), 0, 0, &out};
+    Rule rule{text_of(nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE)), 0, 0, &out};
     nftnl_expr_foreach(parsed.get(), on_expression, &rule);
 }
 

@@ -26,20 +26,9 @@ ip route add 10.0.0.0/8 nhid 7
 ip -6 route add default via 2001:db8::2 dev v0 mtu 1400
 ip route add local 203.0.113.0/24 dev lo
 ip rule add from 192.0.2.0/24 lookup 100
-nft add table ip slb
-nft add chain ip slb pre { type filter hook prerouting priority -300 ; }
-nft add rule ip slb pre tcp dport 80 ip daddr set 192.0.2.77
-nft add rule ip slb pre tcp flags syn tcp option maxseg size set 1300
-nft add chain ip slb nat { type nat hook prerouting priority -100 ; }
-nft add rule ip slb nat tcp dport 81 dnat to 192.0.2.5:80
-nft add rule ip slb nat tcp dport 82 redirect to :83
-nft add chain ip slb div { type filter hook prerouting priority -150 ; }
-nft add rule ip slb div tcp dport 85 tproxy to :8085
-iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN SYN -j TCPMSS --set-mss 1250
-iptables -t nat -A PREROUTING -p tcp --dport 84 -j REDIRECT --to-ports 85
 """
 
-NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
+NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4
 REQUEST, DUMP = 1, 0x300
 
 
@@ -104,7 +93,6 @@ answers = {
     + link("ipvlan", attribute(1, struct.pack("=H", 2))),
     "next_hops": ask(NETLINK_ROUTE, 106, bytes(8)),
     "sockets": ask(NETLINK_SOCK_DIAG, 20, sock_diag),
-    "ruleset": ask(NETLINK_NETFILTER, 10 << 8 | 7, bytes(4)),
 }
 for name, answer in answers.items():
     with open(f"{sys.argv[1]}/{name}", "wb") as file:

@@ -56,6 +56,7 @@ struct Failure {
     const uint8_t* data;
     size_t size;
     size_t number;
+    bool is_over;
 };
 Failure failure_now;
 
@@ -88,11 +89,20 @@ void on_signal(int signal)
     raise(signal);
 }
 
+// A library may end the process by itself.
+void on_exit()
+{
+    if (!failure_now.is_over) {
+        keep_input();
+    }
+}
+
 void watch_failures(const std::string& target)
 {
     *fmt::format_to_n(failure_now.path, sizeof(failure_now.path) - 1, "{}/fuzz-failure-{}",
                       std::filesystem::current_path().string(), target)
          .out = '\0';
+    std::atexit(on_exit);
     // A stack that is used up has no room for the handler.
     static std::array<char, 65536> stack;
     const stack_t other{.ss_sp = stack.data(), .ss_flags = 0, .ss_size = stack.size()};
@@ -268,5 +278,6 @@ int main(int argc, char** argv)
     for (size_t i = 0; i < count; i++) {
         run(target, place, generator.next());
     }
+    failure_now.is_over = true;
     return 0;
 }

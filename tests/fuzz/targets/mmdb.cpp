@@ -20,8 +20,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     }
     if (const auto read = xdpctl::read_geo({path}, {{"CN", 0}, {"AS64500", 1}})) {
         const auto& networks = read->networks;
-        if (!std::is_sorted(networks.begin(), networks.end(),
-                            [](const auto& a, const auto& b) { return a.prefix < b.prefix; })) {
+        // IPv6 first; each network once.
+        const auto key = [](const xdpctl::GeoNetwork& network) {
+            return std::pair(network.prefix.is_ipv4(), network.prefix);
+        };
+        if (std::adjacent_find(networks.begin(), networks.end(), [&key](auto& a, auto& b) {
+                return key(a) >= key(b);
+            }) != networks.end()) {
             std::abort();
         }
         (void)xdpctl::codes_at(networks, "192.0.2.1"_ip);
