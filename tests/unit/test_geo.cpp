@@ -192,7 +192,7 @@ TEST_CASE("a record with many ways through its pointers is told in a few words")
             static_cast<char>(last & 0xff) + text("more") + text("x");
     const std::string meta =
         "\xe9"s + text("binary_format_major_version") + "\xa1\2" + text("node_count") + "\xc1\1" +
-        text("binary_format_minor_version") + "\xa0" + text("build_epoch") + "\0\2"s +
+        text("binary_format_minor_version") + "\xa0" + text("build_epoch") + "\1\2\1" +
         text("database_type") + text("T") + text("description") + "\xe0" + text("ip_version") +
         "\xa1\4" + text("languages") + "\1\4" + text("en") + text("record_size") + "\xa1\x18";
     const std::string entry = {0, static_cast<char>((1 + 16 + record) >> 8),
