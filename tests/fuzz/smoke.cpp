@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -174,10 +176,47 @@ class Generator
             input[at + i] = static_cast<char>(number >> 8 * (swap ? width - 1 - i : i));
         }
     }
+    // Of text: one value in another's place, of whatever type it is.
+    void replace_value(std::string& input)
+    {
+        constexpr std::array<std::string_view, 14> words = {
+            "null", "true", "0",  "-1",  "1.5", "1e99",     "18446744073709551616",
+            "\"\"", "[]",   "{}", "[0]", "/",   "\"\xff\"", "::"};
+        const auto [at, length] = any_value(input);
+        if (below(2) == 0) {
+            input.replace(at, length, words[below(words.size())]);
+            return;
+        }
+        const std::string& other = any_seed();
+        const auto [from, bytes] = any_value(other);
+        input.replace(at, length, other.substr(from, bytes));
+    }
+    // A string in quotes, a group in brackets, or a word.
+    std::pair<size_t, size_t> any_value(const std::string& text)
+    {
+        const auto is_word = [](char c) {
+            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+        };
+        size_t at = below(text.size());
+        const size_t quote = text.find_first_of("\"[{", at);
+        if (below(2) == 0 && quote != std::string::npos) {
+            const char close = text[quote] == '"' ? '"' : text[quote] == '[' ? ']' : '}';
+            const size_t end = text.find(close, quote + 1);
+            return {quote, std::min(end, text.size() - 1) - quote + 1};
+        }
+        while (at > 0 && is_word(text[at - 1])) {
+            at--;
+        }
+        size_t end = at;
+        while (end < text.size() && is_word(text[end])) {
+            end++;
+        }
+        return {at, end - at};
+    }
     void change(std::string& input)
     {
         const auto [at, length] = any_range(input);
-        switch (below(9)) {
+        switch (below(12)) {
         case 0:
             if (!input.empty()) {
                 input[at] = static_cast<char>(input[at] ^ 1 << below(8));
@@ -207,6 +246,11 @@ class Generator
         }
         case 7:
             input.resize(at);
+            break;
+        case 8:
+        case 9:
+        case 10:
+            replace_value(input);
             break;
         default: // many times: depth, and what grows faster than its input
             if (below(8) == 0 && length > 0) {
