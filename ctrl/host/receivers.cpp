@@ -94,7 +94,9 @@ void read_target(const nftnl_expr* expression, const Rule& rule)
         uint16_t mss = 0;
         uint32_t bytes = 0;
         const void* info = nftnl_expr_get(expression, NFTNL_EXPR_TG_INFO, &bytes);
-        std::memcpy(&mss, info, info == nullptr || bytes < sizeof(mss) ? 0 : sizeof(mss));
+        if (info != nullptr && bytes >= sizeof(mss)) {
+            std::memcpy(&mss, info, sizeof(mss));
+        }
         note_mss(mss == by_path_mtu ? 0 : mss, *rule.out);
     } else if (target == "TPROXY") {
         add(rule.out->found, "a transparent proxy (iptables, target TPROXY)");
@@ -113,7 +115,9 @@ int on_expression(nftnl_expr* expression, void* context)
         const void* data = nftnl_expr_get(expression, NFTNL_EXPR_IMM_DATA, &bytes);
         rule.immediate = 0;
         rule.immediate_bytes = bytes;
-        std::memcpy(&rule.immediate, data, data == nullptr ? 0 : std::min<size_t>(bytes, 4));
+        if (data != nullptr) {
+            std::memcpy(&rule.immediate, data, std::min(sizeof(rule.immediate), size_t{bytes}));
+        }
     } else if (name == "payload" && rewrites_address(expression)) {
         add(out.found,
             "nftables rewrites addresses without connection tracking (table " + rule.table + ")");
