@@ -19,6 +19,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "core/event.h"
 #include "core/units.h"
 
 namespace xdpctl
@@ -81,9 +82,8 @@ uint64_t netns_cookie()
 // Called by libbpf, which is C: an event for which there is no memory is lost.
 int forward_event(void* context, void* data, size_t size) noexcept
 try {
-    if (size >= sizeof(xdpctl_event)) {
-        (*static_cast<std::function<void(const xdpctl_event&)>*>(context))(
-            *static_cast<const xdpctl_event*>(data));
+    if (const auto event = read_event({static_cast<const uint8_t*>(data), size})) {
+        (*static_cast<std::function<void(const xdpctl_event&)>*>(context))(*event);
     }
     return 0;
 } catch (const std::exception& problem) {

@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 
 #include <xdpctl/abi/maps.h>
 
@@ -149,6 +150,20 @@ bool are_pinned(const std::string& directory, const std::vector<std::string>& na
     return std::all_of(names.begin(), names.end(), [&directory](const std::string& name) {
         return Fd(bpf_obj_get(BpfObject::pin_path(directory, name).c_str())).valid();
     });
+}
+
+// None where a version wrote it whose record has another size: the kernel copies as many bytes as
+// the map's values have.
+std::optional<xdpctl_meta> read_meta(int fd)
+{
+    bpf_map_info info{};
+    uint32_t length = sizeof(info);
+    const uint32_t zero = 0;
+    xdpctl_meta meta{};
+    const bool is_read = bpf_obj_get_info_by_fd(fd, &info, &length) == 0 &&
+                         info.key_size == sizeof(zero) && info.value_size == sizeof(meta) &&
+                         bpf_map_lookup_elem(fd, &zero, &meta) == 0;
+    return is_read ? std::optional(meta) : std::nullopt;
 }
 
 // Whoever else can write there decides what we attach.
@@ -282,12 +297,10 @@ Result<> BpfObject::adopt()
         return errno == ENOENT ? Result<>(Done{})
                                : system_failure(errno, "opening the pins in " + directory);
     }
-    const uint32_t zero = 0;
-    xdpctl_meta meta{};
-    bpf_map_lookup_elem(meta_fd.get(), &zero, &meta);
+    const std::optional<xdpctl_meta> meta = read_meta(meta_fd.get());
     program_ = Fd(bpf_obj_get(at(pin::program).c_str()));
-    const bool same_layout = meta.layout == layout_hash();
-    const bool same_object = meta.object == object_hash() && meta.frags == options_.frags;
+    const bool same_layout = meta && meta->layout == layout_hash();
+    const bool same_object = meta && meta->object == object_hash() && meta->frags == options_.frags;
     const bool has_maps = are_pinned(directory, map_names());
     const bool has_programs = are_pinned(directory, {pin::program, pin::judge, pin::clients});
     if (!same_layout || !same_object || !has_maps || !has_programs) {

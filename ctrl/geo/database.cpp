@@ -160,32 +160,63 @@ std::set<std::string> codes_in(const MMDB_entry_s& entry)
     return codes;
 }
 
-// The names of what a record holds, for whoever wonders why nothing is found in it.
-std::string members_of(MMDB_entry_s entry)
+// The names of what a record holds, for whoever wonders why nothing is found in it. Not by
+// MMDB_get_entry_data_list(), which follows every way through the pointers of a record: a record
+// of 500 bytes may have 2^30 ways.
+class Members
 {
-    MMDB_entry_data_list_s* list = nullptr;
-    if (MMDB_get_entry_data_list(&entry, &list) != MMDB_SUCCESS || list == nullptr) {
-        return "nothing";
+  public:
+    explicit Members(const MMDB_entry_s& entry) : mmdb_(entry.mmdb) { (void)visit(entry.offset); }
+    std::string text() &&
+    {
+        std::replace_if(
+            text_.begin(), text_.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+        return text_.empty() ? "nothing" : std::move(text_);
     }
-    std::string text;
-    constexpr size_t text_most = 200;
-    if (list->entry_data.type == MMDB_DATA_TYPE_MAP) {
-        // A flat list of keys and values; keys of nested maps are told as well.
-        for (const auto* at = list->next; at != nullptr && text.size() < text_most; at = at->next) {
-            const bool is_key = at->entry_data.type == MMDB_DATA_TYPE_UTF8_STRING;
-            if (is_key && at->next != nullptr) {
-                text += fmt::format(
-                    "{}{}", text.empty() ? "" : ", ",
-                    std::string_view(at->entry_data.utf8_string, at->entry_data.data_size));
-                at = at->next;
-            }
+
+  private:
+    static constexpr size_t text_most = 200;
+    static constexpr size_t values_most = 100;
+
+    // Where the next value begins; none: the record is damaged, or enough of it was seen.
+    std::optional<uint32_t> visit(uint32_t offset)
+    {
+        const auto value = value_at({mmdb_, offset}, {});
+        if (!value || ++values_ > values_most || text_.size() > text_most) {
+            return std::nullopt;
         }
+        const bool is_map = value->type == MMDB_DATA_TYPE_MAP;
+        std::optional<uint32_t> next = value->offset_to_next;
+        if (!is_map && value->type != MMDB_DATA_TYPE_ARRAY) {
+            return next;
+        }
+        for (uint32_t left = value->data_size; left > 0 && next; left--) {
+            next = is_map ? add_key(*next) : next;
+            next = next ? visit(*next) : next;
+        }
+        return next && value->offset != offset ? after_pointer(offset) : next;
     }
-    MMDB_free_entry_data_list(list);
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    return text.empty() ? "nothing" : text;
-}
+    std::optional<uint32_t> add_key(uint32_t offset)
+    {
+        const auto key = value_at({mmdb_, offset}, {});
+        if (!key || key->type != MMDB_DATA_TYPE_UTF8_STRING) {
+            return std::nullopt;
+        }
+        text_ +=
+            fmt::format("{}{}", text_.empty() ? "" : ", ",
+                        std::string_view(key->utf8_string, key->data_size).substr(0, text_most));
+        return key->offset_to_next;
+    }
+    // Two bits of the first byte say how many follow, less one.
+    uint32_t after_pointer(uint32_t offset) const
+    {
+        return offset + 2 + (mmdb_->data_section[offset] >> 3 & 3);
+    }
+
+    const MMDB_s* mmdb_;
+    std::string text_;
+    size_t values_ = 0;
+};
 
 // Through the tree of one database.
 class Walk
@@ -216,7 +247,7 @@ class Walk
                    : failure("no record says a country or an AS number in a field that is known "
                              "(country.iso_code, country_code, autonomous_system_number, asn); "
                              "its first record has: {}",
-                             members_of(*first_entry_));
+                             Members(*first_entry_).text());
     }
     uint64_t found() const { return found_; }
 

@@ -2,6 +2,7 @@
 // Questions to netlink through libmnl.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <span>
@@ -41,6 +42,23 @@ template <typename Body> Result<> mnl_get(int protocol, uint16_t type, const Bod
     return ask_netlink(
         {protocol, type, NLM_F_ACK, {reinterpret_cast<const uint8_t*>(&body), sizeof(body)}},
         visit);
+}
+
+// The fixed part of a message, or null where it is too short.
+template <typename T> const T* fixed_part(const nlmsghdr& message)
+{
+    return mnl_nlmsg_get_payload_len(&message) >= sizeof(T)
+               ? static_cast<const T*>(mnl_nlmsg_get_payload(&message))
+               : nullptr;
+}
+
+// The number that an attribute holds; bytes that it lacks are 0.
+inline uint32_t word_of(const nlattr* attribute)
+{
+    uint32_t word = 0;
+    std::memcpy(&word, mnl_attr_get_payload(attribute),
+                std::min<size_t>(sizeof(word), mnl_attr_get_payload_len(attribute)));
+    return word;
 }
 
 // The attributes behind the fixed part of a message, of so many bytes.

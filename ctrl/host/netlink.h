@@ -2,17 +2,13 @@
 // Netlink dumps of this network namespace (rtnetlink(7), sock_diag(7)).
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "core/asked.h"
 #include "core/prefix.h"
-
-struct nlmsghdr;
 
 namespace xdpctl
 {
@@ -83,15 +79,5 @@ Result<std::vector<SocketInfo>> connected_tcp();
 // Sockets whose peer has one of asked_ports. The kernel walks its table for it: short for
 // UDP, long for TCP on a busy host.
 Result<std::vector<Question>> questions(uint8_t protocol);
-
-// One piece of the answer to a netlink dump.
-struct DumpPiece {
-    bool done = false;        // nothing follows
-    bool interrupted = false; // the kernel's table changed meanwhile: entries may be missing
-    int error = 0;            // errno
-};
-// Calls back for every entry of it.
-DumpPiece scan_dump(std::span<const uint8_t> piece,
-                    const std::function<void(const nlmsghdr&)>& on_message);
 
 } // namespace xdpctl

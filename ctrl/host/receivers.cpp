@@ -37,6 +37,12 @@ void add(std::vector<std::string>& found, std::string text)
     }
 }
 
+// Of libnftnl: null where the message has no such attribute.
+std::string text_of(const char* text)
+{
+    return text != nullptr ? text : "";
+}
+
 // One rule of nftables while its expressions are read.
 struct Rule {
     std::string table;
@@ -82,13 +88,15 @@ void read_mss(const nftnl_expr* expression, const Rule& rule)
 // A target of iptables that nft cannot say in words of its own.
 void read_target(const nftnl_expr* expression, const Rule& rule)
 {
-    const std::string target = nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME);
+    const std::string target = text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME));
     if (target == "TCPMSS") { // xt_tcpmss_info of <linux/netfilter/xt_TCPMSS.h>
         constexpr uint16_t by_path_mtu = 0xffff;
         uint16_t mss = 0;
         uint32_t bytes = 0;
         const void* info = nftnl_expr_get(expression, NFTNL_EXPR_TG_INFO, &bytes);
-        std::memcpy(&mss, info, info == nullptr || bytes < sizeof(mss) ? 0 : sizeof(mss));
+        if (info != nullptr && bytes >= sizeof(mss)) {
+            std::memcpy(&mss, info, sizeof(mss));
+        }
         note_mss(mss == by_path_mtu ? 0 : mss, *rule.out);
     } else if (target == "TPROXY") {
         add(rule.out->found, "a transparent proxy (iptables, target TPROXY)");
@@ -101,13 +109,15 @@ int on_expression(nftnl_expr* expression, void* context)
 {
     auto& rule = *static_cast<Rule*>(context);
     UnseenReceivers& out = *rule.out;
-    const std::string name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+    const std::string name = text_of(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME));
     if (name == "immediate") {
         uint32_t bytes = 0;
         const void* data = nftnl_expr_get(expression, NFTNL_EXPR_IMM_DATA, &bytes);
         rule.immediate = 0;
         rule.immediate_bytes = bytes;
-        std::memcpy(&rule.immediate, data, data == nullptr ? 0 : std::min<size_t>(bytes, 4));
+        if (data != nullptr) {
+            std::memcpy(&rule.immediate, data, std::min(sizeof(rule.immediate), size_t{bytes}));
+        }
     } else if (name == "payload" && rewrites_address(expression)) {
         add(out.found,
             "nftables rewrites addresses without connection tracking (table " + rule.table + ")");
@@ -130,16 +140,22 @@ int on_expression(nftnl_expr* expression, void* context)
     return 0;
 }
 
+} // namespace
+
 void read_rule(const nlmsghdr& message, UnseenReceivers& out)
 {
     const std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> parsed(nftnl_rule_alloc(),
                                                                          nftnl_rule_free);
-    if (!parsed || nftnl_rule_nlmsg_parse(&message, parsed.get()) < 0) {
+    if (!parsed || fixed_part<nfgenmsg>(message) == nullptr ||
+        nftnl_rule_nlmsg_parse(&message, parsed.get()) < 0) {
         return;
     }
-    Rule rule{nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE), 0, 0, &out};
+    Rule rule{text_of(nftnl_rule_get_str(parsed.get(), NFTNL_RULE_TABLE)), 0, 0, &out};
     nftnl_expr_foreach(parsed.get(), on_expression, &rule);
 }
+
+namespace
+{
 
 // Does the filter send packets elsewhere? A program may do anything; of the others, the
 // names of their actions stand in the message as strings.
@@ -151,6 +167,8 @@ bool redirects(std::string_view kind, std::string_view options)
                return options.find(action) != std::string_view::npos;
            });
 }
+
+} // namespace
 
 void read_filter(const nlmsghdr& message, const std::string& interface, UnseenReceivers& out)
 {
@@ -170,6 +188,9 @@ void read_filter(const nlmsghdr& message, const std::string& interface, UnseenRe
                            ") may redirect or translate");
     }
 }
+
+namespace
+{
 
 // Programs on the hook that Linux 6.6 has beside the classifiers.
 void read_tcx(uint32_t ifindex, const std::string& interface, UnseenReceivers& out)

@@ -14,6 +14,8 @@
 
 #include "base/result.h"
 
+struct nlmsghdr;
+
 namespace xdpctl
 {
 
@@ -40,7 +42,9 @@ class UnseenReceiversReader
     UnseenReceivers ruleset_;
 };
 
-// Pure part of it.
+// Pure parts of it.
+void read_rule(const nlmsghdr& message, UnseenReceivers& out); // of nftables
+void read_filter(const nlmsghdr& message, const std::string& interface, UnseenReceivers& out);
 void parse_ipvs(std::string_view proc_net_ip_vs, UnseenReceivers& out);
 
 } // namespace xdpctl

@@ -33,7 +33,7 @@ void read_hop(const nlattr* attribute, int family, RouteHop& hop)
 {
     switch (mnl_attr_get_type(attribute)) {
     case RTA_OIF:
-        hop.ifindex = mnl_attr_get_u32(attribute);
+        hop.ifindex = word_of(attribute);
         break;
     case RTA_GATEWAY:
         hop.gateway = address_in(family, attribute);
@@ -56,7 +56,7 @@ void read_hops(const nlattr* multipath, int family, std::vector<RouteHop>& hops)
 {
     auto* next = static_cast<rtnexthop*>(mnl_attr_get_payload(multipath));
     int left = mnl_attr_get_payload_len(multipath);
-    while (RTNH_OK(next, left)) {
+    while (left >= static_cast<int>(sizeof(*next)) && RTNH_OK(next, left)) {
         RouteHop hop;
         hop.ifindex = static_cast<uint32_t>(next->rtnh_ifindex);
         for_each_attribute(static_cast<const void*>(RTNH_DATA(next)),
@@ -68,12 +68,17 @@ void read_hops(const nlattr* multipath, int family, std::vector<RouteHop>& hops)
     }
 }
 
+} // namespace
+
 void add_route(const nlmsghdr& message, std::vector<UnicastRoute>& routes)
 {
-    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
+    const auto* info = fixed_part<rtmsg>(message);
+    if (info == nullptr) {
+        return;
+    }
     const bool ipv4 = info->rtm_family == AF_INET;
-    if ((!ipv4 && info->rtm_family != AF_INET6) || info->rtm_type != RTN_UNICAST ||
-        (info->rtm_flags & RTM_F_CLONED) != 0) {
+    if (info->rtm_dst_len > (ipv4 ? 32 : 128) || (!ipv4 && info->rtm_family != AF_INET6) ||
+        info->rtm_type != RTN_UNICAST || (info->rtm_flags & RTM_F_CLONED) != 0) {
         return;
     }
     uint32_t table = info->rtm_table;
@@ -86,7 +91,7 @@ void add_route(const nlmsghdr& message, std::vector<UnicastRoute>& routes)
             destination = address_in(info->rtm_family, attribute).value_or(destination);
             break;
         case RTA_TABLE:
-            table = mnl_attr_get_u32(attribute);
+            table = word_of(attribute);
             break;
         case RTA_MULTIPATH:
             read_hops(attribute, info->rtm_family, route.hops);
@@ -114,8 +119,8 @@ void add_route(const nlmsghdr& message, std::vector<UnicastRoute>& routes)
 
 void add_neighbour(const nlmsghdr& message, std::vector<Neighbour>& neighbours)
 {
-    const auto* info = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(&message));
-    if ((info->ndm_state & (NUD_FAILED | NUD_INCOMPLETE | NUD_NOARP)) != 0) {
+    const auto* info = fixed_part<ndmsg>(message);
+    if (info == nullptr || (info->ndm_state & (NUD_FAILED | NUD_INCOMPLETE | NUD_NOARP)) != 0) {
         return;
     }
     Neighbour neighbour;
@@ -141,17 +146,18 @@ void add_neighbour(const nlmsghdr& message, std::vector<Neighbour>& neighbours)
 
 bool is_usual_rule(const nlmsghdr& message)
 {
-    const auto* info = static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(&message));
+    const auto* info = fixed_part<fib_rule_hdr>(message);
+    if (info == nullptr) {
+        return false;
+    }
     uint32_t table = info->table;
     for_each_attribute(message, sizeof(*info), [&](const nlattr* attribute) {
         if (mnl_attr_get_type(attribute) == FRA_TABLE) {
-            table = mnl_attr_get_u32(attribute);
+            table = word_of(attribute);
         }
     });
     return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT;
 }
-
-} // namespace
 
 Result<RoutingTable> read_routing_table()
 {

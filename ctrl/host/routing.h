@@ -10,6 +10,8 @@
 #include "base/result.h"
 #include "core/prefix.h"
 
+struct nlmsghdr;
+
 namespace xdpctl
 {
 
@@ -48,5 +50,10 @@ struct RoutingTable {
 };
 // Errors where the kernel refuses a dump or its tables change meanwhile.
 Result<RoutingTable> read_routing_table();
+
+// Pure parts of it: what one message says.
+void add_route(const nlmsghdr& message, std::vector<UnicastRoute>& routes);
+void add_neighbour(const nlmsghdr& message, std::vector<Neighbour>& neighbours);
+bool is_usual_rule(const nlmsghdr& message);
 
 } // namespace xdpctl

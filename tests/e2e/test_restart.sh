@@ -69,6 +69,15 @@ check_equal "with new counters" "$(dropped tcp_null)" 0
 check_equal "the known clients" "$(known_clients)" "$known"
 check "and the bans that were saved" grep -q "$ATTACKER6" <(xdpctl ban)
 check "pages" fetch "http://$WEB4/"
+program=$(program_id)
+daemon_kill KILL
+rm "$PINS/meta" # and one of a version that says more of itself
+bpftool map create "$PINS/meta" type array key 4 value 65536 entries 1 name meta
+daemon_up
+check_equal "a larger meta is another layout" "$(grep -c "another layout than this version" "$DIR/daemon.log")" 2
+check "in place of the old program" test "$(program_id)" != "$program"
+check "and the bans that were saved" grep -q "$ATTACKER6" <(xdpctl ban)
+check "pages" fetch "http://$WEB4/"
 
 # Pins that somebody removed: what is missing is loaded anew, and pages go on.
 for pin in judge clients_program ban_tags; do

@@ -133,7 +133,7 @@ class FakeDataplane final : public Dataplane
     }
     Result<xdpctl_judgement> judge(std::span<const uint8_t>, uint32_t) override
     {
-        return xdpctl_judgement{};
+        return xdpctl_judgement{.reason = XDPCTL_PASSED};
     }
     void drain_events(const std::function<void(const xdpctl_event&)>& on_event) override
     {

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <tuple>
 
@@ -169,6 +170,40 @@ TEST_CASE("databases of every maker say the same; one without a known field is r
         }
     }
     std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a record with many ways through its pointers is told in a few words")
+{
+    using namespace std::string_literals;
+    const auto text = [](std::string_view word) {
+        return static_cast<char>(0x40 + word.size()) + std::string(word);
+    };
+    // 2^30 ways: arrays, each of which points twice to the one before it.
+    std::string data = "\xa2\0\1"s; // a number of 2 bytes
+    size_t last = 0;
+    for (int level = 0; level < 30; level++) {
+        const std::string pointer = {static_cast<char>(0x20 + (last >> 8)),
+                                     static_cast<char>(last & 0xff)};
+        last = data.size();
+        data += "\x02\x04"s + pointer + pointer;
+    }
+    const size_t record = data.size();
+    data += "\xe2"s + text("many") + static_cast<char>(0x20 + (last >> 8)) +
+            static_cast<char>(last & 0xff) + text("more") + text("x");
+    const std::string meta =
+        "\xe9"s + text("binary_format_major_version") + "\xa1\2" + text("node_count") + "\xc1\1" +
+        text("binary_format_minor_version") + "\xa0" + text("build_epoch") + "\1\2\1" +
+        text("database_type") + text("T") + text("description") + "\xe0" + text("ip_version") +
+        "\xa1\4" + text("languages") + "\1\4" + text("en") + text("record_size") + "\xa1\x18";
+    const std::string entry = {0, static_cast<char>((1 + 16 + record) >> 8),
+                               static_cast<char>(1 + 16 + record)};
+    const std::string path = fmt::format("/tmp/xdpctl-test-geo-{}.mmdb", getpid());
+    std::ofstream(path) << entry << entry << std::string(16, '\0') << data
+                        << "\xab\xcd\xefMaxMind.com" << meta;
+    const auto read = read_geo({path}, {{"CN", 0}});
+    std::filesystem::remove(path);
+    REQUIRE_FALSE(read);
+    CHECK_THAT(read.error().message, Catch::EndsWith("its first record has: many"));
 }
 
 TEST_CASE("databases are read when a rule needs more than is known")

@@ -13,7 +13,7 @@
 #include "core/protected.h"
 #include "harness/literals.h"
 #include "host/dependencies.h"
-#include "host/netlink.h"
+#include "host/netlink_messages.h"
 #include "host/server_files.h"
 #include "host/ssh.h"
 

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files of other programs that say whom the host depends on, and answers of netlink.
-#include <linux/netlink.h>
-
-#include <cstring>
-#include <vector>
-
-#include "host/netlink.h"
+// Files of other programs that say whom the host depends on.
+#include "host/receivers.h"
 #include "host/server_files.h"
 #include "host/ssh.h"
 
@@ -27,9 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     (void)xdpctl::parse_sshd_config(text).listens_on();
     (void)xdpctl::parse_listen_streams(text);
     (void)xdpctl::parse_utmp(text);
-    std::vector<uint64_t> aligned(size / 8 + 1); // as the kernel's answers are
-    std::memcpy(aligned.data(), data, size);
-    (void)xdpctl::scan_dump({reinterpret_cast<const uint8_t*>(aligned.data()), size},
-                            [](const nlmsghdr&) {});
+    xdpctl::UnseenReceivers receivers;
+    xdpctl::parse_ipvs(text, receivers);
     return 0;
 }

@@ -8,7 +8,7 @@
 #include <memory>
 #include <span>
 
-#include "../../bpf/tcp_options.h"
+#include "../../../bpf/tcp_options.h"
 
 namespace
 {
