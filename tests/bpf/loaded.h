@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The production data path, loaded for one test, with its policy.
+// The production data path for one test, as if just loaded, with its policy.
 #pragma once
 
 #include <catch2/catch.hpp>
-
-#include <set>
 
 #include "dataplane/bpf_dataplane.h"
 
@@ -12,26 +10,12 @@ namespace xdpctl::testing
 {
 
 struct Loaded {
-    std::unique_ptr<BpfObject> object;
+    std::shared_ptr<BpfObject> object;
     std::unique_ptr<BpfDataplane> plane;
     PolicySpec spec;
     uint64_t now = 1000 * ns_per_s;
 
-    explicit Loaded(LoadOptions options = {})
-    {
-        auto opened = BpfObject::open(options);
-        REQUIRE(opened);
-        object = std::move(*opened);
-        const auto done = object->load();
-        INFO((done ? "" : done.error().message));
-        REQUIRE(done);
-        auto created = BpfDataplane::create(*object, options.replay);
-        REQUIRE(created);
-        plane = std::move(*created);
-        plane->set_clock(now);
-        spec.mode = XDPCTL_MODE_ENFORCE;
-        commit();
-    }
+    explicit Loaded(const LoadOptions& options = {});
 
     // Where the object was loaded for replay, whose clock is in our hands.
     void advance(uint64_t ns)
@@ -56,8 +40,5 @@ struct Loaded {
 
     uint64_t events_lost() const { return plane->counters()->at(0).events_lost; }
 };
-
-// Every reason that some test of this program met.
-std::set<uint32_t>& reasons_met();
 
 } // namespace xdpctl::testing

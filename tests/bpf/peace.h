@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #include "bpf/loaded.h"
+#include "bpf/test_run.h"
 #include "bpf/wire.h"
 #include "core/config.h"
 #include "core/reasons.h"

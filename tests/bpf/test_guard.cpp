@@ -705,7 +705,7 @@ TEST_CASE("what belongs to no connection ends at the guard")
     }
 }
 
-TEST_CASE("off, armed and auto leave SYNs alone in peace; monitor mode tells only")
+TEST_CASE("off, armed and auto leave SYNs alone in peace, monitor mode tells only")
 {
     const Wire wire;
     const Listener listener({});
@@ -768,7 +768,7 @@ TEST_CASE("where the accept queue is full a SYN is dropped under its own reason"
     CHECK(connect(5002) == "accept_queue");
 }
 
-TEST_CASE("where no cookie can be made, SYNs are limited; who is known passes")
+TEST_CASE("where no cookie can be made, SYNs are limited, who is known passes")
 {
     const Wire wire;
     Guarded guarded;
@@ -889,8 +889,8 @@ Bytes ack_by_cookie(Guarded& guarded, bool ipv6, uint16_t from)
 
 } // namespace
 
-TEST_CASE(
-    "one connection that came by a cookie refutes that they fail; a wrong checksum proves nothing")
+TEST_CASE("one connection that came by a cookie refutes that they fail, and a wrong checksum "
+          "proves nothing")
 {
     const Wire wire;
     Guarded guarded;

@@ -188,7 +188,7 @@ TEST_CASE("ports that are served without a socket are left alone, or limited whe
     }
 }
 
-TEST_CASE("a question to a service is one from whatever port; announcements to groups pass")
+TEST_CASE("a question to a service is one from whatever port, announcements to groups pass")
 {
     const bool ipv6 = GENERATE(false, true);
     Peace peace(ipv6);

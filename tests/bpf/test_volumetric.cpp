@@ -11,6 +11,7 @@
 #include <set>
 
 #include "bpf/peace.h"
+#include "bpf/test_run.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
@@ -923,13 +924,4 @@ TEST_CASE("a UDP service without a socket passes where the configuration names i
     timed.commit();
     CHECK(timed.judge(Wire::from_client(ipv6).udp(5000, 4790).payload(10).build()) ==
           XDPCTL_PASSED);
-}
-
-// Must stay the last of this program.
-TEST_CASE("zz: every reason has a row")
-{
-    for (const ReasonInfo& reason : reasons) {
-        INFO(reason.name);
-        CHECK(reasons_met().contains(reason.id));
-    }
 }
