@@ -60,4 +60,12 @@ Loaded::Outcome Loaded::run(const Bytes& frame)
     return outcome;
 }
 
+uint32_t Loaded::judge(const Bytes& frame)
+{
+    const auto verdict = plane->run(frame);
+    REQUIRE(verdict);
+    reasons_met().insert(verdict->judgement.reason);
+    return verdict->judgement.reason;
+}
+
 } // namespace xdpctl::testing

@@ -37,6 +37,8 @@ struct Loaded {
         Bytes frame; // as the program left it
     };
     Outcome run(const Bytes& frame);
+    // The reason alone, as the program tells it where it was loaded for replay.
+    uint32_t judge(const Bytes& frame);
 
     uint64_t events_lost() const { return plane->counters()->at(0).events_lost; }
 };

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "bpf/peace.h"
+#include "bpf/test_run.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
