@@ -5,12 +5,12 @@
 #include <catch2/catch.hpp>
 
 #include <netinet/in.h>
-#include <sched.h>
 
 #include <chrono>
 #include <thread>
 
 #include "bpf/loaded.h"
+#include "bpf/one_cpu.h"
 #include "bpf/wire.h"
 #include "harness/literals.h"
 #include "host/sysctl.h"
@@ -32,21 +32,6 @@ inline void outlast_what_is_kept()
 {
     std::this_thread::sleep_for(std::chrono::milliseconds(150));
 }
-
-// Terms are kept for each CPU.
-struct OneCpu {
-    cpu_set_t before{};
-    OneCpu()
-    {
-        sched_getaffinity(0, sizeof(before), &before);
-        cpu_set_t one{};
-        CPU_SET(sched_getcpu(), &one);
-        REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
-    }
-    ~OneCpu() { sched_setaffinity(0, sizeof(before), &before); }
-    OneCpu(const OneCpu&) = delete;
-    OneCpu& operator=(const OneCpu&) = delete;
-};
 
 struct Guarded : Loaded {
     explicit Guarded(xdpctl_guard_mode mode = XDPCTL_GUARD_ON, LoadOptions options = {})

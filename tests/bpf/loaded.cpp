@@ -10,6 +10,9 @@ namespace xdpctl::testing
 
 Loaded::Loaded(const LoadOptions& options)
 {
+    if (options.replay) {
+        one_cpu.emplace();
+    }
     auto loaded = fresh_object(options);
     INFO((loaded ? "" : loaded.error().message));
     REQUIRE(loaded);

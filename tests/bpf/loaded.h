@@ -4,12 +4,16 @@
 
 #include <catch2/catch.hpp>
 
+#include <optional>
+
+#include "bpf/one_cpu.h"
 #include "dataplane/bpf_dataplane.h"
 
 namespace xdpctl::testing
 {
 
 struct Loaded {
+    std::optional<OneCpu> one_cpu; // for replay, as the replay does
     std::shared_ptr<BpfObject> object;
     std::unique_ptr<BpfDataplane> plane;
     PolicySpec spec;

@@ -4,12 +4,12 @@
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
-#include <sched.h>
 
 #include <cstring>
 
 #include "bpf/kernel_maps.h"
 #include "bpf/loaded.h"
+#include "bpf/one_cpu.h"
 #include "core/config.h"
 #include "core/frame.h"
 #include "harness/literals.h"
@@ -21,14 +21,6 @@ namespace
 {
 
 constexpr LoadOptions for_replay = {{}, false, true, ""};
-
-// Counters are per CPU.
-void stay_on_this_cpu()
-{
-    cpu_set_t one{};
-    CPU_SET(sched_getcpu(), &one);
-    REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
-}
 
 MapContents contents(const BpfObject& object)
 {
@@ -133,7 +125,7 @@ void check_equal(const MapContents& is, const MapContents& was)
 
 TEST_CASE("an object that was used and reset is as one that was just loaded")
 {
-    stay_on_this_cpu();
+    const OneCpu pinned;
     auto opened = BpfObject::open(for_replay);
     REQUIRE(opened);
     BpfObject& object = **opened;
