@@ -83,7 +83,7 @@ template <typename Judge> Result<> judge_frame(const CapturedFrame& frame, size_
 // What the configuration says of countries and AS numbers.
 Result<> add_geo(const Config& config, PolicySpec& spec, Dataplane& plane);
 
-// A data path of its own, loaded for replay: not attached, not pinned.
+// A data path of its own, loaded for replay and not attached.
 class Replayer
 {
   public:

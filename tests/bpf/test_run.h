@@ -16,8 +16,8 @@ namespace xdpctl::testing
 const std::string& shared_directory();
 // Where they keep loaded objects pinned, below /sys/fs/bpf.
 std::string shared_pins();
-// Removes what this or an earlier run left in both; the pins only, where records are still read.
 void remove_pins();
+// Removes the pins and records of an earlier run.
 void begin_run();
 
 // The reasons that the present test case met.
