@@ -144,23 +144,34 @@ void finish_report(ReplayReport& report, const Capture& capture)
     report.other_links = capture.left_out();
 }
 
+LoadOptions Replayer::load_options(const Config& config)
+{
+    LoadOptions load;
+    load.maps = config.maps;
+    load.replay = true;
+    return load;
+}
+
 Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config)
+{
+    auto object = BpfObject::open(load_options(config));
+    if (!object) {
+        return object.error();
+    }
+    if (auto done = (*object)->load(); !done) {
+        return done.error();
+    }
+    return create(config, std::move(*object));
+}
+
+Result<std::unique_ptr<Replayer>> Replayer::create(const Config& config,
+                                                   std::shared_ptr<BpfObject> object)
 {
     if (auto done = stay_on_one_cpu(); !done) {
         return done.error();
     }
     std::unique_ptr<Replayer> replayer(new Replayer(config));
-    LoadOptions load;
-    load.maps = config.maps;
-    load.replay = true;
-    auto object = BpfObject::open(load);
-    if (!object) {
-        return object.error();
-    }
-    replayer->object_ = std::move(*object);
-    if (auto done = replayer->object_->load(); !done) {
-        return done.error();
-    }
+    replayer->object_ = std::move(object);
     auto plane = BpfDataplane::create(*replayer->object_, true);
     if (!plane) {
         return plane.error();

@@ -83,12 +83,16 @@ template <typename Judge> Result<> judge_frame(const CapturedFrame& frame, size_
 // What the configuration says of countries and AS numbers.
 Result<> add_geo(const Config& config, PolicySpec& spec, Dataplane& plane);
 
-// A data path of its own, loaded for replay: not attached, not pinned.
+// A data path of its own, loaded for replay and not attached.
 class Replayer
 {
   public:
     // Keeps the calling thread on one CPU from now on.
     static Result<std::unique_ptr<Replayer>> create(const Config& config);
+    // With an object in the kernel that was loaded with load_options() and that nobody uses.
+    static Result<std::unique_ptr<Replayer>> create(const Config& config,
+                                                    std::shared_ptr<BpfObject> object);
+    static LoadOptions load_options(const Config& config);
 
     // Files run one after the other on one clock and in one state. "-" is standard input.
     Result<ReplayReport> run(const std::string& path, const Stated& stated,
@@ -107,7 +111,7 @@ class Replayer
                    ReplayReport& report);
 
     Config config_;
-    std::unique_ptr<BpfObject> object_;
+    std::shared_ptr<BpfObject> object_;
     std::unique_ptr<BpfDataplane> plane_;
     CaptureClock clock_;
 };

@@ -1,37 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The production data path, loaded for one test, with its policy.
+// The production data path for one test, as if just loaded, with its policy.
 #pragma once
 
 #include <catch2/catch.hpp>
 
-#include <set>
+#include <optional>
 
+#include "bpf/one_cpu.h"
 #include "dataplane/bpf_dataplane.h"
 
 namespace xdpctl::testing
 {
 
 struct Loaded {
-    std::unique_ptr<BpfObject> object;
+    std::optional<OneCpu> one_cpu; // for replay, as the replay does
+    std::shared_ptr<BpfObject> object;
     std::unique_ptr<BpfDataplane> plane;
     PolicySpec spec;
     uint64_t now = 1000 * ns_per_s;
 
-    explicit Loaded(LoadOptions options = {})
-    {
-        auto opened = BpfObject::open(options);
-        REQUIRE(opened);
-        object = std::move(*opened);
-        const auto done = object->load();
-        INFO((done ? "" : done.error().message));
-        REQUIRE(done);
-        auto created = BpfDataplane::create(*object, options.replay);
-        REQUIRE(created);
-        plane = std::move(*created);
-        plane->set_clock(now);
-        spec.mode = XDPCTL_MODE_ENFORCE;
-        commit();
-    }
+    explicit Loaded(const LoadOptions& options = {});
 
     // Where the object was loaded for replay, whose clock is in our hands.
     void advance(uint64_t ns)
@@ -53,11 +41,10 @@ struct Loaded {
         Bytes frame; // as the program left it
     };
     Outcome run(const Bytes& frame);
+    // The reason alone, as the program tells it where it was loaded for replay.
+    uint32_t judge(const Bytes& frame);
 
     uint64_t events_lost() const { return plane->counters()->at(0).events_lost; }
 };
-
-// Every reason that some test of this program met.
-std::set<uint32_t>& reasons_met();
 
 } // namespace xdpctl::testing

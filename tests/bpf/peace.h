@@ -41,13 +41,6 @@ struct Peace : Loaded {
         REQUIRE(plane->open_socket({IPPROTO_TCP, Wire::server(ipv6), web, {}, 0},
                                    XDPCTL_SESSION_LISTENER));
     }
-    uint32_t judge(const Bytes& frame)
-    {
-        const auto verdict = plane->run(frame);
-        REQUIRE(verdict);
-        reasons_met().insert(verdict->judgement.reason);
-        return verdict->judgement.reason;
-    }
     // How many of them pass: at this rate, each from the next source.
     int passed(int count, int per_second, const std::function<Bytes(uint32_t)>& frame)
     {

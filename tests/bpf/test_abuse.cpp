@@ -60,7 +60,7 @@ TEST_CASE("who forges a trusted or allowed address does not get past the guard")
     CHECK(past < 5000); // of 3 s: those of the allow list's own rate, and the first
 }
 
-TEST_CASE("a trusted source is not blocked, whatever a ban or list says; its floods are limited")
+TEST_CASE("a trusted source is not blocked, whatever a ban or list says, its floods are limited")
 {
     const bool ipv6 = GENERATE(false, true);
     Peace peace(ipv6);

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "bpf/peace.h"
+#include "bpf/test_run.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
@@ -188,7 +189,7 @@ TEST_CASE("ports that are served without a socket are left alone, or limited whe
     }
 }
 
-TEST_CASE("a question to a service is one from whatever port; announcements to groups pass")
+TEST_CASE("a question to a service is one from whatever port, announcements to groups pass")
 {
     const bool ipv6 = GENERATE(false, true);
     Peace peace(ipv6);

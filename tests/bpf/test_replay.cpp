@@ -11,6 +11,7 @@
 #include <pcap/pcap.h>
 #include <unistd.h>
 
+#include "bpf/object_pool.h"
 #include "harness/literals.h"
 #include "replay/replay.h"
 
@@ -59,7 +60,10 @@ ReplayReport replay(const std::string& path, const Config& config = {},
                     std::vector<Prefix> protect = {}, std::vector<ServicePort> services = {},
                     bool closed = false)
 {
-    auto replayer = Replayer::create(config);
+    auto object = fresh_object(Replayer::load_options(config));
+    INFO((object ? "" : object.error().message));
+    REQUIRE(object);
+    auto replayer = Replayer::create(config, std::move(*object));
     INFO((replayer ? "" : replayer.error().message));
     REQUIRE(replayer);
     auto report = (*replayer)->run(path, {protect, services, closed}, {});
@@ -132,7 +136,7 @@ TEST_CASE("replay is deterministic")
     }
 }
 
-TEST_CASE("large frames are judged in pieces, short ones skipped and counted; nothing is left out")
+TEST_CASE("large frames are judged in pieces, short ones skipped and counted, nothing is left out")
 {
     CaptureWriter file;
     file.add(1, FrameBuilder("198.51.100.7"_ip, "192.0.2.80"_ip).udp(1, 2).payload(9000).build());
@@ -238,7 +242,7 @@ TEST_CASE("a capture of one direction proves no closed port")
     }
 }
 
-TEST_CASE("every capture replays; legitimate ones lose only what no kernel would take")
+TEST_CASE("every capture replays, legitimate ones lose only what no kernel would take")
 {
     if (!std::filesystem::exists(CAPTURES "/INDEX.tsv")) {
         WARN("SKIPPED: no captures at " CAPTURES);

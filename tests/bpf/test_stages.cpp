@@ -2,7 +2,6 @@
 #include <catch2/catch.hpp>
 
 #include <linux/bpf.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -12,62 +11,9 @@
 #include "core/frame.h"
 #include "core/reasons.h"
 #include "harness/literals.h"
-#include "harness/skip.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
-
-std::optional<std::string> xdpctl::testing::skip_all_because()
-{
-    if (geteuid() != 0) {
-        return "loading BPF programs needs root";
-    }
-    return std::nullopt;
-}
-
-std::set<uint32_t>& xdpctl::testing::reasons_met()
-{
-    static std::set<uint32_t> met;
-    return met;
-}
-
-Loaded::Outcome Loaded::run(const Bytes& frame)
-{
-    // Kernels before 5.18 want no more than the frame; all want at least a header.
-    const auto before = plane->counters();
-    REQUIRE(before);
-    Bytes left;
-    const auto verdict = plane->run(frame, &left);
-    INFO((verdict ? "" : verdict.error().message));
-    REQUIRE(verdict);
-    const auto after = plane->counters();
-    REQUIRE(after);
-    Outcome outcome{"nothing", verdict->action, 0, 0, 0, left};
-    size_t counted = 0;
-    for (size_t device = 0; device < after->size(); device++) {
-        for (size_t f = 0; f < XDPCTL_FAMILY_COUNT; f++) {
-            for (size_t d = 0; d < XDPCTL_DISPOSITION_COUNT; d++) {
-                for (uint32_t r = 0; r < XDPCTL_REASON_SLOTS; r++) {
-                    const xdpctl_cell& was = before->at(device).cells[f][d][r];
-                    const xdpctl_cell& is = after->at(device).cells[f][d][r];
-                    counted += is.packets - was.packets;
-                    if (is.packets != was.packets) {
-                        REQUIRE(is_reason(r));
-                        outcome = {std::string(reason_info(r).name),
-                                   verdict->action,
-                                   d,
-                                   f,
-                                   is.bytes - was.bytes,
-                                   left};
-                        reasons_met().insert(r);
-                    }
-                }
-            }
-        }
-    }
-    REQUIRE(counted == 1); // exactly one reason
-    return outcome;
-}
 
 namespace
 {

@@ -469,7 +469,7 @@ TEST_CASE("a full table refuses the batch and keeps what it had")
     CHECK(house.plane.table.size() == 1);
 }
 
-TEST_CASE("interfaces follow the configuration; a foreign program is left alone")
+TEST_CASE("interfaces follow the configuration, a foreign program is left alone")
 {
     Config config;
     config.interfaces = {"a", "b"};
@@ -511,7 +511,7 @@ TEST_CASE("a configuration whose interface cannot be attached changes nothing")
     CHECK(house.interfaces.present.contains("b"));
 }
 
-TEST_CASE("after a panic a restart attaches nothing; only its end attaches, and all")
+TEST_CASE("after a panic a restart attaches nothing, only its end attaches, and all")
 {
     Config config;
     config.interfaces = {"a", "b", "c"};
@@ -768,8 +768,8 @@ TEST_CASE("networks of CrowdSec that would cover too much in all are not banned,
     CHECK(control.bans()->size() == 3);
 }
 
-TEST_CASE(
-    "a feed that covers too much is refused at its first fetch; forced, it outlives a restart")
+TEST_CASE("a feed that covers too much is refused at its first fetch, one that is forced outlives "
+          "a restart")
 {
     Config config;
     config.feeds.resize(1);
@@ -811,7 +811,7 @@ TEST_CASE(
     CHECK(house.logged("feed", "its copy is not used: it covers"));
 }
 
-TEST_CASE("check says what apply would; apply refuses only what it brings in")
+TEST_CASE("check says what apply would, apply refuses only what it brings in")
 {
     House house;
     house.look.find_interface = [](const std::string& name) {

@@ -437,7 +437,7 @@ TEST_CASE("what would hurt this host is not taken, and told")
     CHECK(taken->first_refused.why == "wider than /8");
 }
 
-TEST_CASE("a change beyond what is expected is refused; a small list may grow")
+TEST_CASE("a change beyond what is expected is refused, a small list may grow")
 {
     const auto hosts = [](uint32_t from, uint32_t count) {
         std::vector<Prefix> all;

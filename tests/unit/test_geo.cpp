@@ -129,7 +129,7 @@ TEST_CASE("who is admitted")
     CHECK_FALSE(admits({0b01, 0b10}, 0b11)); // closed speaks louder
 }
 
-TEST_CASE("databases of every maker say the same; one without a known field is refused")
+TEST_CASE("databases of every maker say the same, one without a known field is refused")
 {
     const std::string directory = fmt::format("/tmp/xdpctl-test-geo-{}", getpid());
     std::filesystem::create_directories(directory);
