@@ -7,14 +7,9 @@
 #include <string>
 #include <vector>
 
-#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
 
 #include "api/control.h"
-
-namespace prometheus
-{
-class Exposer;
-}
 
 namespace xdpctl
 {
@@ -22,17 +17,18 @@ namespace xdpctl
 // The families, from one status. Pure.
 std::vector<prometheus::MetricFamily> metrics_of(const Status& status);
 
+class HttpServer;
+
 class Exporter
 {
   public:
-    // Serves http://LISTEN/metrics, LISTEN is ADDRESS:PORT. `control` must outlive it.
+    // Serves http://LISTEN/metrics, see parse_listen(). `control` must outlive it.
     static Result<std::unique_ptr<Exporter>> start(Control& control, const std::string& listen);
     ~Exporter();
 
   private:
-    Exporter() = default;
-    std::shared_ptr<prometheus::Collectable> collectable_;
-    std::unique_ptr<prometheus::Exposer> exposer_;
+    explicit Exporter(std::unique_ptr<HttpServer> server);
+    std::unique_ptr<HttpServer> server_;
 };
 
 } // namespace xdpctl
