@@ -617,6 +617,11 @@ void HttpServer::Impl::on_connection(void* self, MHD_Connection* handle, void** 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         server.added->handle = handle;
         *context = server.added;
+        // Longer than the deadlines here. The library goes on with what has a time-out of its own
+        // before it reads more: else the answer to a peer that ended its side would be lost.
+        MHD_set_connection_option(
+            handle, MHD_CONNECTION_OPTION_TIMEOUT,
+            static_cast<unsigned int>(server.setup.receive_s + server.setup.send_s));
     } else {
         server.end_connection(*static_cast<Connection*>(*context));
     }

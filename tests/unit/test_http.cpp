@@ -46,8 +46,8 @@ struct Served {
     {
         setup.error_page = page;
         setup.handle = [](const HttpRequest& request, HttpAnswer answer) {
-            answer(text(
-                fmt::format("{} {} {};", request.method, request.path, request.body.size())));
+            answer(
+                text(fmt::format("{} {} {};", request.method, request.path, request.body.size())));
         };
     }
     void start()
@@ -191,8 +191,8 @@ TEST_CASE("HTTP: peers that send a byte now and then keep nobody waiting, and ar
             put(peer, "E");
         }
     }
-    const auto open = std::count_if(slow.begin(), slow.end(),
-                                    [](const Fd& peer) { return !is_closed(peer); });
+    const auto open =
+        std::count_if(slow.begin(), slow.end(), [](const Fd& peer) { return !is_closed(peer); });
     CHECK(open < static_cast<long>(most)); // one of them had to make room for the last request
     CHECK(open > 0);
     CHECK(is_closed(slow.front())); // who waited for the longest
@@ -255,8 +255,8 @@ TEST_CASE("HTTP: one connection carries several requests, also when they come at
     Workers workers(2);
     Served served;
     served.setup.handle = [&workers](HttpRequest request, HttpAnswer answer) {
-        workers.post(Workers::Task(
-            [request = std::move(request), answer = std::move(answer)]() mutable {
+        workers.post(
+            Workers::Task([request = std::move(request), answer = std::move(answer)]() mutable {
                 answer(text(request.path + ";"));
             }));
     };
@@ -294,6 +294,7 @@ TEST_CASE("HTTP: a peer that said all it has to say is answered")
         }
     };
     served.start();
+    const Fd idle = served.connected();
     const Fd peer = served.connected();
     REQUIRE(put(peer, get));
     shutdown(peer.get(), SHUT_WR);
@@ -319,8 +320,7 @@ TEST_CASE("HTTP: arguments are decoded")
     };
     served.start();
     const Fd peer = served.connected();
-    REQUIRE(put(peer,
-                "GET /a%20b?x=1%2b1&y&z= HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    REQUIRE(put(peer, "GET /a%20b?x=1%2b1&y&z= HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     CHECK_THAT(answer_of(peer), Catch::EndsWith("/a b|x=1+1|y=|z="));
 }
 
