@@ -52,8 +52,8 @@ enum class Phase {
 
 struct Connection {
     uint64_t id = 0;
-    Fd peer; // a duplicate: valid whatever the library does with its own
-    MHD_Connection* handle = nullptr;
+    Fd peer;                          // a duplicate: valid whatever the library does with its own
+    MHD_Connection* handle = nullptr; // null until the library begins with it
     HttpAdmission admission;
     Phase phase = Phase::receives;
     uint64_t until_ns = 0; // of receiving and sending
@@ -166,7 +166,7 @@ struct HttpServer::Impl {
     int daemon_fd = -1;
     std::map<uint64_t, std::unique_ptr<Connection>> connections;
     uint64_t next_id = 1;
-    Connection* added = nullptr; // while the library is given a new connection
+    std::map<int, Connection*> added; // given to the library by this descriptor, and not begun
     uint64_t accept_from_ns = 0;
     bool trim = false; // something large was freed
     // Peers that were told something before they had sent everything: closed at once, they might
@@ -322,7 +322,8 @@ void HttpServer::Impl::take_answers()
 
 void HttpServer::Impl::end_late(uint64_t now)
 {
-    for (auto& [id, one] : connections) {
+    for (auto next = connections.begin(); next != connections.end();) {
+        const auto& one = (next++)->second;
         const bool waits = one->phase == Phase::receives || one->phase == Phase::sends;
         if (!waits || now < one->until_ns) {
             continue;
@@ -333,6 +334,10 @@ void HttpServer::Impl::end_late(uint64_t now)
         }
         one->phase = Phase::ends;
         shutdown(one->peer.get(), SHUT_RDWR);
+        if (one->handle == nullptr) { // the library could not begin with it, for want of memory
+            std::erase_if(added, [&one](const auto& a) { return a.second == one.get(); });
+            end_connection(*one);
+        }
     }
     while (!lingering.empty() && now >= lingering.front().first) {
         lingering.pop_front();
@@ -422,21 +427,19 @@ void HttpServer::Impl::add(Fd peer, const HttpAdmission& admission, const sockad
     connection->peer = std::move(peer);
     connection->admission = admission;
     connection->until_ns = now + setup.receive_s * ns_per_s;
-    added = connection.get();
-    const auto [place, inserted] = connections.emplace(connection->id, std::move(connection));
+    added[library_fd] = connection.get();
+    const uint64_t id = connection->id;
+    connections.emplace(id, std::move(connection));
     if (admission.quota != nullptr) {
         admission.quota->connections++;
     }
-    // Calls on_connection(), also with its end where it fails after that; closes what it was given.
-    const uint64_t id = place->first;
-    if (MHD_add_connection(daemon, library_fd, address, length) != MHD_YES &&
-        connections.contains(id)) {
-        if (admission.quota != nullptr) {
-            admission.quota->connections--;
+    // Calls on_connection(), now or later; where it fails it closes the descriptor.
+    if (MHD_add_connection(daemon, library_fd, address, length) != MHD_YES) {
+        added.erase(library_fd);
+        if (const auto found = connections.find(id); found != connections.end()) {
+            end_connection(*found->second);
         }
-        connections.erase(id);
     }
-    added = nullptr;
 }
 
 // Without a look at the request, which would take its time. An empty buffer takes all of it.
@@ -615,8 +618,11 @@ void HttpServer::Impl::on_connection(void* self, MHD_Connection* handle, void** 
 {
     Impl& server = *static_cast<Impl*>(self);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        server.added->handle = handle;
-        *context = server.added;
+        const int fd =
+            MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        Connection* connection = server.added.extract(fd).mapped();
+        connection->handle = handle;
+        *context = connection;
         // Longer than the deadlines here. The library goes on with what has a time-out of its own
         // before it reads more: else the answer to a peer that ended its side would be lost.
         MHD_set_connection_option(
