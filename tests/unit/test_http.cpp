@@ -405,15 +405,28 @@ TEST_CASE("HTTP: no answer is an answer too")
 TEST_CASE("HTTP: answers that were given are sent before the server ends")
 {
     Held held;
+    std::atomic<bool> holds_up = true; // the server's thread, which no handler should
     Served served;
-    served.setup.handle = [&held](const HttpRequest&, HttpAnswer answer) {
+    served.setup.handle = [&](const HttpRequest& request, HttpAnswer answer) {
         held.hold(std::move(answer));
+        while (request.path == "/x" && holds_up) {
+            std::this_thread::yield();
+        }
     };
     served.start();
     const Fd peer = served.connected();
-    REQUIRE(put(peer, get));
-    held.take()(text("the last word"));
+    REQUIRE(put(peer, "GET /given HTTP/1.1\r\nHost: x\r\n\r\n"));
+    HttpAnswer answer = held.take();
+    const Fd other = served.connected();
+    REQUIRE(put(other, get));
+    const HttpAnswer never = held.take();
+    answer(text("the last word"));
+    std::thread release([&holds_up] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100)); // the end has begun
+        holds_up = false;
+    });
     served.server.reset();
+    release.join();
     CHECK_THAT(answer_of(peer), Catch::EndsWith("the last word"));
 }
 
@@ -439,7 +452,6 @@ TEST_CASE("HTTP: who is beyond its quota, or not admitted, is told before it ask
     refuses = true;
     const Fd stranger = served.connected();
     CHECK_THAT(answer_of(stranger), Catch::EndsWith("page 403"));
-    CHECK(put(stranger, get)); // it is not cut off while it sends
     refuses = false;
 
     // 1000 bytes for both together, again and again.
@@ -448,6 +460,7 @@ TEST_CASE("HTTP: who is beyond its quota, or not admitted, is told before it ask
                                        std::string(900, 'b'))));
         CHECK_THAT(answer_of(first, "bytes"), Catch::EndsWith("caller 7, 900 bytes"));
     }
+    CHECK(put(stranger, get)); // it is not cut off while it sends
     REQUIRE(put(first, fmt::format("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 901\r\n\r\n{}",
                                    std::string(900, 'b'))));
     std::string told;
