@@ -359,7 +359,7 @@ void HttpServer::Impl::stop()
 
 void HttpServer::Impl::accept_from(const Fd& listener, uint64_t now)
 {
-    for (int i = 0; i < accepted_at_once && make_room(); i++) {
+    for (int i = 0; i < accepted_at_once; i++) {
         sockaddr_storage address{};
         socklen_t length = sizeof(address);
         Fd peer(accept4(listener.get(), reinterpret_cast<sockaddr*>(&address), &length,
@@ -374,7 +374,7 @@ void HttpServer::Impl::accept_from(const Fd& listener, uint64_t now)
     }
 }
 
-// False where all connections are in work: they are few, and soon there is one less.
+// False where all connections are in work.
 bool HttpServer::Impl::make_room()
 {
     size_t count = 0;
@@ -390,7 +390,6 @@ bool HttpServer::Impl::make_room()
         return true;
     }
     if (oldest == nullptr) {
-        accept_from_ns = steady_ns() + accept_pause_ns;
         return false;
     }
     oldest->phase = Phase::ends;
@@ -407,7 +406,8 @@ void HttpServer::Impl::admit(Fd peer, const sockaddr* address, socklen_t length,
     }
     const auto& admission = std::get<HttpAdmission>(admitted);
     const HttpQuota* quota = admission.quota;
-    if (quota != nullptr && quota->connections >= quota->connections_most) {
+    const bool beyond = quota != nullptr && quota->connections >= quota->connections_most;
+    if (beyond || !make_room()) {
         tell(std::move(peer), setup.error_page(status_busy));
         return;
     }
@@ -531,6 +531,9 @@ MHD_Result HttpServer::Impl::respond(Connection& connection, HttpResponse respon
     }
     (void)body.release();
     MHD_add_response_header(made, "Content-Type", response.content_type.c_str());
+    if (connection.admission.quota != nullptr) { // whose room is for requests
+        MHD_add_response_header(made, "Connection", "close");
+    }
     for (const auto& [name, value] : response.headers) {
         MHD_add_response_header(made, name.c_str(), value.c_str());
     }

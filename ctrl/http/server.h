@@ -91,7 +91,7 @@ struct HttpSetup {
     };
     std::function<void(HttpRequest request, HttpAnswer answer)> handle;
     // For requests that do not get to the handler: 408 (late), 413 (large), 415 (compressed or in
-    // parts), 500 (no answer), 503 (beyond the quota).
+    // parts), 500 (no answer), 503 (beyond the quota, or all connections are in work).
     std::function<HttpResponse(unsigned int status)> error_page;
 };
 
