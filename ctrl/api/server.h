@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP on a Unix socket. The peer is root, the daemon's own user, or in the
 // group (SO_PEERCRED, SO_PEERGROUPS); others get 403. A request has 64 KiB of
-// headers, 64 MiB of body, 10 s to come and 10 s to be answered in; the group has
-// 8 requests and 16 MiB of bodies at a time, so that root is always heard.
+// headers, 64 MiB of body, 10 s to come in and its answer 10 s to be sent in; the group
+// has 8 connections and 16 MiB of bodies at a time, and root has worker threads of its own, so
+// that root is always heard.
 #pragma once
 
 #include <memory>

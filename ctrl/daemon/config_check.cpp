@@ -201,6 +201,32 @@ void check_geo(const Config& config, const HostLook& look, Findings& found)
     }
 }
 
+bool is_every_address(const std::string& host)
+{
+    return host.empty() || host == "0.0.0.0" || host == "::";
+}
+
+void check_metrics(const Config& config, const HostLook& look, Findings& found)
+{
+    if (config.metrics_listen.empty()) {
+        return;
+    }
+    if (const auto all = parse_listen(config.metrics_listen)) {
+        for (const ListenAddress& one : *all) {
+            if (is_every_address(one.host)) {
+                found.warn("metrics.listen",
+                           fmt::format("every address of this host: everybody who reaches port {} "
+                                       "can read the metrics",
+                                       one.port));
+            }
+        }
+    }
+    if (auto done = look.can_listen ? look.can_listen(config.metrics_listen) : Done{}; !done) {
+        found.warn("metrics.listen",
+                   done.error().message + "; metrics are not exported until it is free");
+    }
+}
+
 } // namespace
 
 HostLook HostLook::real()
@@ -226,12 +252,7 @@ std::vector<ConfigFinding> check_config(const Config& config, const HostLook& lo
         check_files(config, found);
     }
     check_geo(config, look, found);
-    if (!config.metrics_listen.empty() && look.can_listen) {
-        if (auto done = look.can_listen(config.metrics_listen); !done) {
-            found.warn("metrics.listen",
-                       done.error().message + "; metrics are not exported until it is free");
-        }
-    }
+    check_metrics(config, look, found);
     return found.take();
 }
 

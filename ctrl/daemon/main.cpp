@@ -265,8 +265,8 @@ void detach_all(RealInterfaces& interfaces, const std::string& pin_directory)
 class MetricsServer
 {
   public:
-    MetricsServer(Controller& controller, Control& control, std::string listen)
-        : controller_(controller), control_(control), listen_(std::move(listen))
+    MetricsServer(Controller& controller, std::string listen)
+        : controller_(controller), listen_(std::move(listen))
     {
         follow();
     }
@@ -276,15 +276,14 @@ class MetricsServer
             return;
         }
         next_ns_ = steady_ns() + retry_ns;
-        auto started = Exporter::start(control_, listen_);
+        auto started = Exporter::start([this] { return controller_.report(); }, listen_);
         controller_.set_metrics_problem(started ? "" : started.error().message);
         exporter_ = started ? std::move(*started) : nullptr;
     }
 
   private:
     static constexpr uint64_t retry_ns = 5 * ns_per_s;
-    Controller& controller_; // that is told of a problem
-    Control& control_;
+    Controller& controller_;
     std::string listen_;
     std::unique_ptr<Exporter> exporter_;
     uint64_t next_ns_ = 0;
@@ -388,7 +387,7 @@ Result<> run(const Options& options)
     jobs.start_threads(job_threads);
     controller.tick(); // so that there is a report
     (*api)->serve();
-    MetricsServer metrics(controller, control, config->metrics_listen);
+    MetricsServer metrics(controller, config->metrics_listen);
     log::info("ready: {} mode, {} interfaces", to_string(controller.report()->mode),
               controller.report()->attachments.size());
     auto ended =

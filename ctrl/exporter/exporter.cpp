@@ -4,12 +4,11 @@
 #include <algorithm>
 
 #include <prometheus/client_metric.h>
-#include <prometheus/exposer.h>
-#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
 
-#include "base/log.h"
 #include "core/reasons.h"
 #include "host/listen.h"
+#include "http/server.h"
 
 namespace xdpctl
 {
@@ -22,9 +21,8 @@ using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 using CellField = __u64 xdpctl_cell::*;
 
-// Each connection holds a thread, until its request is there or it is too late for one.
-constexpr const char* connections_at_once = "16";
-constexpr const char* request_ms = "3000";
+constexpr size_t head_bytes_most = 16UL << 10;
+constexpr size_t body_bytes_most = 4UL << 10; // a scrape has none
 
 class Family
 {
@@ -315,24 +313,26 @@ void add_crowdsec(std::vector<MetricFamily>& out, const Status& status)
     }
 }
 
-class StatusCollector final : public prometheus::Collectable
+HttpResponse plain_text(unsigned int status, std::string text)
 {
-  public:
-    explicit StatusCollector(Control& control) : control_(control) {}
-    // Called from within C: nothing may be thrown through it. The scrape is empty then.
-    std::vector<MetricFamily> Collect() const noexcept override
-    {
-        try {
-            return metrics_of(*control_.status());
-        } catch (const std::exception& problem) {
-            log::error("metrics: {}", problem.what());
-            return {};
-        }
-    }
+    return {status, std::move(text), "text/plain; charset=utf-8"};
+}
 
-  private:
-    Control& control_;
-};
+HttpResponse error_page(unsigned int status)
+{
+    return plain_text(status, status == 408 ? "the request was not complete in time\n"
+                                            : "the request cannot be answered\n");
+}
+
+HttpResponse respond(const ReadStatus& read_status, const HttpRequest& request)
+{
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    if (!reads || request.path != "/metrics") {
+        return plain_text(404, "GET /metrics only\n");
+    }
+    return {200, prometheus::TextSerializer().Serialize(metrics_of(*read_status())),
+            "text/plain; version=0.0.4; charset=utf-8"};
+}
 
 } // namespace
 
@@ -350,24 +350,29 @@ std::vector<MetricFamily> metrics_of(const Status& status)
     return families;
 }
 
-Result<std::unique_ptr<Exporter>> Exporter::start(Control& control, const std::string& listen)
+Result<std::unique_ptr<Exporter>> Exporter::start(ReadStatus read_status, const std::string& listen)
 {
-    std::unique_ptr<Exporter> exporter(new Exporter());
-    try { // the library's way to say that it cannot listen
-        const std::vector<std::string> options = {"listening_ports",    listen,
-                                                  "num_threads",        connections_at_once,
-                                                  "request_timeout_ms", request_ms};
-        exporter->exposer_ = std::make_unique<prometheus::Exposer>(options);
-    } catch (const std::exception& problem) {
-        const auto why = can_listen(listen); // the library does not know
-        return failure("metrics are not exported: metrics.listen: {}",
-                       why ? problem.what() : why.error().message);
+    auto listeners = listen_at(listen);
+    if (!listeners) {
+        return listeners.error().in("metrics are not exported: metrics.listen");
     }
-    exporter->collectable_ = std::make_shared<StatusCollector>(control);
-    exporter->exposer_->RegisterCollectable(exporter->collectable_);
-    return exporter;
+    HttpSetup setup;
+    setup.head_bytes_most = head_bytes_most;
+    setup.body_bytes_most = body_bytes_most;
+    setup.handle = [read_status = std::move(read_status)](const HttpRequest& request,
+                                                          HttpAnswer answer) {
+        answer(respond(read_status, request)); // here: scrapes wait for each other anyway
+    };
+    setup.error_page = error_page;
+    auto server = HttpServer::create(std::move(setup), std::move(*listeners));
+    if (!server) {
+        return server.error().in("metrics are not exported");
+    }
+    (*server)->serve();
+    return std::unique_ptr<Exporter>(new Exporter(std::move(*server)));
 }
 
+Exporter::Exporter(std::unique_ptr<HttpServer> server) : server_(std::move(server)) {}
 Exporter::~Exporter() = default;
 
 } // namespace xdpctl

@@ -3,18 +3,14 @@
 // address, a port or free text.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
 
 #include "api/control.h"
-
-namespace prometheus
-{
-class Exposer;
-}
 
 namespace xdpctl
 {
@@ -22,17 +18,23 @@ namespace xdpctl
 // The families, from one status. Pure.
 std::vector<prometheus::MetricFamily> metrics_of(const Status& status);
 
+class HttpServer;
+
+// The last report of the daemon.
+using ReadStatus = std::function<std::shared_ptr<const Status>()>;
+
 class Exporter
 {
   public:
-    // Serves http://LISTEN/metrics, LISTEN is ADDRESS:PORT. `control` must outlive it.
-    static Result<std::unique_ptr<Exporter>> start(Control& control, const std::string& listen);
+    // Serves http://LISTEN/metrics, see parse_listen(). `read_status` is called on a thread of
+    // the server.
+    static Result<std::unique_ptr<Exporter>> start(ReadStatus read_status,
+                                                   const std::string& listen);
     ~Exporter();
 
   private:
-    Exporter() = default;
-    std::shared_ptr<prometheus::Collectable> collectable_;
-    std::unique_ptr<prometheus::Exposer> exposer_;
+    explicit Exporter(std::unique_ptr<HttpServer> server);
+    std::unique_ptr<HttpServer> server_;
 };
 
 } // namespace xdpctl

@@ -137,6 +137,40 @@ for i in $(seq 300); do kill -0 $SLOW_PID 2> /dev/null || break; sleep 0.1; done
 check_not "each is closed in the end, though it sent a byte now and then" kill -0 $SLOW_PID
 check_code 0 "and the group is heard again" member status
 
+# --- and where they are not eight, but a hundred, of root
+cat > "$DIR/hundred.py" << 'END'
+# Sends a byte a second to each of 100 connections, and opens those anew that are closed.
+import socket, sys, time
+family, address = (socket.AF_UNIX, sys.argv[1]) if len(sys.argv) == 2 else (socket.AF_INET, (sys.argv[1], int(sys.argv[2])))
+def opened():
+    peer = socket.socket(family)
+    peer.connect(address)
+    peer.setblocking(False)
+    return peer
+peers = [opened() for _ in range(100)]
+while True:
+    for i, peer in enumerate(peers):
+        try:
+            peer.send(b"G")
+        except OSError:
+            peers[i] = opened()
+    print("round", flush=True)
+    time.sleep(1)
+END
+descriptors() { ls /proc/$DAEMON_PID/fd | wc -l; }
+hundred() { # ARGUMENT...: until its first round is done
+    nsenter --net=/run/netns/$HOST python3 "$DIR/hundred.py" "$@" > "$DIR/hundred.out" &
+    HUNDRED_PID=$!
+    EXTRA_PIDS="$EXTRA_PIDS $HUNDRED_PID"
+    eventually "grep -q round '$DIR/hundred.out'"
+}
+before=$(descriptors)
+hundred "$XDPCTL_SOCKET"
+check_code 0 "a hundred slow connections: root is heard" now status
+check_code 0 "and again" now status
+check "they are bounded ($before, $(descriptors) descriptors)" test $(($(descriptors) - before)) -le 250
+kill $HUNDRED_PID
+
 # --- metrics
 scrape() { in_host curl -s --max-time 5 http://127.0.0.1:9417/metrics | grep -q '^xdpctl_build_info'; }
 check "a scrape" scrape
@@ -154,4 +188,8 @@ eventually "grep -q connected '$DIR/idle.out'"
 check "idle connections do not block it" scrape
 eventually "! kill -0 $IDLE_PID 2> /dev/null"
 echo "ok: and they are closed"
+hundred 127.0.0.1 9417
+check "a hundred slow connections neither" scrape
+check "nor later" scrape
+kill $HUNDRED_PID
 check "the daemon is there" same_daemon

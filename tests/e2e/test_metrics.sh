@@ -58,3 +58,28 @@ check "$count expressions have values" test $count -ge 15
 check_equal "counters are the kernel's" \
     "$(in_host curl -s http://127.0.0.1:9417/metrics | awk '/^xdpctl_dropped_packets_total.*tcp_null/ { n += $2 } END { print n }')" \
     "$(dropped tcp_null)"
+
+# --- IPv6, and every address of both families
+metrics_at() { in_host curl -sg --max-time 5 "http://$1/metrics" | grep -q '^xdpctl_build_info'; }
+restart_with() { # LISTEN
+    kill $DAEMON_PID
+    wait $DAEMON_PID || true
+    write_config enforce "[metrics]
+listen = \"$1\""
+    daemon_up
+}
+check_not "IPv6 is not listened at by default" metrics_at '[::1]:9417'
+restart_with '[::1]:9417'
+check "IPv6 alone" metrics_at '[::1]:9417'
+check_not "is not IPv4" metrics_at 127.0.0.1:9417
+restart_with '127.0.0.1:9417,[::1]:9418'
+check "several" metrics_at 127.0.0.1:9417
+check "addresses" metrics_at '[::1]:9418'
+check_not "a loopback address is warned of by nobody" grep -q "can read the metrics" "$DIR/daemon.log"
+restart_with 9417
+for address in 127.0.0.1 '[::1]' $WEB4 "[$WEB6]"; do
+    check "a port alone is $address too" metrics_at "$address:9417"
+done
+check "and is warned of" grep -q "everybody who reaches port 9417 can read the metrics" "$DIR/daemon.log"
+xdpctl check "$DIR/xdpctl.toml" > "$DIR/out" 2>&1 || true
+check "by check as well" grep -q "xdpctl.toml:.*: metrics.listen: .*can read the metrics" "$DIR/out"

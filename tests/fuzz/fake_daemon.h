@@ -6,12 +6,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/control_on_loop.h"
+#include "harness/deciding_thread.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
 
@@ -34,21 +37,30 @@ class FakeDaemon
         setup.sysctls.write = [](const std::string&, const std::string&) {
             return Result<>(Done{});
         };
-        controller_ = std::make_unique<Controller>(plane_, interfaces_, std::move(setup));
+        controller_ = std::make_unique<Controller>(plane_, interfaces_, jobs_, std::move(setup));
         if (auto started = controller_->start(); !started) {
             fmt::print(stderr, "no controller: {}\n", started.error().message);
             std::abort();
         }
+        controller_->tick();
+        control_ = std::make_unique<ControlOnLoop>(*controller_, inbox_);
+        loop_.emplace(inbox_);
     }
-    ~FakeDaemon() { forget_state(); }
+    ~FakeDaemon()
+    {
+        loop_.reset();
+        forget_state();
+    }
     FakeDaemon(const FakeDaemon&) = delete;
     FakeDaemon& operator=(const FakeDaemon&) = delete;
 
-    Controller& controller() { return *controller_; }
+    Control& control() { return *control_; }
     void pass_time(uint64_t ns)
     {
-        plane_.now += ns;
-        controller_->tick();
+        inbox_.ask([this, ns] {
+            plane_.now += ns;
+            controller_->tick();
+        });
     }
     // In memory where the host has it: each change is written with fsync(2).
     static std::string directory()
@@ -78,7 +90,11 @@ class FakeDaemon
 
     FakeDataplane plane_;
     FakeInterfaces interfaces_;
+    Inbox inbox_;
+    Jobs jobs_{inbox_};
     std::unique_ptr<Controller> controller_;
+    std::unique_ptr<ControlOnLoop> control_;
+    std::optional<DecidingThread> loop_;
 };
 
 } // namespace xdpctl::testing

@@ -7,7 +7,6 @@
 #include <functional>
 #include <thread>
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +19,7 @@
 #include "api/server.h"
 #include "base/fd.h"
 #include "daemon/control_on_loop.h"
+#include "harness/deciding_thread.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
 
@@ -39,8 +39,7 @@ struct Served {
     Jobs jobs{inbox};
     std::unique_ptr<Controller> controller;
     std::unique_ptr<ControlOnLoop> control;
-    std::atomic<bool> stop = false;
-    std::thread loop; // as run_loop() does
+    std::optional<DecidingThread> loop;
     std::unique_ptr<ApiServer> server;
 
     Served()
@@ -58,13 +57,7 @@ struct Served {
         REQUIRE(controller->start());
         controller->tick();
         control = std::make_unique<ControlOnLoop>(*controller, inbox);
-        loop = std::thread([this] {
-            while (!stop) {
-                pollfd waiting{inbox.fd(), POLLIN, 0};
-                poll(&waiting, 1, 20);
-                inbox.run();
-            }
-        });
+        loop.emplace(inbox);
         auto started = ApiServer::bind(*control, socket, "");
         REQUIRE(started);
         server = std::move(*started);
@@ -73,8 +66,7 @@ struct Served {
     ~Served()
     {
         server.reset();
-        stop = true;
-        loop.join();
+        loop.reset();
         std::filesystem::remove_all(directory);
     }
 };
@@ -362,7 +354,8 @@ TEST_CASE("a body of unknown length is bounded like others")
 {
     Served served;
     const Fd peer = connected(served.socket);
-    put(peer, "POST /v1/bans HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    put(peer, "POST /v1/bans HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+              "Transfer-Encoding: chunked\r\n\r\n");
     const std::string chunk = "100000\r\n" + std::string(1UL << 20, ' ') + "\r\n";
     for (int i = 0; i < 80; i++) { // it is read to its end, though not kept
         put(peer, chunk);
@@ -386,8 +379,8 @@ TEST_CASE("headers are bounded too, and a body may not be compressed")
     CHECK_THAT(answer_of(peer), !Catch::Contains("routes"));
 
     const Fd packed = connected(served.socket);
-    put(packed, "POST /v1/bans HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
-                "Content-Length: 2\r\n\r\n{}");
+    put(packed, "POST /v1/bans HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}");
     CHECK_THAT(answer_of(packed), Catch::Contains("must be plain"));
 }
 
@@ -396,7 +389,7 @@ TEST_CASE("a request that is nested or named to do harm is refused")
     Served served;
     const Fd peer = connected(served.socket);
     const std::string body(1UL << 20, '[');
-    put(peer, fmt::format("POST /v1/bans HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    put(peer, fmt::format("POST /v1/bans HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                           "Content-Length: {}\r\n\r\n{}",
                           body.size(), body));
     const std::string answer = answer_of(peer);
@@ -413,10 +406,31 @@ TEST_CASE("peers that say nothing do not keep others waiting")
 {
     Served served;
     std::vector<Fd> idle;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 100; i++) {
         idle.push_back(connected(served.socket));
+        if (i % 2 == 0) {
+            put(idle.back(), "GET /v1");
+        }
     }
-    CHECK(ApiClient(served.socket, 5).get("/v1/status"));
+    CHECK(ApiClient(served.socket, 20).get("/v1/status"));
+}
+
+TEST_CASE("a path that there is not, and a method that it has not")
+{
+    Served served;
+    const auto asked = [&served](std::string_view what) {
+        const Fd peer = connected(served.socket);
+        put(peer, fmt::format("{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", what));
+        return answer_of(peer);
+    };
+    CHECK_THAT(asked("GET /v2"),
+               Catch::StartsWith("HTTP/1.1 404") && Catch::Contains(R"("kind":"not_found")"));
+    const std::string other = asked("PATCH /v1/bans");
+    CHECK_THAT(other, Catch::StartsWith("HTTP/1.1 405") && Catch::Contains(R"("kind":"usage")"));
+    CHECK_THAT(other, Catch::Contains("Allow: GET, POST, DELETE\r\n"));
+    const std::string head = asked("HEAD /v1/status");
+    CHECK_THAT(head, Catch::StartsWith("HTTP/1.1 200") && Catch::EndsWith("\r\n\r\n"));
+    CHECK_THAT(asked("GET /v1/events?since=x"), Catch::StartsWith("HTTP/1.1 400"));
 }
 
 TEST_CASE("a peer that is neither root nor in the group is refused")

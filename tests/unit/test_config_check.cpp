@@ -165,6 +165,19 @@ TEST_CASE("an address for metrics that somebody else has")
     here.one("metrics.listen", "Cannot assign requested address", false);
 }
 
+TEST_CASE("an address for metrics that everybody may reach")
+{
+    Here here;
+    here.look.can_listen = {};
+    for (const char* all : {"9417", "0.0.0.0:9417", "[::]:9417", "127.0.0.1:1,9417"}) {
+        INFO(all);
+        here.config.metrics_listen = all;
+        here.one("metrics.listen", "everybody who reaches port 9417 can read the metrics", false);
+    }
+    here.config.metrics_listen = "127.0.0.1:9417,[::1]:9417";
+    CHECK(here.found().empty());
+}
+
 TEST_CASE("all that refuses is one error, each with its line")
 {
     const std::vector<ConfigFinding> findings = {{"interfaces", "no interface named a", true},

@@ -44,15 +44,15 @@ void check_answer(const Route& route, const ApiResponse& response)
     }
 }
 
-void ask(Controller& controller, std::string_view line)
+void ask(Control& control, std::string_view line)
 {
     constexpr std::string_view of_member = "member ";
     const bool is_member = line.starts_with(of_member);
     line.remove_prefix(is_member ? of_member.size() : 0);
     const Route& route = route_of(line);
     const std::string rest(line);
-    check_answer(route, route.handle(controller, {rest, [&rest](const char*) { return rest; },
-                                                  is_member ? Caller::member : Caller::root}));
+    check_answer(route, route.handle(control, {rest, [&rest](const char*) { return rest; },
+                                               is_member ? Caller::member : Caller::root}));
 }
 
 } // namespace
@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     for (size_t i = 0; i < requests_most && !text.empty(); i++) {
         const std::string_view line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
-        ask(daemon.controller(), line);
+        ask(daemon.control(), line);
         daemon.pass_time(ns_per_s);
     }
     // What was saved can be read at the next start.

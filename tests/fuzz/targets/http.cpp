@@ -19,7 +19,7 @@ class Served
   public:
     Served()
     {
-        auto server = ApiServer::bind(daemon_.controller(), path(), "");
+        auto server = ApiServer::bind(daemon_.control(), path(), "");
         if (!server) {
             fmt::print(stderr, "no server: {}\n", server.error().message);
             std::abort();
