@@ -285,6 +285,7 @@ json to_json(const Status& status)
     return versioned(
         {{"version", status.version},
          {"uptime_seconds", seconds(status.uptime_ns)},
+         {"longest_hold_seconds", seconds(status.longest_hold_ns)},
          {"mode", to_string(status.mode)},
          {"mode_overridden", status.mode_overridden},
          {"panic", status.bypass},

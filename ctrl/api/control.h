@@ -53,6 +53,7 @@ struct AllowInfo {
 struct Status {
     std::string version;
     uint64_t uptime_ns = 0;
+    uint64_t longest_hold_ns = 0; // of the deciding thread, in the last minutes
     xdpctl_mode mode = XDPCTL_MODE_MONITOR;
     bool mode_overridden = false; // set by hand; the configuration says otherwise
     bool bypass = false;          // panic is in force

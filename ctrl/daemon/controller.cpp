@@ -145,13 +145,13 @@ void Controller::follow_older_connections()
     older_in_work_ = true;
     HostFacts asked;
     asked.services = host_.services;
-    jobs_.start([asked = std::move(asked)](const Stop&) { return service_connections(asked); },
-                [this](Result<std::vector<SocketInfo>> connections) {
-                    older_in_work_ = false;
-                    if (connections) { // else asked again
-                        keep_older_connections(std::move(*connections));
-                    }
-                });
+    start_job([asked = std::move(asked)](const Stop&) { return service_connections(asked); },
+              [this](Result<std::vector<SocketInfo>>&& connections) {
+                  older_in_work_ = false;
+                  if (connections) { // else asked again
+                      keep_older_connections(std::move(*connections));
+                  }
+              });
 }
 
 void Controller::keep_older_connections(std::vector<SocketInfo> connections)
@@ -356,7 +356,7 @@ void Controller::look_at_host()
         filtered.push_back(attachment.ifindex);
     }
     host_in_work_ = true;
-    jobs_.start(
+    start_job(
         [read = setup_.read_host, read_receivers = setup_.read_receivers,
          filtered = std::move(filtered)](const Stop&) {
             auto facts = read();
@@ -365,10 +365,10 @@ void Controller::look_at_host()
             }
             return facts;
         },
-        [this](Result<HostFacts> facts) { take_host(std::move(facts)); });
+        [this](Result<HostFacts>&& facts) { take_host(std::move(facts)); });
 }
 
-void Controller::take_host(Result<HostFacts> facts)
+void Controller::take_host(Result<HostFacts>&& facts)
 {
     host_in_work_ = false;
     host_problem_ = facts ? "" : "the host cannot be read: " + facts.error().message;
@@ -668,6 +668,7 @@ Status Controller::status()
     Status status;
     status.version = setup_.version;
     status.uptime_ns = plane_.now_ns() - started_ns_;
+    status.longest_hold_ns = holds_.longest_ns(steady_ns());
     status.mode = mode_in_force();
     status.mode_overridden = hand_.mode && *hand_.mode != config_.mode;
     status.bypass = plane_.bypass();

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "api/control.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/config_check.h"
 #include "daemon/at_risk.h"
@@ -20,6 +21,7 @@
 #include "daemon/kernel_settings.h"
 #include "daemon/state.h"
 #include "dataplane/dataplane.h"
+#include "engine/hold.h"
 #include "engine/jobs.h"
 #include "feeds/fetch.h"
 #include "telemetry/sampler.h"
@@ -130,6 +132,8 @@ class Controller
     // Of the last tick, or of what was changed since. From any thread.
     std::shared_ptr<const Status> report() const { return report_.load(); }
     void publish_report() { report_ = std::make_shared<const Status>(status()); }
+    // The deciding thread did something for so long.
+    void note_hold(uint64_t held_ns) { holds_.note(held_ns, steady_ns()); }
     // Why metrics are not exported; empty where they are.
     void set_metrics_problem(std::string why);
 
@@ -171,8 +175,18 @@ class Controller
     template <typename T> Result<> set_by_hand(uint16_t port,
                                                std::map<uint16_t, T> HandState::*setting,
                                                std::optional<T> value, const std::string& what);
+    // A job whose result is in the report at once.
+    template <typename Work, typename Done> void start_job(Work work, Done done)
+    {
+        jobs_.start(std::move(work), [this, done = std::move(done)](auto&& result) mutable {
+            done(std::forward<decltype(result)>(result));
+            if (started_) {
+                publish_report();
+            }
+        });
+    }
     void look_at_host();
-    void take_host(Result<HostFacts> facts);
+    void take_host(Result<HostFacts>&& facts);
     void follow_services();
     void remember_refusal(const Attachment& attachment, AttachMode mode);
     void follow_links();
@@ -238,7 +252,7 @@ class Controller
     void decisions_fetched(const BouncerJob& job, const Decisions& decisions);
     void decisions_failed(const BouncerJob& job, const Error& error);
     void follow_geo();
-    void take_geo(const GeoSets& before, Result<GeoSets::Plan> plan, const std::string& stamp);
+    void take_geo(const GeoSets& before, Result<GeoSets::Plan>&& plan, const std::string& stamp);
     void load_feed_copies();
     void load_bans();
     struct BanSave;
@@ -343,6 +357,7 @@ class Controller
     std::string metrics_problem_;
     uint64_t next_save_ns_ = 0; // of a state that could not be saved
     std::atomic<std::shared_ptr<const Status>> report_ = std::make_shared<const Status>();
+    HoldMeter holds_;
     bool large_work_done_ = false; // its memory is to be given back
     std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();
 };

@@ -128,7 +128,7 @@ void Controller::save_bans()
     bans_in_work_ = true;
     const auto save = std::make_shared<BanSave>(bans_to_save());
     const auto work_ns = std::make_shared<uint64_t>(0);
-    jobs_.start(
+    start_job(
         [save, work_ns](const Stop&) {
             const uint64_t begin = steady_ns();
             auto saved = save->write();

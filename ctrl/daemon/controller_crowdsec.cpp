@@ -25,15 +25,14 @@ void Controller::ask_crowdsec()
     if (!job) {
         return;
     }
-    jobs_.start(
-        [ask = setup_.ask_crowdsec, job = *job](const Stop& stop) { return ask(job, stop); },
-        [this, job = *job](const Result<Decisions>& decisions) {
-            if (decisions) {
-                decisions_fetched(job, *decisions);
-            } else {
-                decisions_failed(job, decisions.error());
-            }
-        });
+    start_job([ask = setup_.ask_crowdsec, job = *job](const Stop& stop) { return ask(job, stop); },
+              [this, job = *job](const Result<Decisions>& decisions) {
+                  if (decisions) {
+                      decisions_fetched(job, *decisions);
+                  } else {
+                      decisions_failed(job, decisions.error());
+                  }
+              });
 }
 
 void Controller::decisions_failed(const BouncerJob& job, const Error& error)

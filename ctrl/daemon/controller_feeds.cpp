@@ -102,9 +102,9 @@ void Controller::fetch_feeds()
             return;
         }
         feeds_in_work_++;
-        jobs_.start(
+        start_job(
             [fetch = setup_.fetch_feed, job = *job](const Stop& stop) { return fetch(job, stop); },
-            [this, job = *job](Result<Fetched> fetched) {
+            [this, job = *job](Result<Fetched>&& fetched) {
                 feeds_in_work_--;
                 if (fetched) {
                     feed_fetched(job, std::move(*fetched));
@@ -156,7 +156,7 @@ void Controller::read_next_feed()
     ToRead next = std::move(feeds_to_read_.front());
     feeds_to_read_.pop_front();
     const FeedJob job = next.job;
-    jobs_.start(
+    start_job(
         [next = std::move(next), spared = protected_](const Stop&) mutable -> Result<FeedRead> {
             const uint64_t begin = steady_ns();
             FeedRead read{spared, {}, {}, {}, next.fetched.validators, next.fetched_unix_s};
@@ -256,16 +256,16 @@ void Controller::note_feed(const FeedJob& job, const FeedRead& read, size_t coun
 void Controller::save_feed_copy(const FeedJob& job, const FeedRead& read)
 {
     const std::string& name = job.config.name;
-    jobs_.start([name, copies = feed_copies_,
-                 copy = FeedCopy{job.config.url, read.validators, read.fetched_unix_s, read.content,
-                                 job.force}](const Stop&) { return copies.save(name, copy); },
-                [this, name](const Result<>& saved) {
-                    if (saved) {
-                        unsaved_feeds_.erase(name);
-                    } else {
-                        unsaved_feeds_[name] = saved.error().message;
-                    }
-                });
+    start_job([name, copies = feed_copies_,
+               copy = FeedCopy{job.config.url, read.validators, read.fetched_unix_s, read.content,
+                               job.force}](const Stop&) { return copies.save(name, copy); },
+              [this, name](const Result<>& saved) {
+                  if (saved) {
+                      unsaved_feeds_.erase(name);
+                  } else {
+                      unsaved_feeds_[name] = saved.error().message;
+                  }
+              });
 }
 
 std::vector<FeedStatus> Controller::feeds() const

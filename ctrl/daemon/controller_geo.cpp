@@ -149,14 +149,14 @@ void Controller::follow_geo()
     }
     geo_in_work_ = true;
     const std::string stamp = geo_.stamp_now();
-    jobs_.start([before = geo_](const Stop&) { return before.read_again(); },
-                [this, before = geo_, stamp](Result<GeoSets::Plan> plan) {
-                    geo_in_work_ = false;
-                    take_geo(before, std::move(plan), stamp);
-                });
+    start_job([before = geo_](const Stop&) { return before.read_again(); },
+              [this, before = geo_, stamp](Result<GeoSets::Plan>&& plan) {
+                  geo_in_work_ = false;
+                  take_geo(before, std::move(plan), stamp);
+              });
 }
 
-void Controller::take_geo(const GeoSets& before, Result<GeoSets::Plan> plan,
+void Controller::take_geo(const GeoSets& before, Result<GeoSets::Plan>&& plan,
                           const std::string& stamp)
 {
     if (!plan) {

@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace xdpctl
@@ -19,28 +20,31 @@ namespace
 
 constexpr uint64_t tick_us = tick_ns / 1000;
 
-struct Ticking {
+struct Deciding {
     Controller& controller;
+    Inbox& inbox;
     const std::function<void()>& each_tick;
 };
 
 // The loop is C: nothing may be thrown through it. What a tick could not do, for want of memory,
 // the next one does.
-template <typename Work> void without_exceptions(const char* what, Work work) noexcept
+template <typename Work> void decide(void* context, const char* what, Work work) noexcept
 {
+    const auto* deciding = static_cast<Deciding*>(context);
+    const uint64_t begin = steady_ns();
     try {
-        work();
+        work(*deciding);
     } catch (const std::exception& problem) {
         log::error("{}: {}", what, problem.what());
     }
+    deciding->controller.note_hold(steady_ns() - begin);
 }
 
 int on_tick(sd_event_source* source, uint64_t due_us, void* context)
 {
-    const auto* ticking = static_cast<Ticking*>(context);
-    without_exceptions("tick", [ticking] {
-        ticking->controller.tick();
-        ticking->each_tick();
+    decide(context, "tick", [](const Deciding& deciding) {
+        deciding.controller.tick();
+        deciding.each_tick();
     });
     sd_event_source_set_time(source, due_us + tick_us);
     return sd_event_source_set_enabled(source, SD_EVENT_ON);
@@ -48,23 +52,22 @@ int on_tick(sd_event_source* source, uint64_t due_us, void* context)
 
 int on_events(sd_event_source*, int, uint32_t, void* context)
 {
-    without_exceptions("events", [context] { static_cast<Controller*>(context)->drain_events(); });
+    decide(context, "events", [](const Deciding& deciding) { deciding.controller.drain_events(); });
     return 0;
 }
 
 int on_inbox(sd_event_source*, int, uint32_t, void* context)
 {
-    without_exceptions("inbox", [context] { static_cast<Inbox*>(context)->run(); });
+    decide(context, "inbox", [](const Deciding& deciding) { deciding.inbox.run(); });
     return 0;
 }
 
 int on_reload(sd_event_source*, const signalfd_siginfo*, void* context)
 {
     sd_notifyf(0, "RELOADING=1");
-    without_exceptions("reload", [context] {
-        auto* controller = static_cast<Controller*>(context);
-        (void)controller->reload(); // logs and keeps its error for `status`
-        controller->publish_report();
+    decide(context, "reload", [](const Deciding& deciding) {
+        (void)deciding.controller.reload(); // logs and keeps its error for `status`
+        deciding.controller.publish_report();
     });
     sd_notify(0, "READY=1");
     return 0;
@@ -92,7 +95,7 @@ Result<> block_signals()
 Result<> run_loop(Controller& controller, Inbox& inbox, int events_fd,
                   const std::function<void()>& each_tick)
 {
-    Ticking ticking{controller, each_tick};
+    Deciding deciding{controller, inbox, each_tick};
     sd_event* raw = nullptr;
     if (const int code = sd_event_new(&raw); code < 0) {
         return system_failure(code, "making the event loop");
@@ -101,10 +104,10 @@ Result<> run_loop(Controller& controller, Inbox& inbox, int events_fd,
     uint64_t now_us = 0;
     sd_event_now(raw, CLOCK_MONOTONIC, &now_us);
     const int codes[] = {
-        sd_event_add_time(raw, nullptr, CLOCK_MONOTONIC, now_us + tick_us, 0, on_tick, &ticking),
-        sd_event_add_io(raw, nullptr, events_fd, EPOLLIN, on_events, &controller),
-        sd_event_add_io(raw, nullptr, inbox.fd(), EPOLLIN, on_inbox, &inbox),
-        sd_event_add_signal(raw, nullptr, SIGHUP, on_reload, &controller),
+        sd_event_add_time(raw, nullptr, CLOCK_MONOTONIC, now_us + tick_us, 0, on_tick, &deciding),
+        sd_event_add_io(raw, nullptr, events_fd, EPOLLIN, on_events, &deciding),
+        sd_event_add_io(raw, nullptr, inbox.fd(), EPOLLIN, on_inbox, &deciding),
+        sd_event_add_signal(raw, nullptr, SIGHUP, on_reload, &deciding),
         sd_event_add_signal(raw, nullptr, SIGTERM, on_stop, &controller),
         sd_event_add_signal(raw, nullptr, SIGINT, on_stop, &controller),
         sd_event_set_watchdog(raw, 1),

@@ -232,6 +232,9 @@ void add_state(std::vector<MetricFamily>& out, const Status& status)
           static_cast<double>(status.generation));
     gauge("xdpctl_config_last_reload_successful", "1 where the last reload was taken.",
           status.config_ok ? 1 : 0);
+    gauge("xdpctl_longest_hold_seconds",
+          "Longest time in the last minutes for which a request had to wait for xdpctld.",
+          static_cast<double>(status.longest_hold_ns) / ns_per_s);
     gauge("xdpctl_services", "Listening sockets discovered on the host.",
           static_cast<double>(status.services.size()));
     gauge("xdpctl_build_info", "Always 1; the version is in the label.", 1,

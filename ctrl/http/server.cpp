@@ -34,6 +34,7 @@ constexpr uint64_t accept_pause_ns = 100 * ns_per_ms; // after a failure, for wa
 constexpr uint64_t end_s = 1;                         // for answers that are still on their way
 constexpr size_t lingering_most = 64;
 constexpr uint64_t linger_s = 10;
+constexpr uint64_t last_words_ns = 20 * ns_per_ms; // of a peer that closed its side
 
 enum : unsigned int {
     status_late = 408,
@@ -186,6 +187,7 @@ struct HttpServer::Impl {
     void linger(Fd peer);
     void take_answers();
     void end_late(uint64_t now);
+    void expect_end(uint64_t now);
     int wait_ms(uint64_t now, bool stopping) const;
     bool is_busy() const;
 
@@ -264,6 +266,7 @@ void HttpServer::Impl::run()
             log::error("HTTP: {}", problem.what());
         }
         MHD_run(daemon);
+        expect_end(steady_ns());
         if (std::exchange(trim, false)) {
             malloc_trim(0); // arenas would keep what the largest request and answer took
         }
@@ -341,6 +344,19 @@ void HttpServer::Impl::end_late(uint64_t now)
     }
     while (!lingering.empty() && now >= lingering.front().first) {
         lingering.pop_front();
+    }
+}
+
+// Of a peer that closed its side nothing more comes: what the library has of a request by now is
+// all of it. It gets a moment more, since requests that came together are read one by one.
+void HttpServer::Impl::expect_end(uint64_t now)
+{
+    for (const auto& [id, one] : connections) {
+        char next = 0;
+        if (one->phase == Phase::receives && one->until_ns > now + last_words_ns &&
+            recv(one->peer.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+            one->until_ns = now + last_words_ns;
+        }
     }
 }
 
