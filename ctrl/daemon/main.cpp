@@ -153,7 +153,7 @@ class RealInterfaces final : public Interfaces
     // one that is still the same still runs us.
     std::vector<Attachment> list() override
     {
-        std::vector<Attachment> found = attachments(object_.program_id());
+        std::vector<Attachment> found = attached();
         for (const auto& [name, behind] : shared_) {
             const bool seen = std::any_of(found.begin(), found.end(),
                                           [&name = name](const Attachment& attachment) {
@@ -167,6 +167,25 @@ class RealInterfaces final : public Interfaces
     }
 
   private:
+    // Most links of a host with containers run no program, which one look at all of them says.
+    std::vector<Attachment> attached() const
+    {
+        const auto links = links_here();
+        if (!links) {
+            return attachments(object_.program_id());
+        }
+        std::vector<Attachment> found;
+        for (const LinkInfo& link : *links) {
+            const auto attachment =
+                link.runs_xdp ? attachment_on(link.name, link.ifindex, object_.program_id())
+                              : std::nullopt;
+            if (attachment) {
+                found.push_back(*attachment);
+            }
+        }
+        return found;
+    }
+
     struct Behind {
         Attachment attachment;
         uint32_t dispatcher; // program id

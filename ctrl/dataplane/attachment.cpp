@@ -392,6 +392,12 @@ Result<> detach(int program_fd, const std::string& interface)
                                                            interface)));
 }
 
+std::optional<Attachment> attachment_on(const std::string& interface, uint32_t ifindex,
+                                        uint32_t program_id)
+{
+    return find(interface, ifindex, program_id);
+}
+
 std::vector<Attachment> attachments(uint32_t program_id)
 {
     std::vector<Attachment> found;

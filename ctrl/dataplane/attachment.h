@@ -47,6 +47,9 @@ uint32_t program_on(uint32_t ifindex);
 // Every interface of this network namespace that runs the program. To look
 // behind a dispatcher needs CAP_SYS_ADMIN.
 std::vector<Attachment> attachments(uint32_t program_id);
+// Of one interface. Each call has the kernel list all links: not for each of many.
+std::optional<Attachment> attachment_on(const std::string& interface, uint32_t ifindex,
+                                        uint32_t program_id);
 
 // True where an XDP program needs xdp.frags for this MTU: the frame no longer
 // fits one 4 KiB page beside headroom and skb_shared_info.

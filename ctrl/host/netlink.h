@@ -46,6 +46,7 @@ struct LinkInfo {
     bool in_this_namespace = true; // so is `link`
     bool has_one_peer = false;     // of a GRE tunnel: one remote address, or one per packet
     bool is_ipvlan_l3s = false;
+    bool runs_xdp = false; // whose program it is, in whatever mode
 };
 
 struct RouteMetrics {

@@ -132,6 +132,14 @@ void read_link_attribute(const rtattr& attribute, LinkInfo& link)
     case IFLA_MASTER:
         link.master = word_of(attribute);
         break;
+    case IFLA_XDP:
+        visit_nested(attribute, [&link](const rtattr& nested) {
+            if (nested.rta_type == IFLA_XDP_ATTACHED && RTA_PAYLOAD(&nested) >= 1) {
+                link.runs_xdp =
+                    *static_cast<const uint8_t*>(RTA_DATA(&nested)) != XDP_ATTACHED_NONE;
+            }
+        });
+        break;
     case IFLA_LINKINFO:
         visit_nested(attribute, [&link](const rtattr& nested) {
             if (nested.rta_type == IFLA_INFO_KIND) {
