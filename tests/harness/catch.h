@@ -18,6 +18,8 @@ inline auto Contains(std::string part)
 
 } // namespace Catch
 
+using Catch::Approx;
+
 namespace xdpctl::testing
 {
 
