@@ -138,7 +138,9 @@ __noinline int xdpctl_judge_icmp_error(struct xdp_md *ctx, const struct headers 
 		return ICMP_ERROR_UNKNOWN;
 	if (!bpf_map_lookup_elem(&own_addresses, &answer.dst))
 		return ICMP_ERROR_UNKNOWN;
-	session = look_up_session(ctx, &answer);
+	/* A call: with what the lookup keeps, the stack of this chain of calls exceeds 512 bytes.
+	 */
+	session = xdpctl_session_of(ctx, &answer);
 	/* Of a container: translated or forwarded, so that the socket is not here. */
 	if (words && (session == XDPCTL_SESSION_ESTABLISHED ||
 		      (flags & ICMP_ASK_CONNTRACK && conntrack_knows(ctx, &answer))))

@@ -2,8 +2,6 @@
 // The SYN guard of one service, what clients send to it, and how its answers are read.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <netinet/in.h>
 
 #include <chrono>
@@ -12,6 +10,7 @@
 #include "bpf/loaded.h"
 #include "bpf/one_cpu.h"
 #include "bpf/wire.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "host/sysctl.h"
 

@@ -2,12 +2,11 @@
 // The production data path for one test, as if just loaded, with its policy.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <optional>
 
 #include "bpf/one_cpu.h"
 #include "dataplane/bpf_dataplane.h"
+#include "harness/catch.h"
 
 namespace xdpctl::testing
 {

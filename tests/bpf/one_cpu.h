@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <sched.h>
+
+#include "harness/catch.h"
 
 namespace xdpctl::testing
 {

@@ -2,8 +2,6 @@
 // The data path as installed, in enforce mode, on a clock in our hands.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <functional>
 
 #include <netinet/in.h>
@@ -12,6 +10,7 @@
 #include "bpf/wire.h"
 #include "core/config.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 namespace xdpctl::testing

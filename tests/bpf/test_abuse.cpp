@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What protects a host cannot be turned against it: by who forges addresses, fills tables or
 // chooses what is measured.
-#include <catch2/catch.hpp>
-
 #include "bpf/peace.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

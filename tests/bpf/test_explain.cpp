@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include "bpf/loaded.h"
 #include "core/frame.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

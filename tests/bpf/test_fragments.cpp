@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fragments, and the kernel's room for reassembly.
-#include <catch2/catch.hpp>
-
 #include "bpf/volumetric.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services for some countries and AS numbers only, and what is read of real databases.
-#include <catch2/catch.hpp>
-
 #include <cstdlib>
 #include <fstream>
 #include <random>
@@ -10,6 +8,7 @@
 #include "core/frame.h"
 #include "daemon/geo_sets.h"
 #include "geo/database.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom the guard lets in: limits, lockdown, and when it turns itself on.
-#include <catch2/catch.hpp>
-
 #include <linux/bpf.h>
 
 #include "bpf/guarded.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What belongs to a connection goes past the guard, and nothing else does.
-#include <catch2/catch.hpp>
-
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <sys/mount.h>
@@ -10,6 +8,7 @@
 #include <bpf/bpf.h>
 
 #include "bpf/guarded.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard's answers against those of the kernel's own listener.
-#include <catch2/catch.hpp>
-
 #include <linux/bpf.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -10,6 +8,7 @@
 
 #include "api/codec.h"
 #include "bpf/guarded.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

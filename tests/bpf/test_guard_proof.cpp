@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard sees whether its cookies become connections.
-#include <catch2/catch.hpp>
-
 #include "bpf/guarded.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // First, do no harm: what has no socket here, comes in an odd order or by another way, and is
 // honest all the same.
-#include <catch2/catch.hpp>
-
 #include <linux/bpf.h>
 #include <netinet/in.h>
 
@@ -11,6 +9,7 @@
 
 #include "bpf/peace.h"
 #include "bpf/test_run.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

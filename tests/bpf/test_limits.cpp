@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Limits of packets and bits, and who loses first.
-#include <catch2/catch.hpp>
-
 #include <random>
 
 #include "bpf/volumetric.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

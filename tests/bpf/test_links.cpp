@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interfaces with and without an Ethernet header.
-#include <catch2/catch.hpp>
-
 #include <linux/bpf.h>
 
 #include "bpf/loaded.h"
 #include "core/frame.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

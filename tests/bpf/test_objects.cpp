@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests share loaded objects (object_pool.h): a reset one is as a new one.
-#include <catch2/catch.hpp>
-
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
@@ -12,6 +10,7 @@
 #include "bpf/one_cpu.h"
 #include "core/config.h"
 #include "core/frame.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

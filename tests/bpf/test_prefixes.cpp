@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The prefix engine against a plain reference: what the lists say of an address is
 // what the data path does.
-#include <catch2/catch.hpp>
-
 #include <sys/resource.h>
 
 #include <cstdlib>
@@ -10,6 +8,7 @@
 
 #include "bpf/loaded.h"
 #include "core/frame.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // ICMP, other protocols, and tunnels.
-#include <catch2/catch.hpp>
-
 #include <netinet/in.h>
 
 #include <set>
 
 #include "bpf/volumetric.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <map>
 #include <netinet/in.h>
 
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "bpf/object_pool.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "replay/replay.h"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#define CATCH_CONFIG_EXTERNAL_INTERFACES
 #include "bpf/test_run.h"
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -14,6 +12,7 @@
 
 #include "base/hash.h"
 #include "dataplane/bpf_object.h"
+#include "harness/catch.h"
 #include "harness/skip.h"
 
 namespace xdpctl::testing
@@ -43,21 +42,21 @@ void write_record(const std::string& name, const std::set<uint32_t>& reasons)
     }
 }
 
-struct Recorder : Catch::TestEventListenerBase {
-    using TestEventListenerBase::TestEventListenerBase;
+struct Recorder : CatchListener {
+    using CatchListener::CatchListener;
 
     void testCaseStarting(const Catch::TestCaseInfo& info) override
     {
-        TestEventListenerBase::testCaseStarting(info);
+        CatchListener::testCaseStarting(info);
         reasons_met().clear();
     }
     void testCaseEnded(const Catch::TestCaseStats& stats) override
     {
-        TestEventListenerBase::testCaseEnded(stats);
+        CatchListener::testCaseEnded(stats);
         if (shared_directory().empty()) {
-            ended_here()[stats.testInfo.name] = reasons_met();
+            ended_here()[info_of(stats).name] = reasons_met();
         } else {
-            write_record(stats.testInfo.name, reasons_met());
+            write_record(info_of(stats).name, reasons_met());
         }
     }
 };

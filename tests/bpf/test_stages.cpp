@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <linux/bpf.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include "bpf/loaded.h"
 #include "core/frame.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events, clients, counters by device, and what is full.
-#include <catch2/catch.hpp>
-
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <linux/sched.h>
@@ -17,6 +15,7 @@
 #include "base/fd.h"
 #include "bpf/loaded.h"
 #include "core/frame.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

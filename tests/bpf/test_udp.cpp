@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // UDP: who waits for it.
-#include <catch2/catch.hpp>
-
 #include <sys/socket.h>
 
 #include "bpf/volumetric.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Of the run as a whole; linked last, so that a process that runs everything runs this last.
-#define CATCH_CONFIG_EXTERNAL_INTERFACES
-#include <catch2/catch.hpp>
-
 #include "bpf/test_run.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 using namespace xdpctl::testing;
@@ -12,7 +10,7 @@ using namespace xdpctl::testing;
 namespace
 {
 
-bool belongs_to_run(const Catch::TestCase& test)
+bool belongs_to_run(const Catch::TestCaseInfo& test)
 {
     return !test.isHidden() && test.name != Catch::getResultCapture().getCurrentTestName();
 }
@@ -34,8 +32,8 @@ TEST_CASE("every reason has a row", "[end]")
         all.insert(met.begin(), met.end());
     }
     size_t missing = 0;
-    for (const Catch::TestCase& test :
-         Catch::getRegistryHub().getTestCaseRegistry().getAllTests()) {
+    for (const auto& registered : Catch::getRegistryHub().getTestCaseRegistry().getAllTests()) {
+        const Catch::TestCaseInfo& test = info_of(registered);
         missing += belongs_to_run(test) && !reasons_met.contains(test.name) ? 1 : 0;
     }
     if (missing > 0) {

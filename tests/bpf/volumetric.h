@@ -2,9 +2,8 @@
 // Limits and what is not TCP, with services of UDP.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include "bpf/peace.h"
+#include "harness/catch.h"
 
 namespace xdpctl::testing
 {

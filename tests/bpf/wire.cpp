@@ -14,8 +14,7 @@
 
 #include <cstdlib>
 
-#include <catch2/catch.hpp>
-
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 namespace xdpctl::testing

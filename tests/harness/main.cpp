@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exit code 77 tells CTest that the whole program was skipped, and why is on stderr.
 #define CATCH_CONFIG_RUNNER
-#include <catch2/catch.hpp>
+#include <iostream>
 
+#include "harness/catch.h"
 #include "harness/skip.h"
 
 int main(int argc, char** argv)
@@ -11,9 +12,7 @@ int main(int argc, char** argv)
     if (const int problem = session.applyCommandLine(argc, argv); problem != 0) {
         return problem;
     }
-    const Catch::ConfigData& wanted = session.configData();
-    const bool runs = !wanted.showHelp && !wanted.listTests && !wanted.listTestNamesOnly &&
-                      !wanted.listTags && !wanted.listReporters;
+    const bool runs = xdpctl::testing::runs_tests(session.configData());
     if (const auto why = runs ? xdpctl::testing::skip_all_because() : std::nullopt) {
         std::cerr << "SKIPPED: " << *why << "\n";
         return 77;

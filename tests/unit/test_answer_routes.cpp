@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which way SYN-ACKs leave, and what takes packets without a socket.
-#include <catch2/catch.hpp>
-
 #include "daemon/answer_routes.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "host/receivers.h"
 

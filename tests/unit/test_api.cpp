@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +17,7 @@
 #include "api/server.h"
 #include "base/fd.h"
 #include "daemon/control_on_loop.h"
+#include "harness/catch.h"
 #include "harness/deciding_thread.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <random>
 #include <unordered_map>
 
 #include "dataplane/ban_store.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include "core/bans.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <cstdio>
 #include <fstream>
 
@@ -8,6 +6,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "replay/capture.h"
 #include "replay/offload.h"

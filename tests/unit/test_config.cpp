@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include "core/config.h"
 #include "base/file.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +10,7 @@
 
 #include "base/fd.h"
 #include "daemon/config_check.h"
+#include "harness/catch.h"
 #include "host/listen.h"
 
 using namespace xdpctl;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <filesystem>
 #include <fstream>
 
@@ -8,6 +6,7 @@
 
 #include "core/panic.h"
 #include "daemon/controller.h"
+#include "harness/catch.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
 

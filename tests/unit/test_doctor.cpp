@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 
+#include "harness/catch.h"
 #include "host/doctor.h"
 
 using namespace xdpctl;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <netinet/in.h>
 
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "replay/clock.h"
 #include "replay/evidence.h"

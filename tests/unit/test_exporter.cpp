@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <array>
 #include <filesystem>
 #include <map>
@@ -14,6 +12,7 @@
 
 #include "base/fd.h"
 #include "exporter/exporter.h"
+#include "harness/catch.h"
 #include "harness/fake_dataplane.h"
 
 using namespace xdpctl;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +7,7 @@
 #include "daemon/feeds.h"
 #include "feeds/copies.h"
 #include "feeds/unpack.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

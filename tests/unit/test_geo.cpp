@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utmp.h>
@@ -13,6 +11,7 @@
 
 #include "daemon/geo_sets.h"
 #include "geo/database.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

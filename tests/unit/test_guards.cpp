@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include "core/units.h"
 #include "daemon/guards.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 

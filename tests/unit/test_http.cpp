@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -14,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "harness/catch.h"
 #include "http/server.h"
 #include "http/workers.h"
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <random>
 #include <vector>
 
 #include "core/limits.h"
 #include "core/units.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <linux/if_arp.h>
 
 #include "dataplane/kernel_words.h"
+#include "harness/catch.h"
 #include "host/link_kind.h"
 #include "host/network.h"
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages of netlink that are not whole. Each lies where it ends at a page that cannot be read.
-#include <catch2/catch.hpp>
-
 #include <cstring>
 
 #include <linux/if_link.h>
@@ -10,6 +8,7 @@
 #include <netinet/in.h>
 
 #include "fuzz/guarded.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "host/netlink_messages.h"
 #include "host/receivers.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "replay/orientation.h"
 

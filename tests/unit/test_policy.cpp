@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <xdpctl/abi/maps.h>
 
 #include "core/policy.h"
 #include "core/units.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 

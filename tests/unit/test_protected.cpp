@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <filesystem>
 #include <fstream>
 
@@ -11,6 +9,7 @@
 #include "core/asked.h"
 #include "core/bans.h"
 #include "core/protected.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "host/dependencies.h"
 #include "host/netlink_messages.h"

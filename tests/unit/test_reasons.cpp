@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <set>
 
 #include "base/file.h"
 #include "core/defaults.h"
 #include "core/event.h"
 #include "core/reasons.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 
 #include "core/services.h"
+#include "harness/catch.h"
 
 using namespace xdpctl;
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include <map>
 
 #include "core/sessions.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 
 using namespace xdpctl;

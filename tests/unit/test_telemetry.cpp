@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
-
 #include "core/units.h"
+#include "harness/catch.h"
 #include "harness/literals.h"
 #include "telemetry/event_log.h"
 #include "telemetry/sampler.h"
