@@ -3,7 +3,6 @@
 
 #include <chrono>
 
-#include "base/file.h"
 #include "geo/database.h"
 
 namespace xdpctl
@@ -30,15 +29,17 @@ Result<size_t> ControlOnLoop::lift(const BanFilter& filter)
     return change([&](Controller& c) { return c.lift(filter); });
 }
 
-// Disks are slow: they are asked and waited for on this thread.
+// Disks are slow, and some hang.
 std::string ControlOnLoop::not_saved()
 {
-    const auto [file, saved] = inbox_.ask(
-        [this] { return std::make_pair(controller_.ban_file(), controller_.state_saved()); });
-    const auto room = file.check_room();
-    const bool in_time = saved.wait_for(disk_patience) == std::future_status::ready;
-    std::string why = change([&room = room](Controller& c) { return c.not_saved(room); });
-    return in_time ? why : "the disk does not answer: what is set by hand is not saved yet";
+    const auto [room, saved] = inbox_.ask(
+        [this] { return std::make_pair(controller_.ask_room(), controller_.state_saved()); });
+    const auto until = std::chrono::steady_clock::now() + disk_patience;
+    if (room.wait_until(until) != std::future_status::ready ||
+        saved.wait_until(until) != std::future_status::ready) {
+        return "the disk does not answer: it is not saved yet";
+    }
+    return change([&room = room](Controller& c) { return c.not_saved(room.get()); });
 }
 
 Result<size_t> ControlOnLoop::allow(Spared which, const std::vector<Prefix>& prefixes, bool force)

@@ -356,6 +356,7 @@ void Controller::look_at_host()
         filtered.push_back(attachment.ifindex);
     }
     host_in_work_ = true;
+    host_begin_ns_ = plane_.now_ns();
     start_job(
         [read = setup_.read_host, read_receivers = setup_.read_receivers,
          filtered = std::move(filtered)](const Stop&) {
@@ -586,6 +587,7 @@ void Controller::want_sysctls(const Sysctls& wanted)
         hand_.sysctls = changed;
         // Before the sysctl is changed: a crash must not forget what it was.
         state_saved(state_file_.save(hand_));
+        state_changed_ = state_changed_ || state_in_work_; // what a job writes now is older
     };
     for (std::string& text : kernel_.want(wanted, remember)) {
         note("guard", std::move(text));

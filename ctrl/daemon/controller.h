@@ -118,6 +118,8 @@ class Controller
         Result<> check_room() const; // on the disk, which may be slow
     };
     BanFile ban_file() const;
+    // Ready once the disk has said whether it has room for the file of bans.
+    std::shared_future<Result<>> ask_room();
     // Why what was changed is lost at the next boot, though in force now; else empty. `room`:
     // whether the disk has room for the file of bans.
     std::string not_saved(const Result<>& room);
@@ -152,6 +154,7 @@ class Controller
     void set_condition(Condition id, const std::string& text, const std::string& identity);
     void set_condition(Condition id, const std::string& text) { set_condition(id, text, text); }
     void follow_conditions();
+    void watch_jobs();
     std::string missing_text() const;
     std::string conntrack_text() const;
     std::vector<AllowInfo> spared(Spared which) const;
@@ -244,10 +247,12 @@ class Controller
     void feed_failed(const FeedJob& job, const Error& error);
     void read_next_feed();
     struct FeedRead;
-    void feed_read(const FeedJob& job, const FeedRead& read);
+    void end_read();
+    Result<> take_read(const FeedJob& job, const FeedRead& read);
+    Result<> feed_read(const FeedJob& job, const FeedRead& read);
     Result<> accept_feed(const FeedJob& job, const FeedRead& read, const FeedConfig& config) const;
     void note_feed(const FeedJob& job, const FeedRead& read, size_t count_before);
-    void save_feed_copy(const FeedJob& job, const FeedRead& read);
+    void save_feed_copy(const FeedJob& job, const std::shared_ptr<const FeedRead>& read);
     void ask_crowdsec();
     void decisions_fetched(const BouncerJob& job, const Decisions& decisions);
     void decisions_failed(const BouncerJob& job, const Error& error);
@@ -295,6 +300,7 @@ class Controller
     Bouncer bouncer_;
     GeoSets geo_;
     bool host_in_work_ = false; // it is being read, as are the others
+    uint64_t host_begin_ns_ = 0;
     bool older_in_work_ = false;
     bool geo_in_work_ = false;
     size_t feeds_in_work_ = 0;
@@ -306,8 +312,10 @@ class Controller
     std::deque<ToRead> feeds_to_read_; // one after the other: a large list takes much memory
     bool feed_in_read_ = false;
     bool bans_in_work_ = false;
+    uint64_t bans_begin_ns_ = 0;
     uint64_t next_ban_save_ns_ = 0;
     bool state_in_work_ = false;
+    uint64_t state_begin_ns_ = 0;
     bool state_changed_ = false; // since it was last given to a job
     std::promise<void> state_promise_;
     std::shared_future<void> state_saved_ = state_promise_.get_future().share();

@@ -78,9 +78,19 @@ Result<> Controller::BanFile::check_room() const
     return made ? xdpctl::check_room(path + ".room", bytes) : made;
 }
 
+std::shared_future<Result<>> Controller::ask_room()
+{
+    const auto answer = std::make_shared<std::promise<Result<>>>();
+    jobs_.start([file = ban_file()](const Stop&) { return file.check_room(); },
+                [answer](const Result<>& room) { answer->set_value(room); });
+    return answer->get_future().share();
+}
+
 std::string Controller::not_saved(const Result<>& room)
 {
-    bans_problem_ = room || !bans_changed_ ? "" : "bans are not saved: " + room.error().message;
+    bans_problem_ = room || !(bans_changed_ || bans_in_work_)
+                        ? ""
+                        : "bans are not saved: " + room.error().message;
     return bans_problem_.empty() || state_problem_.empty() ? bans_problem_ + state_problem_
                                                            : bans_problem_ + "; " + state_problem_;
 }
@@ -105,7 +115,6 @@ struct Controller::BanSave {
 
 Controller::BanSave Controller::bans_to_save()
 {
-    bans_changed_ = false;
     BanSave save{config_.state_directory,
                  ban_file().path,
                  {plane_.now_ns(), unix_s()},
@@ -116,6 +125,7 @@ Controller::BanSave Controller::bans_to_save()
     plane_.visit_bans([&save](const Address& source, const xdpctl_ban& ban) {
         save.bans.push_back({source, ban});
     });
+    bans_changed_ = false;
     return save;
 }
 
@@ -126,6 +136,7 @@ void Controller::save_bans()
         return;
     }
     bans_in_work_ = true;
+    bans_begin_ns_ = plane_.now_ns();
     const auto save = std::make_shared<BanSave>(bans_to_save());
     const auto work_ns = std::make_shared<uint64_t>(0);
     start_job(
@@ -153,8 +164,9 @@ void Controller::bans_saved(const BanSave& save, const Result<>& saved, uint64_t
 
 void Controller::save_now()
 {
-    if (state_changed_ || state_in_work_) { // the job is not waited for
+    if (state_changed_ || state_in_work_) {
         state_saved(state_file_.save(hand_));
+        state_promise_.set_value(); // answers wait for it
     }
     if (bans_changed_ || bans_in_work_) {
         BanSave save = bans_to_save();

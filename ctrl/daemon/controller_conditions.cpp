@@ -13,6 +13,7 @@ namespace xdpctl
 namespace
 {
 
+constexpr uint64_t job_patience_ns = 30 * ns_per_s;
 constexpr uint64_t save_interval_ns = 10 * ns_per_s;
 // Percent of the connection tracking table: above the first it is as good as full, below
 // the second it has room again.
@@ -42,6 +43,7 @@ void Controller::save_state()
     }
     state_changed_ = false;
     state_in_work_ = true;
+    state_begin_ns_ = plane_.now_ns();
     jobs_.start([file = state_file_, hand = hand_](const Stop&) { return file.save(hand); },
                 [this](const Result<>& saved) {
                     state_in_work_ = false;
@@ -134,8 +136,26 @@ std::string Controller::allow_text()
     return fmt::format("{}", fmt::join(wide, "; "));
 }
 
+// Jobs of which nothing is heard.
+void Controller::watch_jobs()
+{
+    const auto hangs = [now = plane_.now_ns()](bool in_work, uint64_t begin_ns) {
+        return in_work && now - begin_ns > job_patience_ns;
+    };
+    if (hangs(host_in_work_, host_begin_ns_)) {
+        host_problem_ = "the host cannot be read: it does not answer";
+    }
+    if (hangs(bans_in_work_, bans_begin_ns_)) {
+        bans_problem_ = "bans are not saved: the disk does not answer";
+    }
+    if (hangs(state_in_work_, state_begin_ns_)) {
+        state_problem_ = "what is set by hand is not saved: the disk does not answer";
+    }
+}
+
 void Controller::follow_conditions()
 {
+    watch_jobs();
     if (!state_problem_.empty() && plane_.now_ns() >= next_save_ns_) {
         save_state();
     }

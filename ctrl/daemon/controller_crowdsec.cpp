@@ -152,7 +152,7 @@ void Controller::decisions_fetched(const BouncerJob& job, const Decisions& decis
         decisions_failed(job, banned.error().in(fmt::format("{} decisions", wishes.size())));
         return;
     }
-    large_work_done_ = job.all;
+    large_work_done_ = large_work_done_ || job.all;
     bouncer_.taken(job, decisions, refused, plane_.now_ns(), unix_s());
     if (!left_out.empty()) {
         bouncer_.tell(left_out);

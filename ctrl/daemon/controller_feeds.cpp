@@ -96,7 +96,9 @@ Result<> Controller::set_feed(const std::string& name, const std::vector<Prefix>
 void Controller::fetch_feeds()
 {
     constexpr size_t feeds_at_once = 4;
-    while (setup_.fetch_feed && feeds_in_work_ < feeds_at_once) {
+    // Texts that wait to be read count, too: they may be large.
+    while (setup_.fetch_feed &&
+           feeds_in_work_ + feeds_to_read_.size() + (feed_in_read_ ? 1 : 0) < feeds_at_once) {
         const auto job = feeds_.due(plane_.now_ns());
         if (!job) {
             return;
@@ -178,15 +180,36 @@ void Controller::read_next_feed()
             read.read_ns = steady_ns() - begin;
             return read;
         },
-        [this, job](const Result<FeedRead>& read) {
-            feed_in_read_ = false;
-            if (read) {
-                feed_read(job, *read);
-            } else {
+        [this, job](Result<FeedRead>&& read) {
+            if (!read) {
                 feed_failed(job, read.error());
+                end_read();
+                return;
             }
-            read_next_feed();
+            const auto kept = std::make_shared<const FeedRead>(std::move(*read));
+            if (const auto done = take_read(job, *kept); done) {
+                save_feed_copy(job, kept);
+            } else {
+                feed_failed(job, done.error());
+                end_read();
+            }
         });
+}
+
+void Controller::end_read()
+{
+    feed_in_read_ = false;
+    read_next_feed();
+}
+
+// What is thrown, where there is no memory for so many, must not keep the feed in work.
+Result<> Controller::take_read(const FeedJob& job, const FeedRead& read)
+{
+    try {
+        return feed_read(job, read);
+    } catch (const std::exception& problem) {
+        return failure("{}: {}", job.config.name, problem.what());
+    }
 }
 
 // Is it what one expects of a list, and what one expects of a change?
@@ -205,12 +228,12 @@ Result<> Controller::accept_feed(const FeedJob& job, const FeedRead& read,
                          read.taken.prefixes, config);
 }
 
-void Controller::feed_read(const FeedJob& job, const FeedRead& read)
+Result<> Controller::feed_read(const FeedJob& job, const FeedRead& read)
 {
     const std::string& name = job.config.name;
     const FeedConfig* config = feeds_.find(name);
     if (config == nullptr || !(*config == job.config)) {
-        return; // configured away meanwhile
+        return failure("{} is configured otherwise by now", name);
     }
     const auto before = feed_prefixes_.find(name);
     const size_t count_before = before == feed_prefixes_.end() ? 0 : before->second.size();
@@ -220,8 +243,7 @@ void Controller::feed_read(const FeedJob& job, const FeedRead& read)
         done = set_feed(name, read.taken.prefixes);
     }
     if (!done) {
-        feed_failed(job, done.error());
-        return;
+        return done;
     }
     if (protected_ != read.spared) {
         spare_from_feeds();
@@ -231,8 +253,8 @@ void Controller::feed_read(const FeedJob& job, const FeedRead& read)
     feeds_.fetched(job, true, plane_.now_ns(), read.fetched_unix_s);
     save_state(); // its list's number
     note_feed(job, read, count_before);
-    save_feed_copy(job, read);
     large_work_done_ = true;
+    return Done{};
 }
 
 void Controller::note_feed(const FeedJob& job, const FeedRead& read, size_t count_before)
@@ -253,19 +275,22 @@ void Controller::note_feed(const FeedJob& job, const FeedRead& read, size_t coun
     note("feed", std::move(told));
 }
 
-void Controller::save_feed_copy(const FeedJob& job, const FeedRead& read)
+// One at a time, as reading: a disk that hangs holds up feeds alone.
+void Controller::save_feed_copy(const FeedJob& job, const std::shared_ptr<const FeedRead>& read)
 {
-    const std::string& name = job.config.name;
-    start_job([name, copies = feed_copies_,
-               copy = FeedCopy{job.config.url, read.validators, read.fetched_unix_s, read.content,
-                               job.force}](const Stop&) { return copies.save(name, copy); },
-              [this, name](const Result<>& saved) {
-                  if (saved) {
-                      unsaved_feeds_.erase(name);
-                  } else {
-                      unsaved_feeds_[name] = saved.error().message;
-                  }
-              });
+    start_job(
+        [job, copies = feed_copies_, read](const Stop&) {
+            return copies.save(job.config.name, {job.config.url, read->validators,
+                                                 read->fetched_unix_s, read->content, job.force});
+        },
+        [this, name = job.config.name](const Result<>& saved) {
+            if (saved) {
+                unsaved_feeds_.erase(name);
+            } else {
+                unsaved_feeds_[name] = saved.error().message;
+            }
+            end_read();
+        });
 }
 
 std::vector<FeedStatus> Controller::feeds() const

@@ -308,7 +308,7 @@ class MetricsServer
     uint64_t next_ns_ = 0;
 };
 
-constexpr size_t job_threads = 8; // four for feeds, which may wait long
+constexpr size_t job_threads = 12; // more than there are kinds of jobs: none waits for another
 
 struct Options {
     std::string config_path = "/etc/xdpctl/xdpctl.toml";
@@ -412,9 +412,10 @@ Result<> run(const Options& options)
     auto ended =
         run_loop(controller, inbox, (*plane)->events_epoll_fd(), [&metrics] { metrics.follow(); });
 
-    inbox.close();
-    api->reset(); // nobody changes anything any more
+    inbox.close(); // nobody changes anything any more
+    jobs.stop();   // nor writes
     controller.save_now();
+    api->reset();
     if (controller.config().on_stop == OnStop::detach) {
         controller.put_back_sysctls();
         detach_all(interfaces, config->pin_directory);

@@ -382,6 +382,7 @@ StateFile::Loaded StateFile::load()
 
 Result<> StateFile::save(const HandState& state) const
 {
+    const std::lock_guard lock(*writing_);
     if (unreadable_) {
         return failure("{}: it could not be read at the start, and is not written over", path());
     }

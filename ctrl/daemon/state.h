@@ -4,6 +4,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,6 +76,8 @@ class StateFile
     std::string path() const { return directory_ + "/state.json"; }
     std::string directory_;
     bool unreadable_ = false;
+    // Of all copies: two threads may save.
+    std::shared_ptr<std::mutex> writing_ = std::make_shared<std::mutex>();
 };
 
 } // namespace xdpctl

@@ -4,15 +4,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <exception>
 #include <utility>
-
-#include "base/log.h"
 
 namespace xdpctl
 {
 
-Inbox::Inbox() : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+Inbox::Inbox() : wake_(eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
 void Inbox::post(std::function<void()> work)
 {
@@ -22,25 +19,25 @@ void Inbox::post(std::function<void()> work)
     }
     waiting_.push_back(std::move(work));
     const uint64_t one = 1;
-    (void)!write(wake_.get(), &one, sizeof(one)); // fails only where it is readable already
+    (void)!write(wake_.get(), &one, sizeof(one));
 }
 
-std::vector<std::function<void()>> Inbox::take()
+std::function<void()> Inbox::take()
 {
     const std::lock_guard lock(mutex_);
-    uint64_t count = 0;
-    (void)!read(wake_.get(), &count, sizeof(count));
-    return std::exchange(waiting_, {});
+    uint64_t one = 0;
+    if (read(wake_.get(), &one, sizeof(one)) < 0 || waiting_.empty()) {
+        return {};
+    }
+    auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    return next;
 }
 
 void Inbox::run()
 {
-    for (const std::function<void()>& work : take()) {
-        try {
-            work();
-        } catch (const std::exception& problem) { // no memory; the others are done all the same
-            log::error("{}", problem.what());
-        }
+    if (const auto work = take()) {
+        work();
     }
 }
 

@@ -3,12 +3,12 @@
 // thread, so that none of it needs a lock.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
 #include <type_traits>
-#include <vector>
 
 #include "base/fd.h"
 
@@ -33,19 +33,20 @@ class Inbox
         return answer.get();
     }
 
-    // On the deciding thread: does what was posted until now, in that order.
+    // On the deciding thread: does the next that was posted, if any. One at a time, so that ticks,
+    // signals and the watchdog have their turn.
     void run();
-    // Readable while something is posted; owned by this object.
+    // Readable while something waits; owned by this object.
     int fd() const { return wake_.get(); }
     // Drops what waits and what comes: nobody decides any more.
     void close();
 
   private:
-    std::vector<std::function<void()>> take();
+    std::function<void()> take();
 
-    Fd wake_; // eventfd(2)
+    Fd wake_; // eventfd(2), a semaphore: counts what waits
     std::mutex mutex_;
-    std::vector<std::function<void()>> waiting_;
+    std::deque<std::function<void()>> waiting_;
     bool closed_ = false;
 };
 

@@ -11,7 +11,7 @@ void Jobs::start_threads(size_t count)
     }
 }
 
-Jobs::~Jobs()
+void Jobs::stop()
 {
     {
         const std::lock_guard lock(mutex_);
@@ -22,6 +22,7 @@ Jobs::~Jobs()
     for (std::thread& thread : threads_) {
         thread.join();
     }
+    threads_.clear();
 }
 
 void Jobs::push(std::function<void()> task)

@@ -31,7 +31,9 @@ class Jobs
     explicit Jobs(Inbox& inbox) : inbox_(inbox) {}
     // They inherit the capabilities of the caller.
     void start_threads(size_t count);
-    ~Jobs(); // sets Stop and waits for the threads; results of theirs are dropped
+    ~Jobs() { stop(); }
+    // Sets Stop and waits for the threads. What was not begun is not done.
+    void stop();
     Jobs(const Jobs&) = delete;
     Jobs& operator=(const Jobs&) = delete;
 
