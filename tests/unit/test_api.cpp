@@ -286,8 +286,10 @@ TEST_CASE("panic by the API: attach is refused, the end is an answer of its own"
     Served served;
     const ApiClient client(served.socket);
     CHECK(client.post("/v1/panic/end", json::object()).error().kind == ErrorKind::not_found);
-    served.plane.bypassed = true;
-    served.interfaces.freed = {"a"};
+    served.inbox.ask([&served] {
+        served.plane.bypassed = true;
+        served.interfaces.freed = {"a"};
+    });
     CHECK(client.post("/v1/attach", {{"interface", "a"}}).error().kind == ErrorKind::refused);
     const auto end = client.post("/v1/panic/end", json::object());
     REQUIRE(end);
