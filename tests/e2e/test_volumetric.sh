@@ -94,10 +94,11 @@ floods_end() {
 
 floods_begin
 everything "flooded"
-floods_end
 for reason in reflection udp_no_socket fragment_orphan icmp_limited; do
-    check "$reason ends at the NIC" test "$(dropped $reason)" -gt 20000
+    eventually "[ \$(dropped $reason) -gt 20000 ]"
+    echo "ok: $reason ends at the NIC"
 done
+floods_end
 served() { answered "$2" in_client dig -p 5300 @"$1"; } # ADDRESS N: by the host's own service
 # The service itself, beyond its limit and from everywhere: who completed a handshake
 # here in peacetime (iperf3's control connection) keeps his place.

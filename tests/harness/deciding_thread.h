@@ -15,25 +15,27 @@ namespace xdpctl::testing
 class DecidingThread
 {
   public:
-    explicit DecidingThread(Inbox& inbox) : thread_([this, &inbox] { run(inbox); }) {}
+    explicit DecidingThread(Inbox& inbox) : inbox_(inbox), thread_([this] { run(); }) {}
     ~DecidingThread()
     {
         stop_ = true;
+        inbox_.post([] {}); // wakes it
         thread_.join();
     }
     DecidingThread(const DecidingThread&) = delete;
     DecidingThread& operator=(const DecidingThread&) = delete;
 
   private:
-    void run(Inbox& inbox) const
+    void run()
     {
         while (!stop_) {
-            pollfd waiting{inbox.fd(), POLLIN, 0};
-            poll(&waiting, 1, 20); // ms, until the end is seen
-            inbox.run();
+            pollfd waiting{inbox_.fd(), POLLIN, 0};
+            poll(&waiting, 1, 1000); // ms; of a closed inbox nothing wakes it
+            inbox_.run();
         }
     }
 
+    Inbox& inbox_;
     std::atomic<bool> stop_ = false;
     std::thread thread_;
 };
