@@ -18,8 +18,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core/quote.h"
+#include "engine/workers.h"
 #include "http/server.h"
-#include "http/workers.h"
 
 namespace xdpctl
 {

@@ -1058,24 +1058,25 @@ std::optional<uint32_t> least_length(const Prefix& prefix)
     return length < widest ? std::optional(widest) : std::nullopt;
 }
 
+std::optional<std::string> too_wide(const Prefix& prefix, std::string_view consequence)
+{
+    const auto widest = least_length(prefix);
+    return widest ? std::optional(fmt::format("{} is wider than /{}: {}", to_string(prefix),
+                                              *widest, consequence))
+                  : std::nullopt;
+}
+
 } // namespace
 
 std::optional<std::string> too_wide_to_allow(const Prefix& prefix)
 {
-    const auto widest = least_length(prefix);
-    return widest ? std::optional(fmt::format("{} is wider than /{}: lists would block hardly "
-                                              "anybody any more, also with a forged source address",
-                                              to_string(prefix), *widest))
-                  : std::nullopt;
+    return too_wide(prefix, "lists would block hardly anybody any more, also with a forged source "
+                            "address");
 }
 
 std::optional<std::string> too_wide_to_block(const Prefix& prefix)
 {
-    const auto widest = least_length(prefix);
-    return widest ? std::optional(fmt::format("{} is wider than /{}: it would block whole "
-                                              "countries, and most likely your clients",
-                                              to_string(prefix), *widest))
-                  : std::nullopt;
+    return too_wide(prefix, "it would block whole countries, and most likely your clients");
 }
 
 std::optional<std::string> better_trusted(const Prefix& prefix)

@@ -12,7 +12,6 @@ namespace
 {
 
 constexpr uint64_t first_retry_ns = 30 * ns_per_s;
-constexpr uint64_t wait_most_ns = 3600 * ns_per_s;
 constexpr int stale_tries = 3;
 
 enum { refresh_changed, refresh_unchanged, refresh_failed };
@@ -118,17 +117,6 @@ std::optional<FeedJob> Feeds::due(uint64_t now_ns)
         }
     }
     return std::nullopt;
-}
-
-uint64_t Feeds::wait_ns(uint64_t now_ns) const
-{
-    uint64_t least = wait_most_ns;
-    for (const auto& [name, feed] : feeds_) {
-        if (!feed.in_work) {
-            least = std::min(least, feed.due_ns > now_ns ? feed.due_ns - now_ns : 0);
-        }
-    }
-    return least;
 }
 
 bool Feeds::refresh(const std::string& name, bool force, uint64_t now_ns)

@@ -32,8 +32,6 @@ class Feeds
 
     // The one that is due; nothing where none is.
     std::optional<FeedJob> due(uint64_t now_ns);
-    // Until the next is due; at most an hour.
-    uint64_t wait_ns(uint64_t now_ns) const;
     // False where there is no such feed.
     bool refresh(const std::string& name, bool force, uint64_t now_ns);
 

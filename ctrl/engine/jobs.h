@@ -4,18 +4,15 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <exception>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <optional>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
 #include "base/result.h"
 #include "engine/inbox.h"
+#include "engine/workers.h"
 
 namespace xdpctl
 {
@@ -44,14 +41,14 @@ class Jobs
         using Answer = std::invoke_result_t<Work, const Stop&>;
         // Shared: std::function copies what it holds.
         auto task = std::make_shared<std::pair<Work, Done>>(std::move(work), std::move(done));
-        if (threads_.empty()) {
+        if (!workers_) {
             task->second(attempt<Answer>(task->first));
             return;
         }
-        push([this, task] {
+        workers_->post(Workers::Task([this, task] {
             auto answer = std::make_shared<Answer>(attempt<Answer>(task->first));
             inbox_.post([task, answer] { task->second(std::move(*answer)); });
-        });
+        }));
     }
 
   private:
@@ -63,15 +60,10 @@ class Jobs
             return failure("{}", problem.what());
         }
     }
-    void push(std::function<void()> task);
-    void run();
 
     Inbox& inbox_;
     Stop stop_ = false;
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<std::function<void()>> waiting_;
-    std::vector<std::thread> threads_;
+    std::optional<Workers> workers_;
 };
 
 } // namespace xdpctl

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "daemon/control_on_loop.h"
 #include "harness/catch.h"
+#include "harness/answer.h"
 #include "harness/deciding_thread.h"
 #include "harness/fake_dataplane.h"
 #include "harness/literals.h"
@@ -336,17 +337,6 @@ void put(const Fd& fd, std::string_view text)
 {
     REQUIRE(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
             static_cast<ssize_t>(text.size()));
-}
-
-std::string answer_of(const Fd& fd)
-{
-    std::string answer;
-    std::array<char, 4096> buffer{};
-    for (ssize_t got = 1; got > 0;) {
-        got = recv(fd.get(), buffer.data(), buffer.size(), 0);
-        answer.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(got, 0)));
-    }
-    return answer;
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "exporter/exporter.h"
+#include "harness/answer.h"
 #include "harness/catch.h"
 #include "harness/fake_dataplane.h"
 
@@ -149,13 +150,7 @@ std::string asked(const Address& address, std::string_view what = "GET /metrics"
     const std::string request =
         fmt::format("{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", what);
     (void)!send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
-    std::string answer;
-    std::array<char, 4096> buffer{};
-    for (ssize_t got = 1; got > 0;) {
-        got = recv(fd.get(), buffer.data(), buffer.size(), 0);
-        answer.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(got, 0)));
-    }
-    return answer;
+    return fd.valid() ? answer_of(fd) : "";
 }
 
 // A port that nobody has, and the socket that has it.

@@ -12,16 +12,16 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "harness/answer.h"
 #include "harness/catch.h"
 #include "http/server.h"
-#include "http/workers.h"
+#include "engine/workers.h"
 
 using namespace xdpctl;
+using namespace xdpctl::testing;
 
 namespace
 {
-
-constexpr int patience_ms = 20000; // of what must not wait at all
 
 HttpResponse page(unsigned int status)
 {
@@ -76,27 +76,6 @@ bool put(const Fd& fd, std::string_view bytes)
 {
     return send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(bytes.size());
-}
-
-// Until `end` was read, or the other side closes; "" and a failure where neither comes.
-std::string answer_of(const Fd& fd, std::string_view end = "\n never")
-{
-    std::string answer;
-    std::array<char, 65536> buffer{};
-    for (size_t from = 0; answer.find(end, from) == std::string::npos;) {
-        from = answer.size() - std::min(answer.size(), end.size());
-        pollfd polled{fd.get(), POLLIN, 0};
-        if (poll(&polled, 1, patience_ms) != 1) {
-            FAIL_CHECK("no answer; until now: " << answer);
-            return "";
-        }
-        const ssize_t got = recv(fd.get(), buffer.data(), buffer.size(), 0);
-        if (got <= 0) {
-            break;
-        }
-        answer.append(buffer.data(), static_cast<size_t>(got));
-    }
-    return answer;
 }
 
 bool is_closed(const Fd& fd)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "http/workers.h"
+#include "engine/workers.h"
 
 namespace xdpctl
 {
